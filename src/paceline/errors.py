@@ -1,0 +1,78 @@
+"""Every error Paceline raises on purpose, sorted by who must act.
+
+    PacelineError
+    ├── SpecError        the user edits the request            exit 2
+    ├── SetupError       the operator mends the machine        exit 3
+    ├── CapacityError    try again later                       exit 4
+    └── CandidateError   one variant died: recorded, not fatal
+
+Anything else is a bug of ours, keeps its traceback and exits 1. Two outcomes are not errors but
+have exit codes of their own: no variant satisfies the constraints (5), verification failed (6).
+"""
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Code(StrEnum):
+    """Stable names of errors; each has a heading in `docs/reference/errors.md`."""
+
+    ADDRESS_IN_USE = "address-in-use"
+    BAD_CONSTRAINT = "bad-constraint"
+    BAD_INPUT_FILE = "bad-input-file"
+    BAD_MODEL = "bad-model"
+    BAD_OPTION = "bad-option"
+    CACHE_UNWRITABLE = "cache-unwritable"
+    CONTRADICTION = "contradiction"
+    DISK_FULL = "disk-full"
+    DOES_NOT_FIT = "does-not-fit"
+    ENDPOINT_FAILED = "endpoint-failed"
+    ENDPOINT_UNREACHABLE = "endpoint-unreachable"
+    ENGINE_FAILED = "engine-failed"
+    ENGINE_NOT_INSTALLED = "engine-not-installed"
+    INSTALL_FAILED = "install-failed"
+    NOT_UNDERSTOOD = "not-understood"
+    PLUGIN_BROKEN = "plugin-broken"
+    RUN_BUSY = "run-busy"
+    STORE_UNUSABLE = "store-unusable"
+    UNKNOWN_ARCHITECTURE = "unknown-architecture"
+    UNKNOWN_NAME = "unknown-name"
+    UNSUPPORTED = "unsupported"
+
+
+class PacelineError(Exception):
+    """What failed, why (both sides of the comparison, with units) and what to type next."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, code: Code, what: str, *, why: str, fix: str) -> None:
+        super().__init__(code, what, why, fix)
+        self.code = code
+        self.what = what
+        self.why = why
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return f"{self.what} [{self.code}]\n  why: {self.why}\n  fix: {self.fix}"
+
+
+class SpecError(PacelineError):
+    """The request is wrong; the user edits it."""
+
+    exit_code = 2
+
+
+class SetupError(PacelineError):
+    """The machine or the installation is wrong; the operator mends it."""
+
+    exit_code = 3
+
+
+class CapacityError(PacelineError):
+    """Nothing is wrong, there is just no room now; try again later."""
+
+    exit_code = 4
+
+
+class CandidateError(PacelineError):
+    """One variant died. The run records it and goes on."""

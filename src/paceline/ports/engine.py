@@ -1,0 +1,76 @@
+"""The Engine port: everything that differs between engines."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from paceline.records.hardware import Accelerator
+from paceline.records.launch import (
+    Artefact,
+    Cause,
+    Environment,
+    EnvironmentSpec,
+    LaunchSpec,
+    ProcessEnd,
+)
+from paceline.records.model import Model
+from paceline.records.variant import Knob, Variant
+
+Say = Callable[[str], None]
+"""Takes one line of progress for people."""
+
+
+class Engine(Protocol):
+    """A server program that answers the OpenAI HTTP API."""
+
+    @property
+    def name(self) -> str:
+        """As in `--engine`."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """The pinned version that `environment()` installs."""
+        ...
+
+    def environment(self) -> EnvironmentSpec | None:
+        """The Python environment it runs in; `None` when it runs in Paceline's own."""
+        ...
+
+    def knobs(self) -> tuple[Knob, ...]:
+        """Settings worth sweeping; each first value is the default."""
+        ...
+
+    def formats(self) -> tuple[str, ...]:
+        """Formats it can load or make, baseline format first."""
+        ...
+
+    def unsupported(self, model: Model, accelerator: Accelerator, format_: str) -> str | None:
+        """Why this combination cannot run, known without launching; `None` when it can."""
+        ...
+
+    def prepare(
+        self, model: Model, format_: str, *, environment: Environment, cache: Path, say: Say
+    ) -> Artefact:
+        """The artefact to load, made when it is not in `cache` (may take minutes).
+
+        Raises CandidateError when it cannot be made, SetupError when the disk is full.
+        """
+        ...
+
+    def launch(
+        self,
+        variant: Variant,
+        artefact: Artefact,
+        *,
+        model: Model,
+        environment: Environment,
+        accelerator: Accelerator,
+        port: int,
+    ) -> LaunchSpec:
+        """The complete process for one variant on `port` of the loopback interface."""
+        ...
+
+    def classify(self, end: ProcessEnd) -> Cause:
+        """Why a process died or never became ready, from exit code and log."""
+        ...

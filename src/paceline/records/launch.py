@@ -1,0 +1,113 @@
+"""How an engine process is started, and how it ended."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentSpec:
+    """The Python environment an engine needs; equal specs share one environment.
+
+    `requirements` are pinned; `overrides` replace pins of dependencies (uv's override file).
+    """
+
+    name: str
+    requirements: tuple[str, ...]
+    overrides: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """An installed environment. `lock` lists every distribution with its exact version."""
+
+    name: str
+    python: str
+    bin_dir: str
+    lock: tuple[str, ...]
+    lock_sha256: str
+    installed_s: float | None = None
+    """What the installation took, `None` when it was found in place."""
+
+
+class EnvironmentState(StrEnum):
+    """What `engines list` shows."""
+
+    INSTALLED = "installed"
+    ABSENT = "absent"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentStatus:
+    """Whether an environment can be used, and why not."""
+
+    name: str
+    state: EnvironmentState
+    detail: str
+    environment: Environment | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artefact:
+    """What an engine loads: the model folder itself or what was made from it.
+
+    `recipe` says how it was made (`None`: used as it is); `prepared_s` is `None` when it was
+    found in the cache.
+    """
+
+    folder: str
+    format: str
+    sha256: str
+    size_bytes: int
+    recipe: str | None = None
+    prepared_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchSpec:
+    """One server process, complete: nothing is looked up later.
+
+    `ready_path` answers 200 when the server can serve. `model_name` is what requests must name.
+    """
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    port: int
+    ready_path: str
+    model_name: str
+    grace_s: float
+    """How long the engine may finish what is in flight after SIGTERM."""
+    ready_timeout_s: float
+
+
+class Cause(StrEnum):
+    """Why a trial, or the process in it, ended."""
+
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+    OUT_OF_MEMORY = "out-of-memory"
+    UNSUPPORTED = "unsupported"
+    BAD_CHECKPOINT = "bad-checkpoint"
+    BAD_FLAG = "bad-flag"
+    MISSING_DEPENDENCY = "missing-dependency"
+    PORT_IN_USE = "port-in-use"
+    TIMED_OUT = "timed-out"
+    CRASHED = "crashed"
+    PREPARE_FAILED = "prepare-failed"
+    LOAD_FAILED = "load-failed"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessEnd:
+    """How a server process ended.
+
+    `exit_code` is negative for a signal (as `subprocess` has it) and `None` while it runs;
+    `ready` is False when it never answered; `log_tail` holds the last lines it wrote.
+    """
+
+    exit_code: int | None
+    ready: bool
+    waited_s: float
+    log_tail: str

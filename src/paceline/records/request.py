@@ -1,0 +1,111 @@
+"""What the user asked, after it was understood: model, workload, constraints, priority."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from paceline.units import Seconds, Usd
+
+
+class Priority(StrEnum):
+    """The one dimension that orders the variants which meet every constraint."""
+
+    LATENCY = "latency"
+    THROUGHPUT = "throughput"
+    COST = "cost"
+    QUALITY = "quality"
+    BALANCED = "balanced"
+
+
+class Comparison(StrEnum):
+    """The operators of the constraint grammar."""
+
+    AT_MOST = "<="
+    BELOW = "<"
+    AT_LEAST = ">="
+    ABOVE = ">"
+
+    @property
+    def wants_less(self) -> bool:
+        return self in (Comparison.AT_MOST, Comparison.BELOW)
+
+    def holds(self, value: float, limit: float) -> bool:
+        """Whether `value OP limit` is true."""
+        match self:
+            case Comparison.AT_MOST:
+                return value <= limit
+            case Comparison.BELOW:
+                return value < limit
+            case Comparison.AT_LEAST:
+                return value >= limit
+            case Comparison.ABOVE:
+                return value > limit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constraint:
+    """`METRIC [STATISTIC] OP VALUE[UNIT]`, the value held in the metric's base unit.
+
+    `statistic` is `mean`, `p50` … `p99`, `max`, or `None` for a metric with one reading.
+    `unit` is the base unit: `ms`, `s`, `tokens/s`, `requests/s`, `usd/mtok`, `usd/request`,
+    `usd/month`, `%`, or `""` for a share. A `relative` limit is a factor of the baseline (`0.97x`).
+    """
+
+    metric: str
+    statistic: str | None
+    comparison: Comparison
+    limit: float
+    unit: str
+    relative: bool = False
+
+    @property
+    def text(self) -> str:
+        """The constraint in the formal grammar."""
+        unit = "x" if self.relative else self.unit
+        space = " " if "/" in unit else ""
+        words = [self.metric, self.statistic, self.comparison, f"{self.limit:.6g}{space}{unit}"]
+        return " ".join(word for word in words if word)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """Arrivals and lengths of one load; closed loop when `rate_rps` is `None`.
+
+    Lengths are in tokens; `duration_s` bounds one measured window, `min_requests` extends it.
+    """
+
+    name: str
+    concurrency: int
+    rate_rps: float | None
+    arrivals: str
+    input_tokens: int
+    output_tokens: int
+    shared_prefix_tokens: int
+    duration_s: Seconds
+    min_requests: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """Hard limits of a run; `None` is no limit."""
+
+    seconds: Seconds | None = None
+    usd: Usd | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One optimization as understood. `model` is what the user typed; empty tuples mean all."""
+
+    model: str
+    pipeline: str
+    priority: Priority
+    constraints: tuple[Constraint, ...]
+    workload: Workload
+    engines: tuple[str, ...]
+    formats: tuple[str, ...]
+    hardware: tuple[str, ...]
+    budget: Budget
+    price_usd_per_hour: float | None
+    seed: int
+    quality_items: int | None = None
+    """How many items of the suite to ask; `None` is all of them."""
