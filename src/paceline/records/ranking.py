@@ -1,0 +1,71 @@
+"""The order of the variants, and why."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from paceline.records.measurement import Metric, Verdict
+from paceline.records.quality import QualityComparison
+from paceline.records.request import Constraint
+from paceline.records.variant import Rejection, Variant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConstraintVerdict:
+    """What a measurement says about one constraint.
+
+    `value` is in the constraint's base unit (a ratio when it is relative) and `None` when it was
+    not measurable. `margin` is the distance to the limit as a share of the limit, positive on
+    the passing side.
+    """
+
+    constraint: Constraint
+    verdict: Verdict
+    value: float | None
+    margin: float | None
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranked:
+    """One measured variant with everything that decides its place.
+
+    `rank` is 1-based and `None` for a variant that fails a constraint. `objective` is the
+    priority's metric, `better` tells its direction.
+    """
+
+    variant: Variant
+    metrics: Mapping[str, Metric]
+    verdicts: tuple[ConstraintVerdict, ...]
+    quality: QualityComparison | None
+    objective: Metric | None
+    trials: int
+    rank: int | None
+    chips: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """Why nothing satisfies the request, or what would help: the binding constraint and its price."""
+
+    text: str
+    constraint: str | None = None
+    nearest_variant: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking:
+    """`ranked` is best first; failing variants follow, ordered by how near they came.
+
+    `winner` is `None` when no variant passes or is unresolved on every constraint. `formula` says
+    how the objective is computed, in words a user can check.
+    """
+
+    baseline: str
+    winner: str | None
+    tied_with: tuple[str, ...]
+    ranked: tuple[Ranked, ...]
+    rejected: tuple[Rejection, ...]
+    pareto: tuple[str, ...]
+    advice: tuple[Advice, ...]
+    formula: str

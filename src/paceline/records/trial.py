@@ -1,0 +1,93 @@
+"""One launch and measurement of a variant."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from paceline.records.launch import Artefact, Cause
+from paceline.records.measurement import Metric
+from paceline.records.quality import QualityResult
+from paceline.records.variant import Variant
+
+
+class TrialState(StrEnum):
+    """Where a trial is; why it ended is its `Cause`."""
+
+    QUEUED = "queued"
+    PREPARING = "preparing"
+    STARTING = "starting"
+    MEASURING = "measuring"
+    STOPPING = "stopping"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColdStart:
+    """Seconds by phase; `None` where a phase did not happen or was not seen.
+
+    `environment_s` and `weights_s` (making the artefact) are `None` when found in the cache.
+    `engine_s` is from process start to the first good health answer, `warmup_s` from there to
+    the first answered request.
+    """
+
+    environment_s: float | None
+    weights_s: float | None
+    engine_s: float | None
+    warmup_s: float | None
+
+    @property
+    def total_s(self) -> float | None:
+        """A start with everything cached: engine + warm-up."""
+        if self.engine_s is None or self.warmup_s is None:
+            return None
+        return self.engine_s + self.warmup_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlobRef:
+    """Raw data kept beside the receipt: file name and content hash."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """What is needed to repeat a trial."""
+
+    engine_version: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    environment_lock_sha256: str | None
+    environment_lock: tuple[str, ...]
+    artefact: Artefact | None
+    seed: int
+    started_at_utc: str
+    log_tail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRecord:
+    """Everything one trial left behind; stored as it ends, never changed after.
+
+    `metrics` keys are names of the JSON contract (`ttft_p95_ms`, `output_tokens_per_s`,
+    `peak_memory_gib` …); empty when the trial did not measure. `samples` points to the raw
+    requests that the metrics are recomputed from. `contended` tells that other processes took
+    CPU time in the window, with the share they took.
+    """
+
+    trial_id: str
+    variant: Variant
+    repeat: int
+    cause: Cause
+    detail: str
+    metrics: Mapping[str, Metric]
+    quality: QualityResult | None
+    cold_start: ColdStart
+    samples: BlobRef | None
+    provenance: Provenance
+    client_verdict: str
+    steady: bool
+    foreign_cpu_share: float | None
+    wall_s: float
