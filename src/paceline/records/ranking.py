@@ -46,7 +46,7 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
-    """Why nothing satisfies the request, or what would help: the binding constraint and its price."""
+    """What would help when nothing satisfies: the binding constraint, the nearest variant."""
 
     text: str
     constraint: str | None = None
