@@ -1,0 +1,66 @@
+"""Where Paceline keeps things: a data folder (runs, receipts) and a cache that may be deleted."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from paceline.errors import Code, SetupError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Both folders exist and can be written."""
+
+    data: Path
+    cache: Path
+
+    @property
+    def database(self) -> Path:
+        return self.data / "paceline.db"
+
+    @property
+    def receipts(self) -> Path:
+        return self.data / "receipts"
+
+    @property
+    def samples(self) -> Path:
+        return self.data / "samples"
+
+    @property
+    def logs(self) -> Path:
+        return self.data / "logs"
+
+
+def find_places() -> Places:
+    """From `PACELINE_DATA` and `PACELINE_CACHE`, else the XDG folders of this user.
+
+    Raises SetupError when a folder cannot be made or written.
+    """
+    home = Path.home()
+    data = os.environ.get("PACELINE_DATA") or _xdg("XDG_DATA_HOME", home / ".local/share")
+    cache = os.environ.get("PACELINE_CACHE") or _xdg("XDG_CACHE_HOME", home / ".cache")
+    return Places(
+        data=_writable(Path(data), "PACELINE_DATA"),
+        cache=_writable(Path(cache), "PACELINE_CACHE"),
+    )
+
+
+def _xdg(variable: str, default: Path) -> Path:
+    return Path(os.environ.get(variable) or default) / "paceline"
+
+
+def _writable(folder: Path, variable: str) -> Path:
+    folder = folder.expanduser().absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise SetupError(
+            Code.CACHE_UNWRITABLE,
+            f"cannot write to {str(folder)!r}",
+            why=f"{error.strerror} (errno {error.errno})",
+            fix=f"set {variable} to a folder you own",
+        ) from error
+    return folder

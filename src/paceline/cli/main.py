@@ -1,0 +1,104 @@
+"""The `paceline` command: finds the subcommand, imports only that, turns errors into exit codes."""
+
+import errno
+import importlib
+import sys
+from collections.abc import Callable
+from typing import Final
+
+import typer
+
+from paceline import __version__
+from paceline.errors import Code, PacelineError, SetupError
+
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "optimize": ("paceline.cli.optimize:optimize", "Find the best variant of a model."),
+    "plan": ("paceline.cli.optimize:plan", "Show what optimize would try, and what not."),
+    "runs": ("paceline.cli.runs:app", "Show, compare and cancel stored runs."),
+    "verify": ("paceline.cli.verify:verify", "Re-check a receipt offline."),
+    "pipelines": ("paceline.cli.versions:pipelines", "List pipelines and their versions in use."),
+    "versions": ("paceline.cli.versions:versions", "List the versions of a pipeline."),
+    "rollback": ("paceline.cli.versions:rollback", "Point a pipeline to an earlier version."),
+    "engines": ("paceline.cli.engines:app", "List, install and examine engines."),
+    "models": ("paceline.cli.models:app", "Inspect models; make random-weight ones."),
+}
+"""Name → (where it lives, its line in the help)."""
+
+INTERRUPTED: Final = 130
+
+
+def build(wanted: str | None) -> typer.Typer:
+    """The command line with `wanted` imported; the others are only names with a line of help."""
+    app = typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(paceline)
+    for name, (place, line) in COMMANDS.items():
+        found = _load(place) if name == wanted else _unloaded
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=name, help=line)
+        else:
+            app.command(name, help=None if name == wanted else line)(found)
+    return app
+
+
+def _load(place: str) -> Callable[..., None] | typer.Typer:
+    module, _, name = place.partition(":")
+    found: Callable[..., None] | typer.Typer = getattr(importlib.import_module(module), name)
+    return found
+
+
+def _unloaded() -> None:
+    raise AssertionError("only the wanted command runs, and that one is loaded")
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"paceline {__version__}")
+        raise typer.Exit
+
+
+def paceline(
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """Measure, rank and serve the best variant of your model.
+
+    Results go to stdout, progress to stderr. Exit codes: 0 ok, 1 our bug, 2 the request is wrong,
+    3 the set-up is wrong, 4 no capacity now, 5 no variant satisfies, 6 verification failed.
+    """
+
+
+def main() -> None:
+    """Run the command line; never returns."""
+    wanted = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+    try:
+        build(wanted)()
+    except PacelineError as error:
+        _end(error)
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        sys.exit(INTERRUPTED)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _end(_disk_full(error))
+
+
+def _end(error: PacelineError) -> None:
+    typer.echo(f"error: {error}", err=True)
+    sys.exit(error.exit_code)
+
+
+def _disk_full(error: OSError) -> PacelineError:
+    where = f" at {error.filename!r}" if error.filename else ""
+    return SetupError(
+        Code.DISK_FULL,
+        f"the disk is full{where}",
+        why=str(error.strerror),
+        fix="free some space, or set PACELINE_CACHE and PACELINE_DATA to another disk",
+    )
