@@ -1,0 +1,43 @@
+# Every target sets up what it needs; nothing is installed outside this folder and the cache.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.stamp
+
+.PHONY: demo test check engines docs docs-check bench reference-model clean
+
+$(STAMP): pyproject.toml reference_model/pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Paceline needs Python 3.11 or newer; run: make PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --editable . --editable reference_model --group dev
+	touch $@
+
+engines: $(STAMP)  ## the two engines that the demo and the end-to-end tests run
+	$(BIN)/paceline engines install transformers openvino
+
+demo: engines  ## optimize the reference model on this machine
+	$(BIN)/paceline optimize reference "optimize for throughput, ttft p95 <= 500ms, quality >= 0.97x" --pipeline demo
+
+test: engines  ## every test, real engines included
+	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -m engines
+
+check: $(STAMP)  ## what must hold before a change lands, tests apart
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python docs/generate.py --check
+
+docs: $(STAMP)  ## rewrite the generated reference pages
+	$(BIN)/python docs/generate.py
+
+bench: engines  ## the figures behind docs/log.md; a quiet machine, about an hour
+	$(BIN)/python benchmarks/loadgen.py
+	$(BIN)/python -m pytest -q -m long
+
+reference-model:  ## train the reference model again (about an hour on two cores)
+	$(MAKE) -C reference_model train
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
