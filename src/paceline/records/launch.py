@@ -96,6 +96,7 @@ class Cause(StrEnum):
     CRASHED = "crashed"
     PREPARE_FAILED = "prepare-failed"
     LOAD_FAILED = "load-failed"
+    GARBAGE = "garbage"
     INTERRUPTED = "interrupted"
 
 

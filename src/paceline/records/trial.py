@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from paceline.records.launch import Artefact, Cause
+from paceline.records.load import ClientVerdict
 from paceline.records.measurement import Metric
 from paceline.records.quality import QualityResult
 from paceline.records.variant import Variant
@@ -73,8 +74,8 @@ class TrialRecord:
 
     `metrics` keys are names of the JSON contract (`ttft_p95_ms`, `output_tokens_per_s`,
     `peak_memory_gib` …); empty when the trial did not measure. `samples` points to the raw
-    requests that the metrics are recomputed from. `contended` tells that other processes took
-    CPU time in the window, with the share they took.
+    requests that the metrics are recomputed from. `client` is `None` when no load was sent.
+    `foreign_cpu_share` is the share of all cores that other processes took in the window.
     """
 
     trial_id: str
@@ -87,7 +88,7 @@ class TrialRecord:
     cold_start: ColdStart
     samples: BlobRef | None
     provenance: Provenance
-    client_verdict: str
+    client: ClientVerdict | None
     steady: bool
     foreign_cpu_share: float | None
     wall_s: float

@@ -1,0 +1,127 @@
+"""From a load summary and what else a trial saw to the named figures of the JSON contract."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from paceline.money import usd_per_million_tokens, usd_per_month, usd_per_request
+from paceline.records.load import LoadSummary
+from paceline.records.measurement import Interval, Metric, Stat
+from paceline.records.quality import QualityResult
+
+STATISTICS: Final = ("mean", "p50", "p90", "p95", "p99", "max")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footprint:
+    """What a trial saw besides its load. `price_usd_per_hour` is for all its accelerators."""
+
+    peak_memory_gib: float | None
+    memory_gib: float
+    cold_start_s: float | None
+    price_usd_per_hour: float
+
+
+def trial_metrics(
+    load: LoadSummary | None, quality: QualityResult | None, footprint: Footprint
+) -> dict[str, Metric]:
+    """Every figure that could be computed; what is unknown is absent."""
+    found: dict[str, Metric] = {}
+    if load is not None:
+        found |= _latencies(load) | _rates(load) | _costs(load, footprint.price_usd_per_hour)
+    if quality is not None:
+        found["quality"] = Metric(
+            value=quality.score, unit="", ci95=quality.ci95, n=len(quality.items)
+        )
+    return found | _single_readings(footprint)
+
+
+def _latencies(load: LoadSummary) -> dict[str, Metric]:
+    stats: Mapping[str, Stat] = {
+        "ttft": load.ttft_ms,
+        "tpot": load.tpot_ms,
+        "itl": load.itl_ms,
+        "e2e": load.e2e_ms,
+        "scheduled_ttft": load.scheduled_ttft_ms,
+        "scheduled_e2e": load.scheduled_e2e_ms,
+    }
+    values = (
+        (f"{name}_{statistic}_ms", getattr(stat, statistic), stat.ci95.get(statistic), stat.n)
+        for name, stat in stats.items()
+        for statistic in STATISTICS
+    )
+    return {
+        name: Metric(value=value, unit="ms", ci95=ci95, n=n)
+        for name, value, ci95, n in values
+        if value is not None
+    }
+
+
+def _rates(load: LoadSummary) -> dict[str, Metric]:
+    asked = load.ok + load.failed
+    rates = {
+        "output_tokens_per_s": Metric(
+            value=load.output_tokens_per_s,
+            unit="tokens/s",
+            ci95=load.output_tokens_per_s_ci95,
+            n=load.ok,
+        ),
+        "requests_per_s": Metric(
+            value=load.requests_per_s,
+            unit="requests/s",
+            ci95=load.requests_per_s_ci95,
+            n=load.ok,
+        ),
+    }
+    if asked:
+        rates["failed_share"] = Metric(value=load.failed / asked, unit="", ci95=None, n=asked)
+    return rates
+
+
+def _costs(load: LoadSummary, price_usd_per_hour: float) -> dict[str, Metric]:
+    """Price ÷ rate; the interval is that of the rate, turned round."""
+    per_mtok = _inverse(
+        load.output_tokens_per_s, load.output_tokens_per_s_ci95, price_usd_per_hour, tokens=True
+    )
+    per_request = _inverse(
+        load.requests_per_s, load.requests_per_s_ci95, price_usd_per_hour, tokens=False
+    )
+    month = usd_per_month(price_usd_per_hour)
+    costs = {
+        "cost_usd_per_mtok": (per_mtok, "usd/mtok"),
+        "cost_usd_per_request": (per_request, "usd/request"),
+        "cost_usd_per_month": ((month, Interval(lo=month, hi=month)), "usd/month"),
+    }
+    return {
+        name: Metric(value=found[0], unit=unit, ci95=found[1], n=load.ok)
+        for name, (found, unit) in costs.items()
+        if found is not None
+    }
+
+
+def _inverse(
+    rate: float, ci95: Interval | None, price_usd_per_hour: float, *, tokens: bool
+) -> tuple[float, Interval | None] | None:
+    cost = usd_per_million_tokens if tokens else usd_per_request
+    value = cost(price_usd_per_hour, rate)
+    if value is None:
+        return None
+    lo = None if ci95 is None else cost(price_usd_per_hour, ci95.hi)
+    hi = None if ci95 is None else cost(price_usd_per_hour, ci95.lo)
+    return value, Interval(lo=lo, hi=hi) if lo is not None and hi is not None else None
+
+
+def _single_readings(footprint: Footprint) -> dict[str, Metric]:
+    readings: dict[str, Metric] = {}
+    if footprint.cold_start_s is not None:
+        readings["cold_start_s"] = _reading(footprint.cold_start_s, "s")
+    if footprint.peak_memory_gib is not None:
+        share = 100 * footprint.peak_memory_gib / footprint.memory_gib
+        readings["peak_memory_gib"] = _reading(footprint.peak_memory_gib, "GiB")
+        readings["memory_percent"] = _reading(share, "%")
+    return readings
+
+
+def _reading(value: float, unit: str) -> Metric:
+    """A value that was read once: its own interval, since nothing was sampled."""
+    return Metric(value=value, unit=unit, ci95=Interval(lo=value, hi=value), n=1)
