@@ -62,7 +62,7 @@ class Constraint:
         """The constraint in the formal grammar."""
         unit = "x" if self.relative else self.unit
         space = " " if "/" in unit else ""
-        words = [self.metric, self.statistic, self.comparison, f"{self.limit:.6g}{space}{unit}"]
+        words = [self.metric, self.statistic, self.comparison, f"{self.limit:.12g}{space}{unit}"]
         return " ".join(word for word in words if word)
 
 
