@@ -1,0 +1,84 @@
+"""Records with sensible fields, so that a test names only what it is about."""
+
+from paceline.records.hardware import Accelerator, AcceleratorKind
+from paceline.records.launch import Cause
+from paceline.records.measurement import Interval, Metric
+from paceline.records.model import Model
+from paceline.records.quality import QualityResult
+from paceline.records.trial import ColdStart, Provenance, TrialRecord
+from paceline.records.variant import Scalar, Variant
+
+
+def a_variant(
+    engine: str = "fake", format_: str = "bf16", *, knobs: tuple[tuple[str, Scalar], ...] = ()
+) -> Variant:
+    """A variant on one CPU."""
+    return Variant(accelerator="cpu", count=1, format=format_, engine=engine, knobs=knobs)
+
+
+def a_metric(value: float, unit: str = "ms", *, spread: float = 0.0, n: int = 100) -> Metric:
+    """A figure with the interval `value ± spread × value`."""
+    half = abs(value) * spread
+    return Metric(value=value, unit=unit, ci95=Interval(lo=value - half, hi=value + half), n=n)
+
+
+def a_cpu(memory_gib: float = 16.0, cores: int = 2) -> Accelerator:
+    """The machine's processor as an accelerator."""
+    return Accelerator(
+        name="cpu", kind=AcceleratorKind.CPU, memory_gib=memory_gib, available=1, cores=cores
+    )
+
+
+def a_model(parameters: int = 5_000_000, *, folder: str = "/models/small") -> Model:
+    """A small decoder."""
+    return Model(
+        name="small",
+        folder=folder,
+        architecture="LlamaForCausalLM",
+        format="bf16",
+        parameters=parameters,
+        layers=6,
+        hidden_size=256,
+        kv_heads=2,
+        head_size=64,
+        max_context_tokens=2048,
+        files=(),
+    )
+
+
+def a_trial(
+    variant: Variant,
+    metrics: dict[str, Metric] | None = None,
+    *,
+    repeat: int = 0,
+    wall_s: float = 20.0,
+    quality: QualityResult | None = None,
+    cause: Cause = Cause.FINISHED,
+) -> TrialRecord:
+    """A trial that went well, unless `cause` says otherwise."""
+    return TrialRecord(
+        trial_id=f"{variant.id}-{repeat}",
+        variant=variant,
+        repeat=repeat,
+        cause=cause,
+        detail="",
+        metrics=metrics or {},
+        quality=quality,
+        cold_start=ColdStart(environment_s=None, weights_s=None, engine_s=1.0, warmup_s=0.1),
+        samples=None,
+        provenance=Provenance(
+            engine_version="1.0",
+            argv=(),
+            env={},
+            environment_lock_sha256=None,
+            environment_lock=(),
+            artefact=None,
+            seed=0,
+            started_at_utc="2026-01-01T00:00:00+00:00",
+            log_tail="",
+        ),
+        client=None,
+        steady=True,
+        foreign_cpu_share=0.0,
+        wall_s=wall_s,
+    )
