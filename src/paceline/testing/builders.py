@@ -5,8 +5,10 @@ from paceline.records.launch import Cause
 from paceline.records.measurement import Interval, Metric
 from paceline.records.model import Model
 from paceline.records.quality import QualityResult
+from paceline.records.request import Budget, Constraint, Priority, Request, Workload
 from paceline.records.trial import ColdStart, Provenance, TrialRecord
 from paceline.records.variant import Scalar, Variant
+from paceline.units import Seconds
 
 
 def a_variant(
@@ -81,4 +83,42 @@ def a_trial(
         steady=True,
         foreign_cpu_share=0.0,
         wall_s=wall_s,
+    )
+
+
+def a_workload(*, concurrency: int = 8, rate_rps: float | None = None) -> Workload:
+    """A short closed loop, or an open one when a rate is given."""
+    return Workload(
+        name="test",
+        concurrency=concurrency,
+        rate_rps=rate_rps,
+        arrivals="closed" if rate_rps is None else "poisson",
+        input_tokens=128,
+        output_tokens=64,
+        shared_prefix_tokens=0,
+        duration_s=Seconds(10.0),
+        min_requests=0,
+    )
+
+
+def a_request(
+    *constraints: Constraint,
+    priority: Priority = Priority.THROUGHPUT,
+    engines: tuple[str, ...] = (),
+    formats: tuple[str, ...] = (),
+    workload: Workload | None = None,
+) -> Request:
+    """An optimization of the small model."""
+    return Request(
+        model="small",
+        pipeline="small",
+        priority=priority,
+        constraints=constraints,
+        workload=workload or a_workload(),
+        engines=engines,
+        formats=formats,
+        hardware=(),
+        budget=Budget(),
+        price_usd_per_hour=0.1,
+        seed=0,
     )

@@ -2,14 +2,25 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from paceline.money import usd_per_million_tokens, usd_per_month, usd_per_request
 from paceline.records.load import LoadSummary
 from paceline.records.measurement import Interval, Metric, Stat
+from paceline.records.metric_names import (
+    COLD_START_S,
+    COST_USD_PER_MONTH,
+    COST_USD_PER_MTOK,
+    COST_USD_PER_REQUEST,
+    FAILED_SHARE,
+    MEMORY_PERCENT,
+    OUTPUT_TOKENS_PER_S,
+    PEAK_MEMORY_GIB,
+    QUALITY,
+    REQUESTS_PER_S,
+    STATISTICS,
+    latency_name,
+)
 from paceline.records.quality import QualityResult
-
-STATISTICS: Final = ("mean", "p50", "p90", "p95", "p99", "max")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +41,7 @@ def trial_metrics(
     if load is not None:
         found |= _latencies(load) | _rates(load) | _costs(load, footprint.price_usd_per_hour)
     if quality is not None:
-        found["quality"] = Metric(
+        found[QUALITY] = Metric(
             value=quality.score, unit="", ci95=quality.ci95, n=len(quality.items)
         )
     return found | _single_readings(footprint)
@@ -46,7 +57,7 @@ def _latencies(load: LoadSummary) -> dict[str, Metric]:
         "scheduled_e2e": load.scheduled_e2e_ms,
     }
     values = (
-        (f"{name}_{statistic}_ms", getattr(stat, statistic), stat.ci95.get(statistic), stat.n)
+        (latency_name(name, statistic), getattr(stat, statistic), stat.ci95.get(statistic), stat.n)
         for name, stat in stats.items()
         for statistic in STATISTICS
     )
@@ -60,13 +71,13 @@ def _latencies(load: LoadSummary) -> dict[str, Metric]:
 def _rates(load: LoadSummary) -> dict[str, Metric]:
     asked = load.ok + load.failed
     rates = {
-        "output_tokens_per_s": Metric(
+        OUTPUT_TOKENS_PER_S: Metric(
             value=load.output_tokens_per_s,
             unit="tokens/s",
             ci95=load.output_tokens_per_s_ci95,
             n=load.ok,
         ),
-        "requests_per_s": Metric(
+        REQUESTS_PER_S: Metric(
             value=load.requests_per_s,
             unit="requests/s",
             ci95=load.requests_per_s_ci95,
@@ -74,7 +85,7 @@ def _rates(load: LoadSummary) -> dict[str, Metric]:
         ),
     }
     if asked:
-        rates["failed_share"] = Metric(value=load.failed / asked, unit="", ci95=None, n=asked)
+        rates[FAILED_SHARE] = Metric(value=load.failed / asked, unit="", ci95=None, n=asked)
     return rates
 
 
@@ -88,9 +99,9 @@ def _costs(load: LoadSummary, price_usd_per_hour: float) -> dict[str, Metric]:
     )
     month = usd_per_month(price_usd_per_hour)
     costs = {
-        "cost_usd_per_mtok": (per_mtok, "usd/mtok"),
-        "cost_usd_per_request": (per_request, "usd/request"),
-        "cost_usd_per_month": ((month, Interval(lo=month, hi=month)), "usd/month"),
+        COST_USD_PER_MTOK: (per_mtok, "usd/mtok"),
+        COST_USD_PER_REQUEST: (per_request, "usd/request"),
+        COST_USD_PER_MONTH: ((month, None), "usd/month"),
     }
     return {
         name: Metric(value=found[0], unit=unit, ci95=found[1], n=load.ok)
@@ -114,14 +125,14 @@ def _inverse(
 def _single_readings(footprint: Footprint) -> dict[str, Metric]:
     readings: dict[str, Metric] = {}
     if footprint.cold_start_s is not None:
-        readings["cold_start_s"] = _reading(footprint.cold_start_s, "s")
+        readings[COLD_START_S] = _reading(footprint.cold_start_s, "s")
     if footprint.peak_memory_gib is not None:
         share = 100 * footprint.peak_memory_gib / footprint.memory_gib
-        readings["peak_memory_gib"] = _reading(footprint.peak_memory_gib, "GiB")
-        readings["memory_percent"] = _reading(share, "%")
+        readings[PEAK_MEMORY_GIB] = _reading(footprint.peak_memory_gib, "GiB")
+        readings[MEMORY_PERCENT] = _reading(share, "%")
     return readings
 
 
 def _reading(value: float, unit: str) -> Metric:
-    """A value that was read once: its own interval, since nothing was sampled."""
-    return Metric(value=value, unit=unit, ci95=Interval(lo=value, hi=value), n=1)
+    """A value that was seen whole, not estimated from a sample: it has no interval."""
+    return Metric(value=value, unit=unit, ci95=None, n=1)

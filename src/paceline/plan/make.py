@@ -1,0 +1,193 @@
+"""Request → Plan: what is measured, what is not, and why."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from paceline.errors import Code, SetupError, SpecError
+from paceline.plan.enumerate import EngineOffer, enumerate_variants
+from paceline.plan.feasible import fit, memory_need
+from paceline.records.hardware import Accelerator
+from paceline.records.model import Model
+from paceline.records.plan import Plan
+from paceline.records.request import Request
+from paceline.records.variant import Rejection, RejectionReason, Variant
+from paceline.records.version import FailureFact
+
+WhyNot = Callable[[Variant], str | None]
+"""Why an engine cannot run a variant, as its adapter knows it; `None` when it can."""
+
+
+class _Judge:
+    """Knows every ground for a rejection except the user's own selection."""
+
+    def __init__(
+        self,
+        request: Request,
+        model: Model,
+        *,
+        offers: Sequence[EngineOffer],
+        accelerators: Sequence[Accelerator],
+        unsupported: WhyNot,
+        failures: Iterable[FailureFact],
+    ) -> None:
+        self._model = model
+        self._offers = {offer.name: offer for offer in offers}
+        self._places = {place.name: place for place in accelerators}
+        self._unsupported = unsupported
+        self._failures = {fact.variant.id: fact for fact in failures}
+        load = request.workload
+        self._tokens_in_flight = load.concurrency * (load.input_tokens + load.output_tokens)
+
+    def rejection(self, variant: Variant) -> Rejection | None:
+        missing = self._offers[variant.engine].missing
+        if missing is not None:
+            return _rejected(variant, RejectionReason.ENGINE_NOT_INSTALLED, missing)
+        unsupported = self._unsupported(variant)
+        if unsupported is not None:
+            return _rejected(variant, RejectionReason.UNSUPPORTED, unsupported)
+        too_large = self._too_large(variant)
+        if too_large is not None:
+            return too_large
+        failure = self._failures.get(variant.id)
+        if failure is not None:
+            detail = f"ended as {failure.cause} in run {failure.run_id}: {failure.detail}"
+            return _rejected(variant, RejectionReason.KNOWN_FAILURE, detail)
+        return None
+
+    def _too_large(self, variant: Variant) -> Rejection | None:
+        place = self._places[variant.accelerator]
+        tokens = self._tokens_in_flight
+        need = memory_need(self._model, variant.format, tokens_in_flight=tokens)
+        if need is None:
+            return None
+        answer = fit(need, place.memory_gib * variant.count)
+        if answer.fits:
+            return None
+        return Rejection(
+            variant=variant,
+            reason=RejectionReason.DOES_NOT_FIT,
+            detail=f"needs more memory than {place.name} has",
+            have=answer.have,
+            need=answer.need,
+        )
+
+
+def make_plan(
+    request: Request,
+    model: Model,
+    *,
+    offers: Sequence[EngineOffer],
+    accelerators: Sequence[Accelerator],
+    unsupported: WhyNot,
+    failures: Iterable[FailureFact] = (),
+) -> Plan:
+    """Sort every variant that could exist into measured and rejected.
+
+    `offers` are in the order in which engines are preferred: the first that can run the model
+    unquantized gives the baseline. Raises SpecError when nothing can run at all (a model too
+    large: with both numbers), SetupError when the engines asked for are not installed.
+    """
+    judge = _Judge(
+        request,
+        model,
+        offers=offers,
+        accelerators=accelerators,
+        unsupported=unsupported,
+        failures=failures,
+    )
+    variants = enumerate_variants(offers, accelerators)
+    grounds = {variant.id: judge.rejection(variant) for variant in variants}
+    wanted = [variant for variant in variants if _selected(variant, request, formats=False)]
+    _refuse_missing(request, offers)
+    baseline = _baseline(model, offers, [v for v in wanted if grounds[v.id] is None])
+    if baseline is None:
+        raise _nothing_runs([g for v in wanted if (g := grounds[v.id]) is not None], request)
+    chosen = [baseline]
+    rejected: list[Rejection] = []
+    for variant in variants:
+        ground = grounds[variant.id] or _not_requested(variant, request)
+        if variant == baseline:
+            continue
+        if ground is None:
+            chosen.append(variant)
+        else:
+            rejected.append(ground)
+    return Plan(baseline=baseline, variants=tuple(chosen), rejected=tuple(rejected))
+
+
+def _baseline(
+    model: Model, offers: Sequence[EngineOffer], runnable: Sequence[Variant]
+) -> Variant | None:
+    """The unquantized variant at default knobs: the checkpoint's own format where one has it.
+
+    Where nothing unquantized can run, the first that can: then quality is relative to that.
+    """
+    plain = [variant for variant in runnable if not variant.knobs]
+    own = [variant for variant in plain if variant.format == model.format]
+    first_format = {offer.name: offer.formats[0] for offer in offers}
+    nearest = [variant for variant in plain if variant.format == first_format[variant.engine]]
+    return next(iter(own or nearest or plain), None)
+
+
+def _selected(variant: Variant, request: Request, *, formats: bool = True) -> bool:
+    return (
+        (not request.engines or variant.engine in request.engines)
+        and (not request.hardware or variant.accelerator in request.hardware)
+        and (not formats or not request.formats or variant.format in request.formats)
+    )
+
+
+def _not_requested(variant: Variant, request: Request) -> Rejection | None:
+    if _selected(variant, request):
+        return None
+    asked = [
+        f"--{option} {' '.join(chosen)}"
+        for option, chosen, own in (
+            ("engine", request.engines, variant.engine),
+            ("hardware", request.hardware, variant.accelerator),
+            ("format", request.formats, variant.format),
+        )
+        if chosen and own not in chosen
+    ]
+    detail = f"the request has {', '.join(asked)}"
+    return _rejected(variant, RejectionReason.NOT_REQUESTED, detail)
+
+
+def _refuse_missing(request: Request, offers: Sequence[EngineOffer]) -> None:
+    """An engine that was asked for by name must be there; others may be absent."""
+    for offer in offers:
+        if offer.name in request.engines and offer.missing is not None:
+            raise SetupError(
+                Code.ENGINE_NOT_INSTALLED,
+                f"engine {offer.name!r} is not installed",
+                why=offer.missing,
+                fix=f"paceline engines install {offer.name}",
+            )
+
+
+def _nothing_runs(grounds: Sequence[Rejection], request: Request) -> SpecError | SetupError:
+    absent = [g for g in grounds if g.reason is RejectionReason.ENGINE_NOT_INSTALLED]
+    others = [g for g in grounds if g.reason is not RejectionReason.ENGINE_NOT_INSTALLED]
+    if not others:
+        names = sorted({ground.variant.engine for ground in absent})
+        return SetupError(
+            Code.ENGINE_NOT_INSTALLED,
+            "no engine is installed",
+            why=f"this Paceline knows {', '.join(names) or 'none'}; none has an environment here",
+            fix=f"paceline engines install {' '.join(names)}",
+        )
+    large = [g for g in others if g.reason is RejectionReason.DOES_NOT_FIT]
+    ground = (large or others)[0]
+    code = Code.DOES_NOT_FIT if large else Code.UNSUPPORTED
+    sides = f"{ground.need}; usable {ground.have}" if large else ground.detail
+    return SpecError(
+        code,
+        f"{request.model!r} in {ground.variant.format} cannot run on {ground.variant.accelerator}",
+        why=sides,
+        fix="choose a smaller model or fewer requests in flight (--workload chat,concurrency=1)"
+        if large
+        else "choose another engine or format (paceline engines list)",
+    )
+
+
+def _rejected(variant: Variant, reason: RejectionReason, detail: str) -> Rejection:
+    return Rejection(variant=variant, reason=reason, detail=detail)
