@@ -1,5 +1,6 @@
 """A model as it lies in a folder: what it is, and the exact files it is made of."""
 
+import hashlib
 from dataclasses import dataclass
 
 
@@ -35,3 +36,28 @@ class Model:
     """Quality items that ship with the model, if any."""
     trained: bool = True
     """False for random weights (`models synth`): quality is then not measurable."""
+    has_chat_template: bool = True
+    """False when the folder has none: chat requests then fail in most engines."""
+
+    @property
+    def weight_bytes(self) -> int:
+        """Size of the weights on disk: the sum of the safetensors files."""
+        return sum(file.size_bytes for file in self.files if file.path.endswith(".safetensors"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SynthPlan:
+    """A random-weight model that could be made."""
+
+    shape: str
+    architecture: str
+    dtype: str
+    parameters: int
+    weight_bytes: int
+    vocab_size: int
+
+    @property
+    def sha256(self) -> str:
+        """Identity of the content: hashes every file's path and hash, not the folder's name."""
+        lines = sorted(f"{file.sha256}  {file.path}\n" for file in self.files)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -1,0 +1,43 @@
+"""What runs leave on a pipeline, and what a variant died of."""
+
+from dataclasses import dataclass
+
+from paceline.records.launch import Cause
+from paceline.records.variant import Variant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """The choice of one run; never changed, never deleted. `number` counts from 1 per pipeline."""
+
+    pipeline: str
+    number: int
+    run_id: str
+    variant: Variant
+    receipt_sha256: str
+    created_at_utc: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """A pipeline with its `current` version: what the next deployment takes."""
+
+    name: str
+    current: int
+    versions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureFact:
+    """A variant of this exact model died on this exact engine version; later runs need not try.
+
+    `model_sha256` is `Model.sha256`, so renamed or moved folders still match.
+    """
+
+    model_sha256: str
+    engine_version: str
+    variant: Variant
+    cause: Cause
+    detail: str
+    run_id: str
+    at_utc: str
