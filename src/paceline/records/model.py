@@ -44,6 +44,12 @@ class Model:
         """Size of the weights on disk: the sum of the safetensors files."""
         return sum(file.size_bytes for file in self.files if file.path.endswith(".safetensors"))
 
+    @property
+    def sha256(self) -> str:
+        """Identity of the content: hashes every file's path and hash, not the folder's name."""
+        lines = sorted(f"{file.sha256}  {file.path}\n" for file in self.files)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthPlan:
@@ -55,9 +61,3 @@ class SynthPlan:
     parameters: int
     weight_bytes: int
     vocab_size: int
-
-    @property
-    def sha256(self) -> str:
-        """Identity of the content: hashes every file's path and hash, not the folder's name."""
-        lines = sorted(f"{file.sha256}  {file.path}\n" for file in self.files)
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
