@@ -29,3 +29,38 @@ class Accelerator:
     compute_capability: float | None = None
     features: tuple[str, ...] = ()
     """Instruction sets or native types, e.g. `avx512_bf16`, `fp8`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostFingerprint:
+    """What a machine is and the state it is in, as far as readable; `None` where it is not.
+
+    `usable_cores` are those this process may run on (affinity and container quota), which can be
+    fewer than `logical_cores` and a fraction. Names of people and machines are left out: receipts
+    are meant to be shown around.
+    """
+
+    os: str
+    kernel: str
+    architecture: str
+    cpu_model: str | None
+    cpu_features: tuple[str, ...]
+    """Instruction sets that engines choose their kernels by, sorted."""
+    microcode: str | None
+    physical_cores: int | None
+    logical_cores: int
+    usable_cores: float
+    numa_nodes: int | None
+    memory_gib: float
+    memory_limit_gib: float | None
+    """What a container may use, when that is less than the machine has."""
+    hypervisor: str | None
+    """`None` on bare metal or when it cannot be told."""
+    governor: str | None
+    """Of frequency scaling; several, sorted and joined by commas, when cores differ."""
+    frequency_min_mhz: float | None
+    frequency_max_mhz: float | None
+    turbo: bool | None
+    on_battery: bool | None
+    huge_pages: str | None
+    """Transparent huge pages: `always`, `madvise` or `never`."""
