@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from paceline.records.variant import Scalar
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentSpec:
@@ -79,6 +81,8 @@ class LaunchSpec:
     grace_s: float
     """How long the engine may finish what is in flight after SIGTERM."""
     ready_timeout_s: float
+    exact_output: tuple[tuple[str, Scalar], ...] = (("ignore_eos", True),)
+    """Request fields that make this engine generate to `max_tokens`, whatever the model says."""
 
 
 class Cause(StrEnum):

@@ -106,6 +106,8 @@ class Request:
     hardware: tuple[str, ...]
     budget: Budget
     price_usd_per_hour: float | None
+    """Of one accelerator; `None` when neither the user nor a table knows it."""
     seed: int
+    price_source: str | None = None
     quality_items: int | None = None
     """How many items of the suite to ask; `None` is all of them."""

@@ -30,7 +30,7 @@ class Footprint:
     peak_memory_gib: float | None
     memory_gib: float
     cold_start_s: float | None
-    price_usd_per_hour: float
+    price_usd_per_hour: float | None
 
 
 def trial_metrics(
@@ -39,7 +39,9 @@ def trial_metrics(
     """Every figure that could be computed; what is unknown is absent."""
     found: dict[str, Metric] = {}
     if load is not None:
-        found |= _latencies(load) | _rates(load) | _costs(load, footprint.price_usd_per_hour)
+        found |= _latencies(load) | _rates(load)
+        if footprint.price_usd_per_hour is not None:
+            found |= _costs(load, footprint.price_usd_per_hour)
     if quality is not None:
         found[QUALITY] = Metric(
             value=quality.score, unit="", ci95=quality.ci95, n=len(quality.items)

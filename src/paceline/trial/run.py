@@ -19,7 +19,7 @@ from paceline.ports.host import Host
 from paceline.ports.load import LoadGenerator
 from paceline.ports.quality import Evaluator, Grader, StopRule
 from paceline.records.hardware import Accelerator
-from paceline.records.launch import Artefact, Cause, Environment, ProcessEnd
+from paceline.records.launch import Artefact, Cause, Environment, LaunchSpec, ProcessEnd
 from paceline.records.load import LoadResult, LoadSummary, Probe, Target
 from paceline.records.load_plan import LoadPlan
 from paceline.records.model import Model
@@ -52,10 +52,11 @@ class TrialOrder:
     accelerator: Accelerator
     plan: LoadPlan
     suite: Suite | None
+    garbage_rule: StopRule | None
     quality_concurrency: int
     limits_ms: tuple[float, ...]
     """The latency limits asked for; the client must be innocent of moving their verdicts."""
-    price_usd_per_hour: float
+    price_usd_per_hour: float | None
     seed: int
     cache: Path
     log_path: Path
@@ -73,7 +74,6 @@ class Rig:
         load: LoadGenerator,
         evaluator: Evaluator,
         grader: Grader,
-        garbage_rule: StopRule,
         host: Host,
         archive: Archive,
         clock: Clock,
@@ -84,7 +84,6 @@ class Rig:
         self.load = load
         self.evaluator = evaluator
         self.grader = grader
-        self.garbage_rule = garbage_rule
         self.host = host
         self.archive = archive
         self.clock = clock
@@ -199,17 +198,18 @@ class TrialRun:
 
     def _measure(self, server: Server) -> None:
         target = Target(base_url=server.base_url, model=server.spec.model_name)
-        probe = self._warm_up(target)
+        plan = _exact(self._order.plan, server.spec)
+        probe = self._warm_up(target, plan)
         if self._order.suite is not None and not self._ask(target, self._order.suite):
             self._note(peak_memory_gib=server.peak_memory_gib())
             return
-        self._load(target, probe)
+        self._load(target, plan, probe)
         self._note(peak_memory_gib=server.peak_memory_gib())
 
-    def _warm_up(self, target: Target) -> Probe:
+    def _warm_up(self, target: Target, plan: LoadPlan) -> Probe:
         self._say("warming up")
         started_s = self._rig.clock.monotonic_s()
-        probe = self._rig.load.probe(target, self._order.plan)
+        probe = self._rig.load.probe(target, plan)
         self._note(warmup_s=self._rig.clock.monotonic_s() - started_s)
         return probe
 
@@ -222,7 +222,7 @@ class TrialRun:
             grader=self._rig.grader,
             seed=self._order.seed,
             concurrency=self._order.quality_concurrency,
-            stop=self._rig.garbage_rule,
+            stop=self._order.garbage_rule,
         )
         self._note(quality=result)
         if result.stopped is None:
@@ -230,12 +230,12 @@ class TrialRun:
         self._note(cause=Cause.GARBAGE, detail=result.stopped.because)
         return False
 
-    def _load(self, target: Target, probe: Probe) -> None:
+    def _load(self, target: Target, plan: LoadPlan, probe: Probe) -> None:
         self._say("loading")
         with self._rig.host.watch() as cpu:
-            result = self._rig.load.run(target, self._order.plan, probe=probe, stop=self._cancelled)
+            result = self._rig.load.run(target, plan, probe=probe, stop=self._cancelled)
             share = cpu.foreign_cpu_share()
-        summary = summarise(result.samples, open_loop=self._order.plan.open_loop)
+        summary = summarise(result.samples, open_loop=plan.open_loop)
         self._note(load=result, summary=summary, foreign_cpu_share=share)
         if summary.ok:
             self._note(cause=Cause.FINISHED)
@@ -307,3 +307,8 @@ class TrialRun:
         if self._seen.load is None:
             return None
         return self._rig.archive.keep(pack(self._seen.load.samples), suffix=".npz")
+
+
+def _exact(plan: LoadPlan, spec: LaunchSpec) -> LoadPlan:
+    """The plan in this engine's own words for an exact output length."""
+    return replace(plan, settings=replace(plan.settings, extra_body=spec.exact_output))

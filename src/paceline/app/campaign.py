@@ -1,0 +1,276 @@
+"""The measuring part of a run: trial after trial, each stored as it ends."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from paceline.app.planning import Planned
+from paceline.app.receipts import write_receipt
+from paceline.app.registry import load_engine
+from paceline.app.watch import Watch
+from paceline.app.wiring import Workshop
+from paceline.plan.order import Step, Stop, expected_s, next_step
+from paceline.ports.engine import Engine
+from paceline.ports.store import RunWriter
+from paceline.rank import rank
+from paceline.records.launch import Cause, Environment
+from paceline.records.quality import QualityResult, Suite
+from paceline.records.ranking import Ranking
+from paceline.records.run import (
+    RunRecord,
+    RunResult,
+    TrialTransition,
+)
+from paceline.records.trial import TrialRecord, TrialState
+from paceline.records.variant import Rejection, RejectionReason
+from paceline.records.version import FailureFact, Version
+from paceline.trial.arrivals import plan_load
+from paceline.trial.garbage import garbage_rule
+from paceline.trial.machine import TrialEvent, after
+from paceline.trial.run import Rig, TrialOrder, TrialRun
+from paceline.trial.scoring import SuiteGrader
+from paceline.trial.workload import latency_limits_ms, load_shape
+
+CANCEL: Final = "cancel-requested"
+"""The audit event by which another process asks a run to stop."""
+
+LASTING: Final = frozenset(
+    {Cause.OUT_OF_MEMORY, Cause.UNSUPPORTED, Cause.BAD_FLAG, Cause.MISSING_DEPENDENCY}
+)
+"""Causes that the same variant will meet again; the others may pass."""
+
+
+def _times(price_usd_per_hour: float | None, count: int) -> float | None:
+    return None if price_usd_per_hour is None else price_usd_per_hour * count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tools:
+    """What trials on one engine share."""
+
+    engine: Engine
+    environment: Environment
+
+
+class _Journal:
+    """Stores each step of a trial through the run's writer."""
+
+    def __init__(self, writer: RunWriter, now: Callable[[], str]) -> None:
+        self._writer = writer
+        self._now = now
+
+    def moved(
+        self, trial_id: str, *, was: TrialState, event: TrialEvent, cause: Cause | None
+    ) -> None:
+        self._writer.append(
+            TrialTransition(
+                trial_id=trial_id,
+                before=was,
+                event=event.value,
+                after=after(was, event),
+                at_utc=self._now(),
+                cause=cause,
+            )
+        )
+
+
+class Campaign:
+    """The measuring part of a run."""
+
+    def __init__(
+        self, run: RunRecord, planned: Planned, shop: Workshop, writer: RunWriter, watch: Watch
+    ) -> None:
+        self._run = run
+        self._request = run.request
+        self._planned = planned
+        self._shop = shop
+        self._writer = writer
+        self._watch = watch
+        self._trials = list(shop.store.trials(run.run_id))
+        self._tools: dict[str, _Tools] = {}
+        self._suite = self._find_suite()
+        self._seen_events = max(
+            (event.number or 0 for event in shop.store.events(run_id=run.run_id)), default=0
+        )
+
+    def measure(self) -> Stop:
+        """Trial after trial until nothing is left, the budget is spent or someone cancels."""
+        while not self.cancelled():
+            ranking = self.rank()
+            step = next_step(
+                self._planned.plan,
+                self._trials,
+                leaders=[ranked.variant.id for ranked in ranking.ranked if ranked.rank],
+                spent_s=self._spent_s(),
+                budget_s=self._request.budget.seconds,
+            )
+            if isinstance(step, Stop):
+                return step
+            self._measure_one(step)
+        return Stop(because="cancelled")
+
+    def rank(self, rejected: Sequence[Rejection] = ()) -> Ranking:
+        """The order so far; `rejected` adds to what the plan already left out."""
+        plan = self._planned.plan
+        return rank(
+            self._request,
+            replace(plan, rejected=(*plan.rejected, *rejected)),
+            self._trials,
+        )
+
+    def finish(self, stop: Stop) -> None:
+        """Rank for good, write the receipt, leave a version when something won."""
+        over_budget = [
+            Rejection(
+                variant=variant,
+                reason=RejectionReason.OVER_BUDGET,
+                detail="no time left to measure it",
+                have=f"{max(0.0, (self._request.budget.seconds or 0) - self._spent_s()):.0f} s",
+                need=f"{expected_s(variant, self._trials):.0f} s",
+            )
+            for variant in stop.left_out
+        ]
+        plan = self._planned.plan
+        plan = replace(plan, rejected=(*plan.rejected, *over_budget))
+        self._writer.save_plan(plan)
+        ranking = rank(self._request, plan, self._trials)
+        receipt = write_receipt(
+            replace(self._run, plan=plan), self._trials, ranking, self._suite, self._shop
+        )
+        self._writer.finish(RunResult(ranking=ranking, receipt=receipt))
+        winner = next((r for r in ranking.ranked if r.variant.id == ranking.winner), None)
+        if winner is not None:
+            self._shop.store.add_version(
+                Version(
+                    pipeline=self._request.pipeline,
+                    number=0,
+                    run_id=self._run.run_id,
+                    variant=winner.variant,
+                    receipt_sha256=receipt.sha256,
+                    created_at_utc=self._now(),
+                )
+            )
+
+    def cancelled(self) -> bool:
+        """Whether someone asked this run to stop."""
+        events = self._shop.store.events(run_id=self._run.run_id, after=self._seen_events)
+        return any(event.kind == CANCEL for event in events)
+
+    def _measure_one(self, step: Step) -> None:
+        self._watch.trial_began(
+            step, spent_s=self._spent_s(), expected_s=expected_s(step.variant, self._trials)
+        )
+        tools = self._tools_for(step.variant.engine)
+        trial = TrialRun(
+            self._order(step),
+            self._rig(tools),
+            _Journal(self._writer, self._now),
+            say=self._watch.phase,
+            cancelled=self.cancelled,
+        ).run()
+        if trial.cause is Cause.CANCELLED:
+            return
+        self._writer.save_trial(trial)
+        self._trials.append(trial)
+        self._remember_failure(trial)
+        self._watch.trial_ended(trial, self.rank())
+
+    def _order(self, step: Step) -> TrialOrder:
+        request = self._request
+        attempts = sum(
+            transition.trial_id.startswith(f"{step.variant.id}.{step.repeat}.")
+            and transition.event == TrialEvent.GRANTED
+            for transition in self._shop.store.transitions(self._run.run_id)
+        )
+        trial_id = f"{step.variant.id}.{step.repeat}.{attempts}"
+        accelerator = next(
+            a for a in self._planned.accelerators if a.name == step.variant.accelerator
+        )
+        return TrialOrder(
+            trial_id=trial_id,
+            variant=step.variant,
+            repeat=step.repeat,
+            model=self._planned.model,
+            accelerator=accelerator,
+            plan=plan_load(load_shape(request.workload, seed=request.seed + step.repeat)),
+            suite=self._suite if step.repeat == 0 else None,
+            garbage_rule=garbage_rule(self._suite, self._baseline_quality())
+            if self._suite
+            else None,
+            quality_concurrency=request.workload.concurrency,
+            limits_ms=latency_limits_ms(request.constraints),
+            price_usd_per_hour=_times(request.price_usd_per_hour, step.variant.count),
+            seed=request.seed,
+            cache=self._shop.places.cache,
+            log_path=self._shop.places.logs / self._run.run_id / f"{trial_id}.log",
+        )
+
+    def _rig(self, tools: _Tools) -> Rig:
+        shop = self._shop
+        return Rig(
+            engine=tools.engine,
+            environment=tools.environment,
+            executor=shop.executor,
+            load=shop.load,
+            evaluator=shop.evaluator,
+            grader=SuiteGrader(),
+            host=shop.host,
+            archive=shop.archive,
+            clock=shop.clock,
+        )
+
+    def _tools_for(self, name: str) -> _Tools:
+        if name not in self._tools:
+            engine = load_engine(name)
+            spec = engine.environment()
+            environment = (
+                _own_environment()
+                if spec is None
+                else self._shop.environments.install(spec, say=self._watch.phase)
+            )
+            self._tools[name] = _Tools(engine=engine, environment=environment)
+        return self._tools[name]
+
+    def _baseline_quality(self) -> QualityResult | None:
+        baseline = self._planned.plan.baseline
+        answered = [t.quality for t in self._trials if t.variant == baseline and t.quality]
+        return next(iter(answered), None)
+
+    def _find_suite(self) -> Suite | None:
+        path = self._planned.model.suite_path
+        if path is None or not self._planned.model.trained:
+            return None
+        return self._shop.suites.find(path)
+
+    def _remember_failure(self, trial: TrialRecord) -> None:
+        if trial.cause in LASTING:
+            self._shop.store.add_failure(
+                FailureFact(
+                    model_sha256=self._planned.model.sha256,
+                    engine_version=trial.provenance.engine_version,
+                    variant=trial.variant,
+                    cause=trial.cause,
+                    detail=trial.detail,
+                    run_id=self._run.run_id,
+                    at_utc=self._now(),
+                )
+            )
+
+    def _spent_s(self) -> float:
+        return sum(trial.wall_s for trial in self._trials)
+
+    def _now(self) -> str:
+        return self._shop.clock.utc_now().isoformat(timespec="seconds")
+
+
+def _own_environment() -> Environment:
+    """What an engine without requirements runs in: Paceline's own Python."""
+    return Environment(
+        name="paceline",
+        python=sys.executable,
+        bin_dir=str(Path(sys.executable).parent),
+        lock=(),
+        lock_sha256="",
+    )

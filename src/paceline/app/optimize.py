@@ -1,0 +1,123 @@
+"""One run: request → plan → trials → ranking → receipt → version, stored as it goes."""
+
+import secrets
+from dataclasses import replace
+
+from paceline import __version__
+from paceline.app.campaign import CANCEL, Campaign
+from paceline.app.planning import Planned, plan_request
+from paceline.app.watch import Watch
+from paceline.app.wiring import Workshop
+from paceline.errors import CapacityError, Code, SpecError
+from paceline.plan.price import default_price
+from paceline.records.request import Request
+from paceline.records.run import (
+    AuditEvent,
+    RunRecord,
+    RunState,
+    run_id_of,
+)
+
+
+def start_run(request: Request, shop: Workshop, watch: Watch) -> RunRecord:
+    """Plan, measure, rank. Returns the finished (or cancelled) run.
+
+    Raises what planning raises before anything is stored.
+    """
+    _recover(shop)
+    planned = plan_request(request, shop)
+    now = shop.clock.utc_now()
+    run = RunRecord(
+        run_id=run_id_of(now, secrets.token_hex(2)),
+        request=_with_price(request, planned),
+        model=planned.model,
+        software_version=__version__,
+        created_at_utc=now.isoformat(timespec="seconds"),
+        plan=planned.plan,
+    )
+    shop.store.create_run(run)
+    return _work(run, planned, shop, watch)
+
+
+def resume_run(run_id: str, shop: Workshop, watch: Watch) -> RunRecord:
+    """Go on with a run that was killed or cancelled; trials that ended are kept.
+
+    Raises SpecError for an unknown or finished run and for a model that has changed since,
+    CapacityError when another process is at it.
+    """
+    _recover(shop)
+    run = shop.store.run(run_id)
+    if run.state is RunState.FINISHED:
+        raise SpecError(
+            Code.BAD_OPTION,
+            f"run {run.run_id} is finished",
+            why="only a run that was killed, cancelled or failed can be resumed",
+            fix=f"paceline runs show {run.run_id}",
+        )
+    model = shop.hub.find(run.request.model)
+    if model.sha256 != run.model.sha256:
+        raise SpecError(
+            Code.BAD_MODEL,
+            f"the model of run {run.run_id} has changed",
+            why=f"its files hashed to {run.model.sha256[:12]}, now to {model.sha256[:12]}",
+            fix="start a new run, or put the model back",
+        )
+    planned = plan_request(run.request, shop, model=model)
+    kept = replace(planned, plan=run.plan or planned.plan)
+    return _work(run, kept, shop, watch)
+
+
+def _work(run: RunRecord, planned: Planned, shop: Workshop, watch: Watch) -> RunRecord:
+    with shop.store.write_run(run.run_id) as writer:
+        before = shop.store.run(run.run_id).state
+        if before is not RunState.RUNNING:  # a killed run still says that it is running
+            writer.move(before, RunState.RUNNING)
+        watch.planned(run, planned.plan)
+        campaign = Campaign(run, planned, shop, writer, watch)
+        try:
+            stop = campaign.measure()
+        except KeyboardInterrupt:
+            writer.move(RunState.RUNNING, RunState.CANCELLED, detail="interrupted")
+            raise
+        if campaign.cancelled():
+            writer.move(RunState.RUNNING, RunState.CANCELLED, detail="cancelled by request")
+            return shop.store.run(run.run_id)
+        campaign.finish(stop)
+    return shop.store.run(run.run_id)
+
+
+def _recover(shop: Workshop) -> None:
+    """End what a killed Paceline left behind, before this one measures beside it."""
+    shop.executor.sweep()
+
+
+def _with_price(request: Request, planned: Planned) -> Request:
+    """The price is part of what was asked, so that a receipt never depends on a later table."""
+    if request.price_usd_per_hour is not None:
+        return request
+    price = default_price(planned.accelerators[0])
+    if price is None:
+        return request
+    return replace(request, price_usd_per_hour=price.usd_per_hour, price_source=price.source)
+
+
+def cancel_run(run_id: str, shop: Workshop) -> RunRecord:
+    """Stop a run: at once when nobody works on it, else within the trial under way.
+
+    Raises SpecError for an unknown or ended run.
+    """
+    run = shop.store.run(run_id)
+    if run.state not in (RunState.PLANNED, RunState.RUNNING):
+        raise SpecError(
+            Code.BAD_OPTION,
+            f"run {run.run_id} cannot be cancelled",
+            why=f"it is {run.state.value} already",
+            fix=f"paceline runs show {run.run_id}",
+        )
+    try:
+        with shop.store.write_run(run.run_id) as writer:
+            writer.move(run.state, RunState.CANCELLED, detail="cancelled by request")
+    except CapacityError:  # a process is at work on it and looks for this event
+        now = shop.clock.utc_now().isoformat(timespec="seconds")
+        shop.store.note(AuditEvent(at_utc=now, kind=CANCEL, detail="by command", run_id=run.run_id))
+    return shop.store.run(run.run_id)

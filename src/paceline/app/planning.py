@@ -1,0 +1,107 @@
+"""Request + what this machine has → Plan."""
+
+from dataclasses import dataclass
+
+from paceline.app.registry import FAKE_ENGINE, engine_names, load_engine
+from paceline.app.wiring import Workshop
+from paceline.errors import Code, SpecError
+from paceline.plan.enumerate import EngineOffer
+from paceline.plan.make import make_plan
+from paceline.ports.engine import Engine
+from paceline.records.hardware import Accelerator
+from paceline.records.launch import EnvironmentState
+from paceline.records.model import Model
+from paceline.records.plan import Plan
+from paceline.records.request import Request
+from paceline.records.variant import Variant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A plan and what it was made from."""
+
+    model: Model
+    accelerators: tuple[Accelerator, ...]
+    plan: Plan
+
+
+def plan_request(request: Request, shop: Workshop, model: Model | None = None) -> Planned:
+    """Find the model, look at the machine, sort the variants. Launches nothing.
+
+    Raises SpecError for a wrong model, engine, format or hardware name, SetupError for missing
+    engines.
+    """
+    engines = {name: load_engine(name) for name in _engines_in_play(request)}
+    _check_formats(request, engines)
+    accelerators = shop.executor.inventory()
+    _check_hardware(request, accelerators)
+    model = model or shop.hub.find(request.model)
+    by_name = {place.name: place for place in accelerators}
+
+    def unsupported(variant: Variant) -> str | None:
+        place = by_name[variant.accelerator]
+        return engines[variant.engine].unsupported(model, place, variant.format)
+
+    plan = make_plan(
+        request,
+        model,
+        offers=[_offer(engine, shop) for engine in engines.values()],
+        accelerators=accelerators,
+        unsupported=unsupported,
+        failures=[
+            fact
+            for fact in shop.store.failures(model.sha256)
+            if fact.variant.engine in engines
+            and fact.engine_version == engines[fact.variant.engine].version
+        ],
+    )
+    return Planned(model=model, accelerators=accelerators, plan=plan)
+
+
+def _engines_in_play(request: Request) -> tuple[str, ...]:
+    """Those asked for first and in their order; the rest too, so that the ledger is complete."""
+    for name in request.engines:
+        load_engine(name)  # a wrong name is refused before anything else is looked at
+    others = (name for name in engine_names() if name not in (*request.engines, FAKE_ENGINE))
+    return (*request.engines, *others)
+
+
+def _offer(engine: Engine, shop: Workshop) -> EngineOffer:
+    return EngineOffer(
+        name=engine.name,
+        formats=engine.formats(),
+        knobs=engine.knobs(),
+        missing=_missing(engine, shop),
+    )
+
+
+def _missing(engine: Engine, shop: Workshop) -> str | None:
+    spec = engine.environment()
+    if spec is None:
+        return None
+    status = shop.environments.status(spec)
+    return None if status.state is EnvironmentState.INSTALLED else status.detail
+
+
+def _check_formats(request: Request, engines: dict[str, Engine]) -> None:
+    known = sorted({format_ for engine in engines.values() for format_ in engine.formats()})
+    for format_ in request.formats:
+        if format_ not in known:
+            raise SpecError(
+                Code.UNKNOWN_NAME,
+                f"no engine in play loads or makes the format {format_!r}",
+                why=f"{', '.join(engines)} offer {', '.join(known)}",
+                fix=f"--format {known[0]}",
+            )
+
+
+def _check_hardware(request: Request, accelerators: tuple[Accelerator, ...]) -> None:
+    known = [place.name for place in accelerators]
+    for name in request.hardware:
+        if name not in known:
+            raise SpecError(
+                Code.UNKNOWN_NAME,
+                f"no accelerator here is called {name!r}",
+                why=f"this machine has {', '.join(known)}",
+                fix=f"--hardware {known[0]}",
+            )

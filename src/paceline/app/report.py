@@ -1,0 +1,155 @@
+"""A run as the JSON contract has it. Nothing is computed here, only laid out."""
+
+from collections.abc import Mapping
+
+from paceline.records.measurement import Interval, Metric
+from paceline.records.metric_names import QUALITY
+from paceline.records.plan import Plan
+from paceline.records.quality import QualityComparison
+from paceline.records.ranking import ConstraintVerdict, Ranked, Ranking
+from paceline.records.request import Request
+from paceline.records.run import RunRecord
+from paceline.records.variant import Rejection, Variant
+
+Json = Mapping[str, object]
+
+
+def run_document(run: RunRecord, ranking: Ranking, receipt_path: str | None) -> Json:
+    """The document that `paceline optimize --json` prints."""
+    return {
+        "run_id": run.run_id,
+        "request": request_document(run.request),
+        "baseline": ranking.baseline,
+        "winner": ranking.winner,
+        "tied_with": list(ranking.tied_with),
+        "variants": [_ranked(ranked) for ranked in ranking.ranked],
+        "rejected": [_rejection(rejection) for rejection in ranking.rejected],
+        "pareto": list(ranking.pareto),
+        "advice": [
+            {
+                "text": advice.text,
+                "constraint": advice.constraint,
+                "nearest_variant": advice.nearest_variant,
+            }
+            for advice in ranking.advice
+        ],
+        "formula": ranking.formula,
+        "receipt": receipt_path,
+    }
+
+
+def plan_document(request: Request, plan: Plan) -> Json:
+    """The document that `paceline plan --json` prints."""
+    return {
+        "request": request_document(request),
+        "baseline": plan.baseline.id,
+        "variants": [_variant(variant) for variant in plan.variants],
+        "rejected": [_rejection(rejection) for rejection in plan.rejected],
+    }
+
+
+def request_document(request: Request) -> Json:
+    """The request as understood, constraints in the formal grammar."""
+    load = request.workload
+    return {
+        "model": request.model,
+        "pipeline": request.pipeline,
+        "priority": request.priority.value,
+        "constraints": [constraint.text for constraint in request.constraints],
+        "workload": {
+            "name": load.name,
+            "concurrency": load.concurrency,
+            "rate_rps": load.rate_rps,
+            "arrivals": load.arrivals,
+            "input_tokens": load.input_tokens,
+            "output_tokens": load.output_tokens,
+            "shared_prefix_tokens": load.shared_prefix_tokens,
+            "duration_s": load.duration_s,
+        },
+        "engines": list(request.engines),
+        "formats": list(request.formats),
+        "hardware": list(request.hardware),
+        "budget": {"seconds": request.budget.seconds, "usd": request.budget.usd},
+        "price_usd_per_hour": request.price_usd_per_hour,
+        "price_source": request.price_source,
+        "seed": request.seed,
+    }
+
+
+def _variant(variant: Variant) -> dict[str, object]:
+    return {
+        "id": variant.id,
+        "engine": variant.engine,
+        "format": variant.format,
+        "accelerator": variant.accelerator,
+        "count": variant.count,
+        "knobs": dict(variant.knobs),
+        "speculation": variant.speculation,
+    }
+
+
+def _ranked(ranked: Ranked) -> Json:
+    quality = ranked.metrics.get(QUALITY)
+    return _variant(ranked.variant) | {
+        "metrics": {name: _metric(metric) for name, metric in ranked.metrics.items()},
+        "verdicts": [_verdict(verdict) for verdict in ranked.verdicts],
+        "quality": {
+            "score": quality.value if quality else None,
+            "ci95": _interval(quality.ci95) if quality else None,
+            "against_baseline": _comparison(ranked.quality) if ranked.quality else None,
+        },
+        "cost": {
+            name.removeprefix("cost_"): metric.value
+            for name, metric in ranked.metrics.items()
+            if name.startswith("cost_")
+        },
+        "chips": list(ranked.chips),
+        "notes": list(ranked.notes),
+        "trials": ranked.trials,
+        "rank": ranked.rank,
+    }
+
+
+def _metric(metric: Metric) -> Json:
+    return {
+        "value": metric.value,
+        "unit": metric.unit,
+        "ci95": _interval(metric.ci95),
+        "n": metric.n,
+    }
+
+
+def _interval(interval: Interval | None) -> list[float] | None:
+    return None if interval is None else [interval.lo, interval.hi]
+
+
+def _verdict(verdict: ConstraintVerdict) -> Json:
+    return {
+        "constraint": verdict.constraint.text,
+        "verdict": verdict.verdict.value,
+        "value": verdict.value,
+        "margin": verdict.margin,
+        "because": verdict.because,
+    }
+
+
+def _comparison(quality: QualityComparison) -> Json:
+    return {
+        "ratio": quality.ratio,
+        "ratio_ci95": _interval(quality.ratio_ci95),
+        "difference": quality.difference,
+        "difference_ci95": _interval(quality.difference_ci95),
+        "p_value": quality.p_value,
+        "lost": list(quality.lost),
+        "gained": list(quality.gained),
+    }
+
+
+def _rejection(rejection: Rejection) -> Json:
+    return {
+        "variant": _variant(rejection.variant),
+        "reason": rejection.reason.value,
+        "detail": rejection.detail,
+        "have": rejection.have,
+        "need": rejection.need,
+    }

@@ -1,0 +1,70 @@
+"""The live things of one Paceline process, each made when it is first needed."""
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+from paceline.app.places import Places, find_places
+from paceline.app.registry import adapter
+from paceline.clock import Clock, SystemClock
+from paceline.ports.archive import Archive
+from paceline.ports.environment import Environments
+from paceline.ports.executor import Executor
+from paceline.ports.host import Host
+from paceline.ports.hub import Hub
+from paceline.ports.load import LoadGenerator
+from paceline.ports.quality import Evaluator, Suites
+from paceline.ports.store import Store
+
+
+class Workshop:
+    """Adapters by port. Making one does not start anything."""
+
+    def __init__(self, places: Places | None = None, clock: Clock | None = None) -> None:
+        self.places = places or find_places()
+        self.clock: Clock = clock or SystemClock()
+
+    @cached_property
+    def store(self) -> Store:
+        make: Callable[[Path], Store] = adapter("stores", "sql")
+        return make(self.places.database)
+
+    @cached_property
+    def archive(self) -> Archive:
+        make: Callable[[Path], Archive] = adapter("archives", "folder")
+        return make(self.places.data)
+
+    @cached_property
+    def environments(self) -> Environments:
+        make: Callable[[Path], Environments] = adapter("environments", "uv")
+        return make(self.places.cache)
+
+    @cached_property
+    def executor(self) -> Executor:
+        make: Callable[[Path], Executor] = adapter("executors", "local")
+        return make(self.places.data)
+
+    @cached_property
+    def load(self) -> LoadGenerator:
+        make: Callable[[], LoadGenerator] = adapter("load", "openai_http")
+        return make()
+
+    @cached_property
+    def evaluator(self) -> Evaluator:
+        make: Callable[[], Evaluator] = adapter("quality", "suites")
+        return make()
+
+    @cached_property
+    def suites(self) -> Suites:
+        make: Callable[[], Suites] = adapter("suites", "files")
+        return make()
+
+    @cached_property
+    def hub(self) -> Hub:
+        make: Callable[[Path], Hub] = adapter("hubs", "local")
+        return make(self.places.cache)
+
+    @cached_property
+    def host(self) -> Host:
+        make: Callable[[], Host] = adapter("hosts", "linux")
+        return make()

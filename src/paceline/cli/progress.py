@@ -1,0 +1,98 @@
+"""A run on stderr: one line per event, readable without colour or a terminal."""
+
+import sys
+from typing import Final
+
+from paceline.clock import Clock
+from paceline.plan.order import FIRST_TRIAL_S, Step
+from paceline.records.launch import Cause
+from paceline.records.plan import Plan
+from paceline.records.ranking import Ranking
+from paceline.records.run import RunRecord
+from paceline.records.trial import TrialRecord
+from paceline.units import format_duration
+
+ERASE_LINE: Final = "\r\x1b[K"
+
+
+class LineWatch:
+    """Prints finished steps as lines; on a terminal the current phase is a line that changes."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._started_s = clock.monotonic_s()
+        self._terminal = sys.stderr.isatty()
+        self._label = ""
+        self._number = 0
+        self._total = 0
+
+    def planned(self, run: RunRecord, plan: Plan) -> None:
+        request = run.request
+        limits = ", ".join(constraint.text for constraint in request.constraints) or "none"
+        self._total = len(plan.variants)
+        budget_s = request.budget.seconds
+        expected_s = min(self._total * FIRST_TRIAL_S, budget_s or float("inf"))
+        self._say(f"run {run.run_id}: {request.model} as pipeline {request.pipeline!r}")
+        self._say(f"understood: priority {request.priority.value}; constraints: {limits}")
+        self._say(
+            f"load: {_load(run)}; {self._total} variants to measure, {len(plan.rejected)} left out,"
+            f" at most {format_duration(expected_s)}"
+        )
+
+    def trial_began(self, step: Step, *, spent_s: float, expected_s: float) -> None:
+        self._number += 1
+        self._label = step.variant.label
+        again = f" (launch {step.repeat + 1})" if step.repeat else ""
+        self._say(
+            f"[{self._elapsed()}] {self._number}. {self._label}{again}:"
+            f" {step.because}; about {format_duration(expected_s)}"
+        )
+
+    def phase(self, text: str) -> None:
+        if self._terminal:
+            sys.stderr.write(f"{ERASE_LINE}[{self._elapsed()}]    {self._label}: {text} …")
+            sys.stderr.flush()
+
+    def trial_ended(self, trial: TrialRecord, ranking: Ranking) -> None:
+        self._say(f"[{self._elapsed()}]    {_result(trial)}")
+        leader = next((r for r in ranking.ranked if r.variant.id == ranking.winner), None)
+        if leader is not None and leader.objective is not None:
+            objective = leader.objective
+            self._say(
+                f"[{self._elapsed()}]    best so far: {leader.variant.label},"
+                f" {objective.value:,.4g} {objective.unit}"
+            )
+
+    def _elapsed(self) -> str:
+        minutes, seconds = divmod(int(self._clock.monotonic_s() - self._started_s), 60)
+        return f"{minutes:2d}:{seconds:02d}"
+
+    def _say(self, text: str) -> None:
+        sys.stderr.write(f"{ERASE_LINE if self._terminal else ''}{text}\n")
+        sys.stderr.flush()
+
+
+def _load(run: RunRecord) -> str:
+    load = run.request.workload
+    arrivals = (
+        f"{load.concurrency} requests in flight"
+        if load.rate_rps is None
+        else f"{load.rate_rps:g} requests/s ({load.arrivals})"
+    )
+    return f"{arrivals}, {load.input_tokens} tokens in, {load.output_tokens} out"
+
+
+def _result(trial: TrialRecord) -> str:
+    if trial.cause is not Cause.FINISHED:
+        return f"{trial.cause.value}: {trial.detail}"
+    parts = []
+    for name, text in (
+        ("output_tokens_per_s", "{:,.0f} tokens/s"),
+        ("ttft_p95_ms", "TTFT p95 {:.0f} ms"),
+        ("tpot_mean_ms", "TPOT {:.1f} ms"),
+        ("quality", "quality {:.3f}"),
+        ("peak_memory_gib", "{:.2f} GiB"),
+    ):
+        if name in trial.metrics:
+            parts.append(text.format(trial.metrics[name].value))
+    return f"{', '.join(parts)} (took {format_duration(trial.wall_s)})"

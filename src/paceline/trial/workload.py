@@ -1,0 +1,40 @@
+"""From the request's workload to the load that one trial sends."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from paceline.records.load_plan import Arrivals, LengthKind, Lengths, LoadShape
+from paceline.records.request import Comparison, Constraint, Workload
+
+WARMUP_ROUNDS: Final = 1
+"""Warm-up requests per request in flight: the first batch compiles and allocates."""
+
+LATENCIES: Final = frozenset({"ttft", "tpot", "itl", "e2e"})
+
+
+def load_shape(workload: Workload, *, seed: int) -> LoadShape:
+    """Closed loop when the workload has no rate, else open loop at that rate."""
+    open_loop = workload.rate_rps is not None
+    return LoadShape(
+        arrivals=Arrivals(workload.arrivals) if open_loop else Arrivals.CLOSED,
+        concurrency=None if open_loop else workload.concurrency,
+        rate_rps=workload.rate_rps,
+        duration_s=workload.duration_s,
+        max_in_flight=None,
+        input_tokens=Lengths(kind=LengthKind.FIXED, mean=workload.input_tokens),
+        output_tokens=Lengths(kind=LengthKind.FIXED, mean=workload.output_tokens),
+        prefix_tokens=workload.shared_prefix_tokens,
+        warmup_requests=workload.concurrency * WARMUP_ROUNDS,
+        seed=seed,
+    )
+
+
+def latency_limits_ms(constraints: Iterable[Constraint]) -> tuple[float, ...]:
+    """The absolute upper limits on latencies, in ms."""
+    return tuple(
+        constraint.limit
+        for constraint in constraints
+        if constraint.metric in LATENCIES
+        and constraint.comparison in (Comparison.AT_MOST, Comparison.BELOW)
+        and not constraint.relative
+    )
