@@ -1,0 +1,56 @@
+"""What engines there are, and putting their environments in place."""
+
+from dataclasses import dataclass
+
+from paceline.app.registry import engine_names, load_engine
+from paceline.app.wiring import Workshop
+from paceline.ports.engine import Say
+from paceline.records.launch import Environment, EnvironmentState
+from paceline.records.variant import Knob
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineStatus:
+    """One engine as `engines list` shows it.
+
+    `requirements` is what an installation would pin, `lock` what is installed.
+    """
+
+    name: str
+    version: str
+    state: EnvironmentState
+    detail: str
+    formats: tuple[str, ...]
+    knobs: tuple[Knob, ...]
+    requirements: tuple[str, ...]
+    environment: Environment | None
+
+
+def engine_statuses(shop: Workshop) -> tuple[EngineStatus, ...]:
+    """Every engine that an installed package offers. Changes nothing, needs no network."""
+    return tuple(_status(name, shop) for name in engine_names())
+
+
+def install_engine(name: str, shop: Workshop, *, say: Say) -> Environment | None:
+    """Make the environment of an engine; `None` when it needs none.
+
+    Raises SpecError for an unknown name, SetupError when it cannot be made.
+    """
+    spec = load_engine(name).environment()
+    return None if spec is None else shop.environments.install(spec, say=say)
+
+
+def _status(name: str, shop: Workshop) -> EngineStatus:
+    engine = load_engine(name)
+    spec = engine.environment()
+    found = None if spec is None else shop.environments.status(spec)
+    return EngineStatus(
+        name=name,
+        version=engine.version,
+        state=found.state if found else EnvironmentState.INSTALLED,
+        detail=found.detail if found else "runs in Paceline's own environment",
+        formats=engine.formats(),
+        knobs=engine.knobs(),
+        requirements=spec.requirements if spec else (),
+        environment=found.environment if found else None,
+    )

@@ -1,0 +1,98 @@
+"""`paceline engines`: list, install, doctor."""
+
+from typing import Annotated
+
+import typer
+
+from paceline.app.engines import EngineStatus, engine_statuses, install_engine
+from paceline.app.wiring import Workshop
+from paceline.cli.output import print_json, print_table
+from paceline.records.launch import EnvironmentState
+from paceline.units import format_duration
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+@app.command("list")
+def list_engines(as_json: AsJson = False) -> None:
+    """Show every engine, its formats and whether it is installed."""
+    statuses = engine_statuses(Workshop())
+    if as_json:
+        print_json({"engines": [_document(status) for status in statuses]})
+        return
+    print_table(
+        "Engines",
+        ("engine", "version", "state", "formats", "knobs"),
+        [
+            (
+                status.name,
+                status.version,
+                status.state.value,
+                " ".join(status.formats),
+                " ".join(knob.name for knob in status.knobs) or "–",
+            )
+            for status in statuses
+        ],
+    )
+
+
+@app.command()
+def install(
+    names: Annotated[list[str], typer.Argument(help="Engines, e.g. transformers openvino.")],
+) -> None:
+    """Make the environments of engines (network; minutes). What is in place is left alone."""
+    shop = Workshop()
+    for name in names:
+        environment = install_engine(name, shop, say=lambda line: typer.echo(line, err=True))
+        if environment is None:
+            typer.echo(f"{name}: needs no environment of its own", err=True)
+        elif environment.installed_s is None:
+            typer.echo(f"{name}: already installed", err=True)
+        else:
+            took = format_duration(environment.installed_s)
+            typer.echo(f"{name}: installed {len(environment.lock)} packages in {took}", err=True)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Say for each engine what is installed, what would be, and what is missing.
+
+    Exits 3 when an environment is broken.
+    """
+    statuses = engine_statuses(Workshop())
+    if as_json:
+        print_json({"engines": [_document(status) for status in statuses]})
+    else:
+        for status in statuses:
+            _print_examined(status)
+    if any(status.state is EnvironmentState.BROKEN for status in statuses):
+        raise typer.Exit(3)
+
+
+def _print_examined(status: EngineStatus) -> None:
+    typer.echo(f"{status.name} {status.version}: {status.state.value}")
+    typer.echo(f"  {status.detail}")
+    if status.environment is not None:
+        typer.echo(f"  {len(status.environment.lock)} packages, lock {_short(status)}")
+    elif status.requirements:
+        typer.echo(f"  would install {', '.join(status.requirements)}")
+        typer.echo(f"  with: paceline engines install {status.name}")
+
+
+def _short(status: EngineStatus) -> str:
+    return status.environment.lock_sha256[:12] if status.environment else ""
+
+
+def _document(status: EngineStatus) -> dict[str, object]:
+    return {
+        "name": status.name,
+        "version": status.version,
+        "state": status.state.value,
+        "detail": status.detail,
+        "formats": list(status.formats),
+        "knobs": {knob.name: list(knob.values) for knob in status.knobs},
+        "requirements": list(status.requirements),
+        "lock_sha256": status.environment.lock_sha256 if status.environment else None,
+    }

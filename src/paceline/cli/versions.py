@@ -1,0 +1,76 @@
+"""`paceline pipelines`, `versions`, `rollback`: what runs left behind."""
+
+from typing import Annotated
+
+import typer
+
+from paceline.app.wiring import Workshop
+from paceline.cli.output import print_json, print_table
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+def pipelines(as_json: AsJson = False) -> None:
+    """List pipelines and their current versions."""
+    found = Workshop().store.pipelines()
+    if as_json:
+        rows = [{"name": p.name, "current": p.current, "versions": p.versions} for p in found]
+        print_json({"pipelines": rows})
+        return
+    print_table(
+        "Pipelines",
+        ("pipeline", "current", "versions"),
+        [(p.name, str(p.current), str(p.versions)) for p in found],
+    )
+
+
+def versions(
+    pipeline: Annotated[str, typer.Argument(help="A name from `paceline pipelines`.")],
+    as_json: AsJson = False,
+) -> None:
+    """List the versions of a pipeline; `*` marks the current one."""
+    store = Workshop().store
+    found = store.versions(pipeline)
+    current = next(p.current for p in store.pipelines() if p.name == pipeline)
+    if as_json:
+        rows = [
+            {
+                "number": v.number,
+                "current": v.number == current,
+                "run_id": v.run_id,
+                "variant": v.variant.id,
+                "receipt": v.receipt_sha256,
+                "created_at": v.created_at_utc,
+            }
+            for v in found
+        ]
+        print_json({"pipeline": pipeline, "versions": rows})
+        return
+    print_table(
+        f"Versions of {pipeline}",
+        ("", "version", "variant", "run", "receipt", "created"),
+        [
+            (
+                "*" if v.number == current else "",
+                str(v.number),
+                v.variant.label,
+                v.run_id,
+                v.receipt_sha256[:12],
+                v.created_at_utc,
+            )
+            for v in found
+        ],
+    )
+
+
+def rollback(
+    pipeline: Annotated[str, typer.Argument(help="A name from `paceline pipelines`.")],
+    number: Annotated[int, typer.Argument(help="The version to go back to.", min=1)],
+) -> None:
+    """Make an earlier version current. Only metadata changes; nothing running does."""
+    shop = Workshop()
+    at_utc = shop.clock.utc_now().isoformat(timespec="seconds")
+    version = shop.store.rollback(pipeline, number, at_utc=at_utc)
+    typer.echo(
+        f"{pipeline} now points to version {version.number}: {version.variant.label}", err=True
+    )
