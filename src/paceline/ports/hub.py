@@ -1,8 +1,10 @@
 """The Hub port: from what the user typed to a checked model folder."""
 
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
-from paceline.records.model import Model
+from paceline.ports.engine import Say
+from paceline.records.model import Model, SynthPlan
 
 
 class Hub(Protocol):
@@ -13,5 +15,33 @@ class Hub(Protocol):
 
         Raises SpecError: no such folder, no model, broken config, missing or truncated shard,
         unknown architecture.
+        """
+        ...
+
+
+@runtime_checkable
+class CanSynthesize(Protocol):
+    """A hub that also makes models with random weights, for speed measurements."""
+
+    def plan_synth(self, shape: str, *, dtype: str) -> SynthPlan:
+        """What `synthesize` would write, without writing it. Raises like it."""
+        ...
+
+    def synthesize(self, shape: str, out: Path, *, dtype: str, seed: int) -> Model:
+        """Write a model of `shape` (a known name, a config.json or its folder) to `out`.
+
+        Seconds per GB. Raises SpecError: unknown shape or dtype, `out` is taken or not writable;
+        SetupError: the disk is full. Nothing is left of it then.
+        """
+        ...
+
+
+class HubFactory(Protocol):
+    """What an entry point of `paceline.hubs` names."""
+
+    def __call__(self, cache: Path, *, say: Say = ..., allow_remote_code: bool = ...) -> Hub:
+        """A hub that keeps what it learns in `cache` and is silent unless `say` is given.
+
+        Models that bring Python code of their own are refused unless `allow_remote_code`.
         """
         ...

@@ -1,0 +1,112 @@
+"""`LocalHub`: checks a model folder from its config and headers, cheapest check first."""
+
+from pathlib import Path
+from typing import Final
+
+from paceline.adapters.hub.local.architectures import architecture_of, sizes_of
+from paceline.adapters.hub.local.hashes import hash_files
+from paceline.adapters.hub.local.json_files import JsonObject, read_object
+from paceline.adapters.hub.local.lookup import locate
+from paceline.adapters.hub.local.quantization import quantization_of
+from paceline.adapters.hub.local.synth.make import make_model, plan_model
+from paceline.adapters.hub.local.synth.marker import read_marker
+from paceline.adapters.hub.local.tokenizer_files import (
+    check_text_files,
+    has_chat_template,
+    remote_code,
+)
+from paceline.adapters.hub.local.weights import (
+    PICKLES,
+    Weights,
+    check_complete,
+    count_parameters,
+    format_of,
+    read_weights,
+)
+from paceline.errors import Code, SpecError
+from paceline.ports.engine import Say
+from paceline.records.model import Model, SynthPlan
+
+NOT_LOADED: Final = (".safetensors", *PICKLES, ".gguf", ".onnx", ".h5", ".msgpack", ".ot")
+"""Weights in files that are not part of the checkpoint: no engine reads them; not hashed."""
+
+
+def _silent(_line: str) -> None:
+    """Progress that nobody wants to hear."""
+
+
+class LocalHub:
+    """Models in local folders and installed packages; also makes random-weight ones."""
+
+    def __init__(self, cache: Path, *, say: Say = _silent, allow_remote_code: bool = False) -> None:
+        """`cache` keeps hashes; `say` gets progress on big files.
+
+        Without `allow_remote_code`, a model that brings Python code of its own is refused.
+        """
+        self._cache = cache
+        self._say = say
+        self._allow_remote_code = allow_remote_code
+
+    def find(self, name: str) -> Model:
+        """The checked model in folder `name`, or the installed one of that name.
+
+        Reads headers and hashes every file the first time (about a second per GB); no network.
+        Raises SpecError for everything that is wrong with the model, SetupError for a broken
+        package or an unwritable cache.
+        """
+        place = locate(name)
+        folder = place.folder
+        config = read_object(folder / "config.json")
+        self._check_code(folder, config)
+        architecture, sizes = architecture_of(config), sizes_of(config)
+        quantization = quantization_of(config)
+        weights = read_weights(folder)
+        check_complete(weights, config, quantized=quantization is not None)
+        check_text_files(folder)
+        marker = read_marker(folder)
+        return Model(
+            name=place.name,
+            folder=str(folder),
+            architecture=architecture,
+            format=format_of(weights, quantization),
+            parameters=count_parameters(weights, config, quantization),
+            layers=sizes.layers,
+            hidden_size=sizes.hidden_size,
+            kv_heads=sizes.kv_heads,
+            head_size=sizes.head_size,
+            max_context_tokens=sizes.max_context_tokens,
+            files=hash_files(_loaded_files(folder, weights), cache=self._cache, say=self._say),
+            suite_path=None if place.suite is None else str(place.suite),
+            trained=marker is None or marker.trained,
+            has_chat_template=has_chat_template(folder),
+        )
+
+    def plan_synth(self, shape: str, *, dtype: str) -> SynthPlan:
+        """What `synthesize` would write, without writing it."""
+        return plan_model(shape, dtype=dtype)
+
+    def synthesize(self, shape: str, out: Path, *, dtype: str, seed: int) -> Model:
+        """Write a random-weight model of `shape` to the new folder `out`, and check it."""
+        make_model(shape, out, dtype=dtype, seed=seed, say=self._say)
+        self._say(f"checking {str(out)!r}")
+        return self.find(str(out.absolute()))
+
+    def _check_code(self, folder: Path, config: JsonObject) -> None:
+        where = remote_code(folder, config)
+        if where is not None and not self._allow_remote_code:
+            raise SpecError(
+                Code.BAD_MODEL,
+                f"the model in {str(folder)!r} wants to run Python code of its own",
+                why=f"{where} has 'auto_map', which makes engines import files of the folder",
+                fix="read that code; if you trust it, repeat with --allow-remote-code",
+            )
+
+
+def _loaded_files(folder: Path, weights: Weights) -> list[Path]:
+    """The weights, and every other file at the top of the folder that an engine may read."""
+    beside = (
+        path
+        for path in folder.iterdir()
+        if path.is_file() and not path.name.startswith(".") and path.suffix not in NOT_LOADED
+    )
+    return sorted((*weights.files, *beside))
