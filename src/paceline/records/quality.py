@@ -1,9 +1,138 @@
-"""Answers to a suite and what they are worth."""
+"""What a suite asks, what was answered, and what the answers are worth."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 from paceline.records.measurement import Interval
+
+
+class Scorer(StrEnum):
+    """How an answer is marked; the rules are written down in `docs/reference/suites.md`."""
+
+    EXACT = "exact"
+    LAST_LINE_EXACT = "last_line_exact"
+    CONTAINS = "contains"
+    FINAL = "final"
+    NUMBER = "number"
+    CHOICE = "choice"
+    REGEX = "regex"
+    SCHEMA = "schema"
+    JSON = "json"
+    CHECKS = "checks"
+    SAME = "same"
+    PYTHON = "python"
+
+
+class Split(StrEnum):
+    """`MAIN` items decide; `REPORT` items are never used for a decision, only shown."""
+
+    MAIN = "main"
+    REPORT = "report"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message of a conversation.
+
+    An assistant message whose `content` is `None` is the model's own reply at that point: it is
+    generated, then sent back as history.
+    """
+
+    role: str
+    content: str | None
+
+
+class CheckName(StrEnum):
+    """Properties of a reply; the first group counts something between `least` and `most`."""
+
+    WORDS = "words"
+    SENTENCES = "sentences"
+    LINES = "lines"
+    CHARACTERS = "characters"
+    BULLETS = "bullets"
+    NUMBERED = "numbered"
+    PARTS = "parts"
+    WORD_TIMES = "word_times"
+    HAS = "has"
+    LACKS = "lacks"
+    LACKS_TEXT = "lacks_text"
+    STARTS = "starts"
+    ENDS = "ends"
+    MATCHES = "matches"
+    LOWER = "lower"
+    UPPER = "upper"
+    LANGUAGE = "language"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One property that a reply must have; which fields count depends on `name`."""
+
+    name: CheckName
+    text: str = ""
+    least: int | None = None
+    most: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One question with its checkable answer.
+
+    `also` are further right answers. `tolerance` is absolute and belongs to `number` and `json`.
+    `schema` is JSON text. `weight` counts within the category.
+    """
+
+    item_id: str
+    category: str
+    messages: tuple[Message, ...]
+    scorer: Scorer
+    answer: str
+    max_tokens: int
+    weight: float = 1.0
+    also: tuple[str, ...] = ()
+    tolerance: float = 0.0
+    choices: tuple[str, ...] = ()
+    schema: str | None = None
+    checks: tuple[Check, ...] = ()
+    split: Split = Split.MAIN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """A fixed, versioned set of items. `sha256` covers the items and the weights.
+
+    `weights` gives each category its share of the composite and sums to 1; `None` means that
+    every category weighs as much as the items in it. `scorer_path` is the user's own Python
+    scorer, for items that name it.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    items: tuple[Item, ...]
+    weights: Mapping[str, float] | None = None
+    scorer_path: str | None = None
+
+    def only(self, split: Split) -> "Suite":
+        """The items of one split, under the same hash."""
+        items = tuple(item for item in self.items if item.split is split)
+        name = self.name if split is Split.MAIN else f"{self.name}/{split}"
+        return replace(self, name=name, items=items)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What came back for one item: the text of the last turn, or why there is none.
+
+    `earlier` are the model's own replies in previous turns, first to last. `finish_reason` is
+    the server's word (`stop`, `length` …), `None` when it gave none.
+    """
+
+    text: str
+    earlier: tuple[str, ...] = ()
+    finish_reason: str | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,11 +144,33 @@ class ItemScore:
     score: float
     answer: str
     error: str | None = None
+    earlier: tuple[str, ...] = ()
+    finish_reason: str | None = None
+
+
+class StopCause(StrEnum):
+    """Why a suite was not asked to its end."""
+
+    GARBAGE = "garbage"
+    CLEAR = "clear"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """An early end, with both numbers in `because`."""
+
+    cause: StopCause
+    because: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityResult:
-    """A suite asked once. `suite_sha256` pins the items; results compare only on equal hashes."""
+    """A suite asked once. `suite_sha256` pins the items; results compare only on equal hashes.
+
+    `score` is the weighted composite of `by_category` under `weights`, `ci95` its interval. When
+    `stopped` is set, `items` are a seeded random part of the suite and the score is theirs.
+    """
 
     suite: str
     suite_sha256: str
@@ -27,6 +178,23 @@ class QualityResult:
     score: float
     by_category: Mapping[str, float]
     ci95: Interval | None
+    weights: Mapping[str, float] = field(default_factory=dict)
+    stopped: Stopped | None = None
+
+    @property
+    def errors(self) -> int:
+        """Items that got no answer; they count as wrong."""
+        return sum(item.error is not None for item in self.items)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityProgress:
+    """How far a suite is: `score` is the plain mean of the items answered so far."""
+
+    answered: int
+    total: int
+    score: float
+    errors: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,90 @@
+"""The Evaluator port: asking an endpoint the items of a suite."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from paceline.records.load import Target
+from paceline.records.quality import (
+    Item,
+    ItemScore,
+    QualityProgress,
+    QualityResult,
+    Reply,
+    Stopped,
+    Suite,
+)
+
+StopRule = Callable[[Sequence[ItemScore]], Stopped | None]
+"""Takes the scores so far, in the order of asking; a reason ends the suite there."""
+
+OnProgress = Callable[[QualityProgress], None]
+"""Takes the state after every answer."""
+
+
+class Grader(Protocol):
+    """Turns replies into scores; the stage brings it, so that evaluators only ask."""
+
+    def grade(self, item: Item, reply: Reply) -> ItemScore:
+        """The score of one reply; never raises for what a model may say."""
+        ...
+
+    def summarize(
+        self, suite: Suite, scores: Sequence[ItemScore], *, stopped: Stopped | None
+    ) -> QualityResult:
+        """The composite over the scores, with its interval."""
+        ...
+
+
+class ProgramScorer(Protocol):
+    """Runs the user's own scorer apart from this process."""
+
+    def score(self, path: str, item: Item, reply: Reply) -> float:
+        """0–1 from the program at `path`.
+
+        Raises CandidateError when it hangs, dies, writes or exceeds its memory.
+        """
+        ...
+
+
+class Suites(Protocol):
+    """Finds suites by name or file."""
+
+    def names(self) -> tuple[str, ...]:
+        """The suites that come with Paceline."""
+        ...
+
+    def find(self, name: str) -> Suite:
+        """The suite called `name`, or read from the file of that name.
+
+        Raises SpecError: unknown name, malformed item (with its line), duplicate ids, a hash
+        that is not the header's.
+        """
+        ...
+
+
+class Evaluator(Protocol):
+    """Measures the answers of one endpoint."""
+
+    @property
+    def name(self) -> str:
+        """As in `--evaluator` and in receipts."""
+        ...
+
+    def evaluate(
+        self,
+        target: Target,
+        suite: Suite,
+        *,
+        grader: Grader,
+        seed: int,
+        concurrency: int,
+        stop: StopRule | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> QualityResult:
+        """Ask the items greedily in an order drawn from `seed`, `concurrency` at a time.
+
+        Nothing is retried; a failed request is an item with an error and counts as wrong. `stop`
+        sees a growing prefix of the order and what it did not see is dropped, so the result does
+        not depend on which answer came first.
+        """
+        ...
