@@ -1,0 +1,127 @@
+"""Looking at stored runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from paceline.app.report import request_document
+from paceline.app.wiring import Workshop
+from paceline.errors import Code, SpecError
+from paceline.rank import rank
+from paceline.records.measurement import Metric
+from paceline.records.ranking import Ranking
+from paceline.records.run import RunRecord
+
+COMPARED: Final = (
+    "output_tokens_per_s",
+    "ttft_p95_ms",
+    "tpot_mean_ms",
+    "quality",
+    "cost_usd_per_mtok",
+    "peak_memory_gib",
+)
+
+
+def ranking_of(run: RunRecord, shop: Workshop) -> Ranking:
+    """The stored ranking of a finished run, the order so far of another.
+
+    Raises SpecError when nothing was planned yet.
+    """
+    if run.result is not None:
+        return run.result.ranking
+    if run.plan is None:
+        raise SpecError(
+            Code.BAD_OPTION,
+            f"run {run.run_id} has nothing to show",
+            why="it ended before its plan was made",
+            fix=f"paceline optimize --resume {run.run_id}",
+        )
+    return rank(run.request, run.plan, shop.store.trials(run.run_id))
+
+
+def receipt_path(run: RunRecord, shop: Workshop) -> Path | None:
+    """Where the receipt of a finished run lies."""
+    return None if run.result is None else shop.places.data / run.result.receipt.path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Two runs side by side. `rows` are text cells: variant, metric, both values, change, noise."""
+
+    first: str
+    second: str
+    differences: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    document: Mapping[str, object]
+
+
+def compare_runs(first_id: str, second_id: str, shop: Workshop) -> Comparison:
+    """What two runs measured of the variants they share, and how their requests differ.
+
+    A change is more than noise when the intervals are apart. Raises SpecError for unknown runs.
+    """
+    first, second = shop.store.run(first_id), shop.store.run(second_id)
+    measured = [_by_variant(ranking_of(run, shop)) for run in (first, second)]
+    shared = [variant for variant in measured[0] if variant in measured[1]]
+    pairs = [
+        (variant, name, measured[0][variant][name], measured[1][variant][name])
+        for variant in shared
+        for name in COMPARED
+        if name in measured[0][variant] and name in measured[1][variant]
+    ]
+    return Comparison(
+        first=first.run_id,
+        second=second.run_id,
+        differences=_request_differences(first, second),
+        rows=tuple(_row(*pair) for pair in pairs),
+        document={
+            "first": first.run_id,
+            "second": second.run_id,
+            "requests_differ": list(_request_differences(first, second)),
+            "variants": [
+                {
+                    "variant": variant,
+                    "metric": name,
+                    "first": before.value,
+                    "second": after.value,
+                    "change": _change(before, after),
+                    "more_than_noise": _apart(before, after),
+                }
+                for variant, name, before, after in pairs
+            ],
+        },
+    )
+
+
+def _by_variant(ranking: Ranking) -> dict[str, Mapping[str, Metric]]:
+    return {ranked.variant.id: ranked.metrics for ranked in ranking.ranked}
+
+
+def _request_differences(first: RunRecord, second: RunRecord) -> tuple[str, ...]:
+    one, other = request_document(first.request), request_document(second.request)
+    return tuple(f"{key}: {one[key]} / {other[key]}" for key in one if one[key] != other[key])
+
+
+def _row(variant: str, name: str, before: Metric, after: Metric) -> tuple[str, ...]:
+    change = _change(before, after)
+    apart = _apart(before, after)
+    return (
+        variant,
+        f"{name} {before.unit}".strip(),
+        f"{before.value:,.4g}",
+        f"{after.value:,.4g}",
+        "–" if change is None else f"{change:+.1%}",
+        "unknown" if apart is None else "yes" if apart else "no",
+    )
+
+
+def _change(before: Metric, after: Metric) -> float | None:
+    return after.value / before.value - 1 if before.value else None
+
+
+def _apart(before: Metric, after: Metric) -> bool | None:
+    one, other = before.ci95, after.ci95
+    if one is None or other is None:
+        return None
+    return one.hi < other.lo or other.hi < one.lo

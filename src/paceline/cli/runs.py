@@ -1,0 +1,91 @@
+"""`paceline runs`: list, show, compare, cancel."""
+
+from typing import Annotated
+
+import typer
+
+from paceline.app.optimize import cancel_run
+from paceline.app.report import run_document
+from paceline.app.runs import compare_runs, ranking_of, receipt_path
+from paceline.app.wiring import Workshop
+from paceline.cli.output import print_json, print_table
+from paceline.cli.show import print_run
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+RunId = Annotated[str, typer.Argument(help="A run id or an unambiguous beginning of it.")]
+
+
+@app.command("list")
+def list_runs(as_json: AsJson = False, limit: Annotated[int, typer.Option(min=1)] = 20) -> None:
+    """List stored runs, latest first."""
+    runs = Workshop().store.runs(limit=limit)
+    rows = [
+        {
+            "run_id": run.run_id,
+            "model": run.request.model,
+            "priority": run.request.priority.value,
+            "state": run.state.value,
+            "winner": run.result.ranking.winner if run.result else None,
+            "created_at": run.created_at_utc,
+        }
+        for run in runs
+    ]
+    if as_json:
+        print_json({"runs": rows})
+        return
+    print_table(
+        "Runs",
+        ("run", "model", "priority", "state", "winner"),
+        [
+            (
+                str(row["run_id"]),
+                str(row["model"]),
+                str(row["priority"]),
+                str(row["state"]),
+                str(row["winner"] or "–"),
+            )
+            for row in rows
+        ],
+    )
+
+
+@app.command()
+def show(run_id: RunId, as_json: AsJson = False) -> None:
+    """Show a run: its order if it finished, the order so far if not."""
+    shop = Workshop()
+    run = shop.store.run(run_id)
+    ranking = ranking_of(run, shop)
+    path = receipt_path(run, shop)
+    if as_json:
+        document = run_document(run, ranking, str(path) if path else None)
+        print_json({**document, "state": run.state.value})
+        return
+    if run.result is None:
+        typer.echo(f"run {run.run_id} is {run.state.value}: {run.detail or 'not finished'}")
+        typer.echo(f"go on with: paceline optimize --resume {run.run_id}")
+    print_run(run, ranking, path)
+
+
+@app.command()
+def compare(first: RunId, second: RunId, as_json: AsJson = False) -> None:
+    """Put two runs side by side: what each measured of the variants they share."""
+    comparison = compare_runs(first, second, Workshop())
+    if as_json:
+        print_json(comparison.document)
+        return
+    for line in comparison.differences:
+        typer.echo(line)
+    print_table(
+        f"{comparison.first} and {comparison.second}",
+        ("variant", "metric", comparison.first, comparison.second, "change", "more than noise"),
+        list(comparison.rows),
+    )
+
+
+@app.command()
+def cancel(run_id: RunId) -> None:
+    """Stop a run; what it measured is kept, and it can be resumed."""
+    run = cancel_run(run_id, Workshop())
+    typer.echo(f"run {run.run_id}: {run.detail or 'asked to stop'}", err=True)

@@ -1,0 +1,84 @@
+"""A finished run for people: the order, what was left out, what would help."""
+
+from collections import Counter
+from pathlib import Path
+
+import typer
+
+from paceline.cli.output import print_table
+from paceline.records.measurement import Metric
+from paceline.records.ranking import Ranked, Ranking
+from paceline.records.run import RunRecord
+
+UNKNOWN = "–"
+
+
+def print_run(run: RunRecord, ranking: Ranking, receipt: Path | None) -> None:
+    """The ranking as a table, then everything else that was decided."""
+    load = run.request.workload
+    title = (
+        f"{run.request.model} for {run.request.priority.value},"
+        f" {load.concurrency} requests in flight, {load.input_tokens} tokens in,"
+        f" {load.output_tokens} out"
+    )
+    columns = (
+        "rank",
+        "variant",
+        "tokens/s",
+        "TTFT p95 ms",
+        "TPOT ms",
+        "quality",
+        "$/Mtok",
+        "GiB",
+        "verdict",
+    )
+    print_table(title, columns, [_row(ranked, ranking) for ranked in ranking.ranked])
+    for line in _remarks(ranking):
+        typer.echo(line)
+    if receipt is not None:
+        typer.echo(f"receipt: {receipt}")
+
+
+def _row(ranked: Ranked, ranking: Ranking) -> tuple[str, ...]:
+    metrics = ranked.metrics
+    return (
+        UNKNOWN if ranked.rank is None else str(ranked.rank),
+        ranked.variant.label + (" (baseline)" if ranked.variant.id == ranking.baseline else ""),
+        _number(metrics.get("output_tokens_per_s"), ",.0f"),
+        _number(metrics.get("ttft_p95_ms"), ",.0f"),
+        _number(metrics.get("tpot_mean_ms"), ",.2f"),
+        _number(metrics.get("quality"), ".3f"),
+        _number(metrics.get("cost_usd_per_mtok"), ",.3f"),
+        _number(metrics.get("peak_memory_gib"), ",.2f"),
+        _verdict(ranked),
+    )
+
+
+def _number(metric: Metric | None, form: str) -> str:
+    return UNKNOWN if metric is None else format(metric.value, form)
+
+
+def _verdict(ranked: Ranked) -> str:
+    open_ones = [v for v in ranked.verdicts if v.verdict.value != "pass"]
+    if not open_ones:
+        return "pass" if ranked.verdicts else UNKNOWN
+    return "; ".join(f"{v.verdict.value}: {v.constraint.text}" for v in open_ones)
+
+
+def _remarks(ranking: Ranking) -> list[str]:
+    labels = {ranked.variant.id: ranked.variant.label for ranked in ranking.ranked}
+    lines = [f"order: {ranking.formula}"]
+    if ranking.winner is None:
+        lines.append("winner: none")
+    else:
+        tied = ", ".join(labels[other] for other in ranking.tied_with)
+        winner = next(r for r in ranking.ranked if r.variant.id == ranking.winner)
+        lines.append(f"winner: {labels[ranking.winner]}" + (f"; tied with {tied}" if tied else ""))
+        if winner.chips:
+            lines.append(f"        {' / '.join(winner.chips)}")
+    if ranking.rejected:
+        reasons = Counter(rejection.reason.value for rejection in ranking.rejected)
+        counted = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+        lines.append(f"left out: {counted} (each with its reason in --json)")
+    lines += [f"advice: {advice.text}" for advice in ranking.advice]
+    return lines
