@@ -1,0 +1,5 @@
+"""Engines as processes of this machine."""
+
+from paceline.adapters.executors.local.executor import LocalExecutor
+
+__all__ = ["LocalExecutor"]

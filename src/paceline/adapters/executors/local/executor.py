@@ -1,0 +1,43 @@
+"""Starts engines on this machine, one process tree each, and makes sure that they end."""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from paceline.adapters.executors.local.inventory import find_cpu
+from paceline.adapters.executors.local.orphans import end_orphans
+from paceline.adapters.executors.local.ports import find_free_port
+from paceline.adapters.executors.local.process import LocalServer
+from paceline.ports.executor import Server
+from paceline.records.hardware import Accelerator
+from paceline.records.launch import LaunchSpec
+
+
+class LocalExecutor:
+    """An `Executor`. `data` is Paceline's data folder; nothing is kept there."""
+
+    def __init__(self, data: Path | None = None) -> None:
+        self._data = data
+        # Ports are no part of a result: a seed would only make two runs collide.
+        self._chance = random.SystemRandom()
+
+    @property
+    def name(self) -> str:
+        return "local"
+
+    def inventory(self) -> tuple[Accelerator, ...]:
+        return (find_cpu(),)
+
+    @contextmanager
+    def start(self, build: Callable[[int], LaunchSpec], *, log_path: Path) -> Iterator[Server]:
+        server = LocalServer(
+            build, find_port=lambda: find_free_port(self._chance), log_path=log_path
+        )
+        try:
+            yield server
+        finally:
+            server.stop()
+
+    def sweep(self) -> tuple[int, ...]:
+        return end_orphans()
