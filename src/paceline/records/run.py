@@ -98,11 +98,15 @@ class AuditEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """A process that writes a run. `boot_id` and `start_ticks` tell it from a later process that
-    got the same number."""
+    """A process that writes a run.
+
+    `pid` means something only within its boot and process namespace; `start_ticks` tells it from
+    a later process that got the same number.
+    """
 
     host: str
     boot_id: str
+    pid_namespace: str
     pid: int
     start_ticks: int
 

@@ -1,0 +1,109 @@
+"""The tables as they are now. How a database gets there is in `migrations/`.
+
+Records are kept whole, as the text that `records.serial.pack` makes; the other columns are what
+queries need. Text rather than the database's JSON type, because PostgreSQL's would turn `1.0` into
+a number that no longer says whether it was an integer.
+
+Times are ISO 8601 in UTC, as the records have them, and are for people: order comes from `number`.
+"""
+
+from typing import Final
+
+from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint
+
+METADATA: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+RUNS: Final = Table(
+    "runs",
+    METADATA,
+    Column("run_id", Text, primary_key=True),
+    Column("pipeline", Text, nullable=False, index=True),
+    Column("state", Text, nullable=False),
+    Column("record", Text, nullable=False),  # without what the columns below hold
+    Column("plan", Text),
+    Column("result", Text),
+    Column("ended_at_utc", Text),
+    Column("detail", Text),
+)
+
+LEASES: Final = Table(
+    "leases",
+    METADATA,
+    Column("run_id", ForeignKey("runs.run_id"), primary_key=True),
+    Column("token", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("taken_at_utc", Text, nullable=False),
+)
+
+TRANSITIONS: Final = Table(
+    "trial_transitions",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("run_id", ForeignKey("runs.run_id"), nullable=False),
+    Column("trial_id", Text, nullable=False),
+    Column("before", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("after", Text, nullable=False),
+    Column("cause", Text),
+    Column("at_utc", Text, nullable=False),
+    Index(None, "run_id", "trial_id"),
+)
+
+TRIALS: Final = Table(
+    "trials",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("run_id", ForeignKey("runs.run_id"), nullable=False),
+    Column("trial_id", Text, nullable=False),
+    Column("variant_id", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("record", Text, nullable=False),
+    UniqueConstraint("run_id", "trial_id"),
+)
+
+PIPELINES: Final = Table(
+    "pipelines",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("current", Integer, nullable=False),
+)
+
+VERSIONS: Final = Table(
+    "versions",
+    METADATA,
+    Column("pipeline", ForeignKey("pipelines.name"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("run_id", Text, nullable=False),
+    Column("receipt_sha256", Text, nullable=False),
+    Column("record", Text, nullable=False),
+    UniqueConstraint("pipeline", "run_id"),
+)
+
+FAILURES: Final = Table(
+    "failures",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("model_sha256", Text, nullable=False),
+    Column("engine_version", Text, nullable=False),
+    Column("variant_id", Text, nullable=False),
+    Column("record", Text, nullable=False),
+    UniqueConstraint("model_sha256", "engine_version", "variant_id"),
+)
+
+EVENTS: Final = Table(
+    "events",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("at_utc", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("run_id", Text, index=True),
+    Column("pipeline", Text, index=True),
+)
