@@ -1,0 +1,161 @@
+"""What would help when nothing passes: which constraint binds, and the price of relaxing it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from paceline.rank.choose import Candidate
+from paceline.rank.filter import Judgement, shown
+from paceline.records.measurement import Verdict
+from paceline.records.ranking import Advice
+from paceline.records.request import Comparison, Constraint
+
+_LIMIT_DIGITS: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Relaxation:
+    """What lifting one constraint alone would do: who then passes, and the nearest of them."""
+
+    constraint: Constraint
+    freed: int
+    nearest: Candidate
+    judgement: Judgement
+
+    @property
+    def miss(self) -> float:
+        margin = self.judgement.verdict.margin
+        return math.inf if margin is None else -margin
+
+
+def advise(candidates: Sequence[Candidate]) -> tuple[Advice, ...]:
+    """Empty when something passes or nothing was measured; else the binding constraint first.
+
+    The binding constraint is the one whose removal lets the most variants pass; between equals,
+    the one that needs the smallest relaxation.
+    """
+    if not candidates or any(c.standing is Verdict.PASS for c in candidates):
+        return ()
+    advice = [*_unresolved(candidates)]
+    found = sorted(_relaxations(candidates), key=lambda r: (-r.freed, r.miss))
+    if not found:
+        return (*advice, *_together(candidates))
+    for place, relaxation in enumerate(found):
+        advice.append(_price(relaxation, binds=place == 0, of=len(candidates)))
+    return tuple(advice)
+
+
+def _unresolved(candidates: Sequence[Candidate]) -> list[Advice]:
+    open_ones = [c for c in candidates if c.standing is Verdict.UNRESOLVED]
+    return [
+        Advice(
+            text=f"{c.variant.label} fails nothing but is unresolved: {_doubts(c)}; "
+            f"a longer window or another launch can settle it",
+            nearest_variant=c.variant.id,
+        )
+        for c in open_ones[:1]
+    ]
+
+
+def _doubts(candidate: Candidate) -> str:
+    texts = [
+        f"`{j.verdict.constraint.text}` ({j.verdict.because})"
+        for j in candidate.judgements
+        if j.verdict.verdict is Verdict.UNRESOLVED
+    ]
+    return "; ".join(texts) or candidate.doubt or ""
+
+
+def _relaxations(candidates: Sequence[Candidate]) -> list[_Relaxation]:
+    found = []
+    for index, judged in enumerate(candidates[0].judgements):
+        freed = [c for c in candidates if _only_misses(c, index)]
+        if not freed:
+            continue
+        nearest = min(freed, key=lambda c: (_edge_miss(c.judgements[index]), c.variant.id))
+        found.append(
+            _Relaxation(
+                constraint=judged.verdict.constraint,
+                freed=len(freed),
+                nearest=nearest,
+                judgement=nearest.judgements[index],
+            )
+        )
+    return found
+
+
+def _only_misses(candidate: Candidate, index: int) -> bool:
+    """Whether this constraint alone keeps the candidate out, and keeps it out for certain."""
+    others = [j for i, j in enumerate(candidate.judgements) if i != index]
+    return (
+        candidate.doubt is None
+        and candidate.judgements[index].verdict.verdict is Verdict.FAIL
+        and all(j.verdict.verdict is Verdict.PASS for j in others)
+    )
+
+
+def _edge_miss(judgement: Judgement) -> float:
+    margin = judgement.verdict.margin
+    return math.inf if margin is None else -margin
+
+
+def _price(relaxation: _Relaxation, *, binds: bool, of: int) -> Advice:
+    text = relaxation.constraint.text
+    reach = f"without it {relaxation.freed} of {of} variants would pass"
+    nearest = f"nearest is {relaxation.nearest.variant.label} with {_have(relaxation.judgement)}"
+    needed = limit_that_passes(relaxation.judgement)
+    price = f"; `{needed.text}` would be met" if needed is not None else ""
+    return Advice(
+        text=f"`{text}` {'binds' if binds else 'alone also keeps variants out'}: "
+        f"{reach}; {nearest}{price}",
+        constraint=text,
+        nearest_variant=relaxation.nearest.variant.id,
+    )
+
+
+def _together(candidates: Sequence[Candidate]) -> tuple[Advice, ...]:
+    """No constraint alone decides: the nearest variant and everything that it needs."""
+    failing = [c for c in candidates if c.standing is Verdict.FAIL]
+    if not failing:
+        return ()
+    nearest = min(failing, key=lambda c: (len(_failed(c)), c.miss, c.variant.id))
+    needed = [limit_that_passes(j) or j.verdict.constraint for j in _failed(nearest)]
+    have = [f"`{j.verdict.constraint.text}` ({_have(j)})" for j in _failed(nearest)]
+    return (
+        Advice(
+            text=f"no single constraint decides; {nearest.variant.label} comes nearest and misses "
+            f"{', '.join(have)}; it needs {' and '.join(f'`{c.text}`' for c in needed)}",
+            nearest_variant=nearest.variant.id,
+        ),
+    )
+
+
+def _failed(candidate: Candidate) -> list[Judgement]:
+    return [j for j in candidate.judgements if j.verdict.verdict is Verdict.FAIL]
+
+
+def _have(judgement: Judgement) -> str:
+    verdict = judgement.verdict
+    return verdict.because if verdict.value is None else shown(verdict.value, verdict.constraint)
+
+
+def limit_that_passes(judgement: Judgement) -> Constraint | None:
+    """The constraint with the nearest round limit that the measurement meets as a whole.
+
+    `None` when the measurement is not bounded on that side, so that no limit is known to hold.
+    """
+    constraint, bounds = judgement.verdict.constraint, judgement.bounds
+    if bounds is None:
+        return None
+    edge = bounds.hi if constraint.comparison.wants_less else bounds.lo
+    if not math.isfinite(edge) or edge <= 0:
+        return None
+    unit = 10.0 ** (math.floor(math.log10(edge)) + 1 - _LIMIT_DIGITS)
+    steps = edge / unit
+    outward = math.ceil(steps) if constraint.comparison.wants_less else math.floor(steps)
+    limit = float(f"{outward * unit:.{_LIMIT_DIGITS}g}")
+    if not constraint.comparison.holds(edge, limit):
+        either = Comparison.AT_MOST if constraint.comparison.wants_less else Comparison.AT_LEAST
+        return replace(constraint, limit=edge, comparison=either)
+    return replace(constraint, limit=limit)

@@ -1,0 +1,44 @@
+"""Short texts beside a variant, each backed by its measurements."""
+
+from paceline.rank.filter import Measured
+from paceline.rank.objective import Dimensions
+from paceline.records.metric_names import OUTPUT_TOKENS_PER_S, PEAK_MEMORY_GIB, QUALITY
+from paceline.units import format_gib
+
+
+def chips(measured: Measured, dims: Dimensions) -> tuple[str, ...]:
+    """Format, speed against the baseline, quality, latency, cost and memory, where measured."""
+    pooled = measured.pooled
+    found = [pooled.variant.format, _speed(measured), _quality(measured)]
+    latency = pooled.metrics.get(dims.latency)
+    if latency is not None:
+        name, _, statistic = dims.latency.removesuffix("_ms").rpartition("_")
+        found.append(f"{name} {statistic} {latency.value:.3g} ms")
+    cost = pooled.metrics.get(dims.cost)
+    if cost is not None:
+        found.append(f"${cost.value:.3g}/{cost.unit.removeprefix('usd/')}")
+    memory = pooled.metrics.get(PEAK_MEMORY_GIB)
+    if memory is not None:
+        found.append(format_gib(memory.value))
+    return tuple(chip for chip in found if chip is not None)
+
+
+def _is_baseline(measured: Measured) -> bool:
+    return measured.baseline is not None and measured.baseline.variant == measured.pooled.variant
+
+
+def _speed(measured: Measured) -> str | None:
+    if _is_baseline(measured):
+        return "baseline"
+    own = measured.pooled.metrics.get(OUTPUT_TOKENS_PER_S)
+    base = measured.baseline.metrics.get(OUTPUT_TOKENS_PER_S) if measured.baseline else None
+    if own is None or base is None or base.value <= 0:
+        return None
+    return f"{own.value / base.value:.2g}x baseline tokens/s"
+
+
+def _quality(measured: Measured) -> str | None:
+    if measured.comparison is not None and not _is_baseline(measured):
+        return f"quality {measured.comparison.ratio:.2f}x"
+    own = measured.pooled.metrics.get(QUALITY)
+    return None if own is None else f"quality {own.value:.2f}"

@@ -1,0 +1,141 @@
+"""The order of the variants: who passes first, then the priority, with ties called ties."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from paceline.rank.filter import Judgement, Measured
+from paceline.rank.reading import Reading, better
+from paceline.records.measurement import Verdict
+from paceline.records.variant import Variant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One measured variant with what decides its place.
+
+    `doubt` tells why its objective cannot be trusted, `None` when it can.
+    """
+
+    measured: Measured
+    judgements: tuple[Judgement, ...]
+    objective: Reading | None
+    cost: Reading | None
+    doubt: str | None
+
+    @property
+    def variant(self) -> Variant:
+        return self.measured.pooled.variant
+
+    @property
+    def standing(self) -> Verdict:
+        """Fail with any failed constraint; unresolved when a verdict or the objective is."""
+        verdicts = {judgement.verdict.verdict for judgement in self.judgements}
+        if Verdict.FAIL in verdicts:
+            return Verdict.FAIL
+        if Verdict.UNRESOLVED in verdicts or self.doubt is not None:
+            return Verdict.UNRESOLVED
+        return Verdict.PASS
+
+    @property
+    def miss(self) -> float:
+        """How far it is from meeting its worst failed constraint, as a share of the limit."""
+        margins = [
+            judgement.verdict.margin
+            for judgement in self.judgements
+            if judgement.verdict.verdict is Verdict.FAIL
+        ]
+        return max((math.inf if m is None else -m for m in margins), default=0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A candidate in the order; `tied` are those that its place was contested by."""
+
+    candidate: Candidate
+    tied: tuple[Candidate, ...]
+    because: str | None
+
+
+def in_order(candidates: Sequence[Candidate], *, less_is_better: bool) -> list[Place]:
+    """Passing first, then unresolved, then failing by how near they came.
+
+    Within the first two: the best objective leads; whoever it does not beat beyond the noise is
+    tied with it, and the tie goes to the cheaper, then the simpler, then the better value.
+    """
+    places: list[Place] = []
+    for standing in (Verdict.PASS, Verdict.UNRESOLVED):
+        group = [c for c in candidates if c.standing is standing]
+        places += _contested(group, less=less_is_better)
+    failing = [c for c in candidates if c.standing is Verdict.FAIL]
+    failing.sort(key=lambda c: (c.miss, c.variant.id))
+    return places + [Place(candidate=c, tied=(), because=None) for c in failing]
+
+
+def tied_with(place: Place, places: Sequence[Place], *, less_is_better: bool) -> tuple[str, ...]:
+    """Ids of equal standing whose objective cannot be told from that of `place`."""
+    own = place.candidate
+    return tuple(
+        other.candidate.variant.id
+        for other in places
+        if other is not place
+        and other.candidate.standing is own.standing
+        and _level(own, other.candidate, less=less_is_better)
+    )
+
+
+def simplicity(variant: Variant) -> tuple[bool, int]:
+    """Smaller is simpler: no speculation before any, then fewer changed knobs."""
+    return variant.speculation is not None, len(variant.knobs)
+
+
+def _contested(group: list[Candidate], *, less: bool) -> list[Place]:
+    left = sorted(group, key=lambda c: _by_value(c, less=less))
+    places: list[Place] = []
+    while left:
+        leader = left[0]
+        level = [c for c in left[1:] if _level(leader, c, less=less)]
+        taken = _from_tie([leader, *level], less=less) if level else leader
+        tied = tuple(c for c in (leader, *level) if c is not taken)
+        places.append(
+            Place(candidate=taken, tied=tied, because=_reason(taken, tied) if tied else None)
+        )
+        left.remove(taken)
+    return places
+
+
+def _by_value(candidate: Candidate, *, less: bool) -> tuple[bool, float, str]:
+    value = candidate.objective
+    if value is None:
+        return True, 0.0, candidate.variant.id
+    return False, value.value if less else -value.value, candidate.variant.id
+
+
+def _level(one: Candidate, other: Candidate, *, less: bool) -> bool:
+    """Neither is better beyond the noise. Who has no objective is not level with who has one."""
+    if one.objective is None or other.objective is None:
+        return one.objective is other.objective
+    ahead = better(one.objective, other.objective, less=less)
+    return not ahead and not better(other.objective, one.objective, less=less)
+
+
+def _from_tie(tied: list[Candidate], *, less: bool) -> Candidate:
+    cheap = [c for c in tied if not any(_cheaper(other, c) for other in tied)]
+    return min(cheap, key=lambda c: (simplicity(c.variant), _by_value(c, less=less)))
+
+
+def _cheaper(one: Candidate, other: Candidate) -> bool:
+    if one.cost is None or other.cost is None:
+        return False
+    return better(one.cost, other.cost, less=True)
+
+
+def _reason(taken: Candidate, tied: Sequence[Candidate]) -> str:
+    names = ", ".join(c.variant.id for c in tied)
+    if any(_cheaper(taken, c) for c in tied):
+        rule = "cheaper beyond the noise"
+    elif any(simplicity(taken.variant) < simplicity(c.variant) for c in tied):
+        rule = "simpler: fewer changed settings"
+    else:
+        rule = "the better value"
+    return f"level with {names} within the noise; placed first for being {rule}"

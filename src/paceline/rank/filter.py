@@ -1,0 +1,134 @@
+"""Constraint × figures → verdict: pass, fail or unresolved, with its margin and its reason.
+
+`pass` needs the whole interval on the right side of the limit, `fail` the whole interval on the
+wrong side. Everything else, and everything that cannot be trusted, is `unresolved`.
+"""
+
+import math
+from dataclasses import dataclass
+
+from paceline.rank.pool import Pooled
+from paceline.rank.reading import Reading, ratio, read, unbounded_by_failures
+from paceline.records.measurement import Verdict
+from paceline.records.metric_names import QUALITY, constrained_name
+from paceline.records.quality import QualityComparison
+from paceline.records.ranking import ConstraintVerdict
+from paceline.records.request import Constraint, Workload
+from paceline.stats import Bounds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """A verdict with the bounds that it rests on."""
+
+    verdict: ConstraintVerdict
+    bounds: Bounds | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What a verdict on one variant looks at.
+
+    `baseline` is `None` when the baseline has no finished trial; `comparison` is `None` when the
+    quality of the two cannot be compared.
+    """
+
+    pooled: Pooled
+    baseline: Pooled | None
+    comparison: QualityComparison | None
+    workload: Workload
+
+
+def judge(constraint: Constraint, measured: Measured) -> Judgement:
+    """What the measurements of a variant say about one constraint."""
+    name = constrained_name(constraint, measured.workload)
+    metrics = measured.pooled.metrics
+    doubt = measured.pooled.doubt(name)
+    if doubt is not None:
+        plain = None if constraint.relative else read(metrics, name)
+        return _judgement(constraint, Verdict.UNRESOLVED, plain, doubt)
+    failures = unbounded_by_failures(metrics, name)
+    if failures is not None:
+        verdict = Verdict.FAIL if constraint.comparison.wants_less else Verdict.PASS
+        return _judgement(constraint, verdict, None, f"{failures}, so it has no upper bound")
+    reading = read(metrics, name) or f"{name} was not measured"
+    if constraint.relative and isinstance(reading, Reading):
+        reading = _against_baseline(reading, name, measured)
+    if isinstance(reading, str):
+        return _judgement(constraint, Verdict.UNRESOLVED, None, reading)
+    verdict = _verdict(constraint, reading.bounds)
+    return _judgement(constraint, verdict, reading, _compared(constraint, reading))
+
+
+def shown(value: float, constraint: Constraint) -> str:
+    """A figure in the constraint's unit, for people."""
+    unit = "x" if constraint.relative else constraint.unit
+    return f"{value:.4g}{' ' if len(unit) > 1 else ''}{unit}"
+
+
+def _against_baseline(own: Reading, name: str, measured: Measured) -> Reading | str:
+    """The figure as a factor of the baseline's, or why there is none."""
+    baseline = measured.baseline
+    if baseline is None:
+        return "the baseline has no finished trial to compare with"
+    if baseline.variant == measured.pooled.variant:
+        return Reading(value=1.0, bounds=Bounds(lo=1.0, hi=1.0))
+    if name == QUALITY:
+        return _quality_ratio(measured.comparison)
+    theirs = read(baseline.metrics, name)
+    doubt = baseline.doubt(name)
+    if theirs is None or doubt is not None:
+        return f"{name} of the baseline: {doubt or 'no figure to compare with'}"
+    return ratio(own, theirs) or f"{name} of the baseline is 0, so there is no ratio"
+
+
+def _quality_ratio(comparison: QualityComparison | None) -> Reading | str:
+    if comparison is None:
+        return "the answers cannot be compared with the baseline's"
+    interval = comparison.ratio_ci95
+    return Reading(value=comparison.ratio, bounds=Bounds(lo=interval.lo, hi=interval.hi))
+
+
+def _verdict(constraint: Constraint, bounds: Bounds | None) -> Verdict:
+    if bounds is None:
+        return Verdict.UNRESOLVED
+    holds = [constraint.comparison.holds(end, constraint.limit) for end in (bounds.lo, bounds.hi)]
+    if all(holds):
+        return Verdict.PASS
+    return Verdict.UNRESOLVED if any(holds) else Verdict.FAIL
+
+
+def _compared(constraint: Constraint, reading: Reading) -> str:
+    limit = shown(constraint.limit, constraint)
+    text = f"{shown(reading.value, constraint)} against {limit}"
+    if reading.bounds is None:
+        return f"{text}; too few samples for an interval"
+    if math.isinf(reading.bounds.hi):
+        return f"{text}; surely above {shown(reading.bounds.lo, constraint)}, no upper bound"
+    if reading.bounds.lo == reading.bounds.hi:
+        return f"{text}, seen whole"
+    return f"{text}, 95 % in {reading.bounds.lo:.4g}–{reading.bounds.hi:.4g}"
+
+
+def _judgement(
+    constraint: Constraint, verdict: Verdict, reading: Reading | None, because: str
+) -> Judgement:
+    value = None if reading is None else reading.value
+    return Judgement(
+        verdict=ConstraintVerdict(
+            constraint=constraint,
+            verdict=verdict,
+            value=value,
+            margin=None if value is None else _margin(constraint, value),
+            because=because,
+        ),
+        bounds=None if reading is None else reading.bounds,
+    )
+
+
+def _margin(constraint: Constraint, value: float) -> float | None:
+    """Distance to the limit as a share of it, positive on the passing side."""
+    if constraint.limit == 0:
+        return None
+    distance = constraint.limit - value
+    return (distance if constraint.comparison.wants_less else -distance) / constraint.limit

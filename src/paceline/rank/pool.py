@@ -1,0 +1,120 @@
+"""Several trials of one variant → one figure per metric.
+
+Noise between launches exceeds noise within one (docs/decisions/0002), so intervals are not merged
+as if launches were samples of one process: the pooled interval is the hull of the trials'
+intervals and values. Trials whose load cannot be trusted are set aside, with the reason kept.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from paceline.records.launch import Cause
+from paceline.records.load import ClientState
+from paceline.records.measurement import Interval, Metric
+from paceline.records.metric_names import (
+    COST_USD_PER_MONTH,
+    MEMORY_PERCENT,
+    PEAK_MEMORY_GIB,
+    QUALITY,
+    QUALITY_MINE,
+    seen_whole,
+)
+from paceline.records.quality import QualityResult
+from paceline.records.trial import TrialRecord
+from paceline.records.variant import Variant
+
+CONTENDED_ABOVE: Final = 0.10
+"""Share of all cores that other processes may take before a window says little of the engine."""
+
+HARDLY_TOUCHED: Final = frozenset(
+    {PEAK_MEMORY_GIB, MEMORY_PERCENT, QUALITY, QUALITY_MINE, COST_USD_PER_MONTH}
+)
+"""Figures that a busy client or neighbour does not change."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pooled:
+    """What all finished trials of a variant say together.
+
+    `unsound` tells why no verdict rests on its load figures, `None` when they can be trusted;
+    `set_aside` names single trials that were left out because others were sound. `trials` counts
+    the finished ones.
+    """
+
+    variant: Variant
+    metrics: Mapping[str, Metric]
+    quality: QualityResult | None
+    unsound: str | None
+    set_aside: tuple[str, ...]
+    trials: int
+
+    def doubt(self, name: str) -> str | None:
+        """Why no verdict may rest on figure `name`, `None` when one may."""
+        return None if name in HARDLY_TOUCHED else self.unsound
+
+
+def pool(variant: Variant, trials: Iterable[TrialRecord]) -> Pooled | None:
+    """The trials of `variant` as one; `None` when none of them finished."""
+    finished = sorted(
+        (t for t in trials if t.variant == variant and t.cause is Cause.FINISHED),
+        key=lambda t: (t.repeat, t.trial_id),
+    )
+    if not finished:
+        return None
+    doubts = {t.trial_id: doubt for t in finished if (doubt := _doubt(t)) is not None}
+    sound = [t for t in finished if t.trial_id not in doubts]
+    names = sorted({name for t in finished for name in t.metrics})
+    figures = {
+        name: [
+            t.metrics[name]
+            for t in (finished if name in HARDLY_TOUCHED else sound or finished)
+            if name in t.metrics
+        ]
+        for name in names
+    }
+    return Pooled(
+        variant=variant,
+        metrics={name: _pooled(name, found) for name, found in figures.items() if found},
+        quality=next((t.quality for t in finished if t.quality is not None), None),
+        unsound=None if sound else next(iter(doubts.values())),
+        set_aside=tuple(f"{i} set aside: {why}" for i, why in doubts.items()) if sound else (),
+        trials=len(finished),
+    )
+
+
+def _doubt(trial: TrialRecord) -> str | None:
+    if trial.client is not None and trial.client.verdict is not ClientState.OK:
+        return f"client-bound: {'; '.join(trial.client.reasons) or 'the client was the limit'}"
+    share = trial.foreign_cpu_share
+    if share is not None and share > CONTENDED_ABOVE:
+        return (
+            f"contended: other processes took {share:.0%} of the cores, "
+            f"more than {CONTENDED_ABOVE:.0%}"
+        )
+    return None if trial.steady else "not steady: the load drifted within the window"
+
+
+def _pooled(name: str, found: Sequence[Metric]) -> Metric:
+    if len(found) == 1:
+        return found[0]
+    values = [metric.value for metric in found]
+    peak = name in (PEAK_MEMORY_GIB, MEMORY_PERCENT) or name.endswith("_max_ms")
+    return Metric(
+        value=max(values) if peak else math.fsum(values) / len(values),
+        unit=found[0].unit,
+        ci95=_hull(found, whole=seen_whole(name)),
+        n=sum(metric.n for metric in found),
+    )
+
+
+def _hull(found: Sequence[Metric], *, whole: bool) -> Interval | None:
+    """One trial without an interval leaves the pool without one, unless it was seen whole."""
+    intervals = [metric.ci95 for metric in found if metric.ci95 is not None]
+    if len(intervals) < len(found) and not whole:
+        return None
+    values = [metric.value for metric in found]
+    return Interval(
+        lo=min([*values, *(i.lo for i in intervals)]), hi=max([*values, *(i.hi for i in intervals)])
+    )

@@ -1,0 +1,199 @@
+"""Request, plan and trials → Ranking. Pure: the same records give the same ranking, byte for byte.
+
+`paceline verify` recomputes a receipt's ranking with it. Covers no measuring and no receipt.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from paceline.rank.advice import advise
+from paceline.rank.chips import chips
+from paceline.rank.choose import Candidate, Place, in_order, tied_with
+from paceline.rank.filter import Measured, judge, shown
+from paceline.rank.objective import Dimensions, Objective, dimensions, objective, quality_ratio
+from paceline.rank.pareto import Point, pareto_front
+from paceline.rank.pool import Pooled, pool
+from paceline.rank.quality import compare_quality
+from paceline.rank.reading import read
+from paceline.records.measurement import Metric, Verdict
+from paceline.records.metric_names import FAILED_SHARE, QUALITY
+from paceline.records.plan import Plan
+from paceline.records.quality import QualityComparison
+from paceline.records.ranking import ConstraintVerdict, Ranked, Ranking
+from paceline.records.request import Priority, Request
+from paceline.records.trial import TrialRecord
+from paceline.records.variant import Rejection, RejectionReason, Variant
+
+
+def rank(request: Request, plan: Plan, trials: Iterable[TrialRecord]) -> Ranking:
+    """The order of the measured variants, its winner and what was left out.
+
+    Trials may come in any order. Variants of the plan without any trial are not mentioned: they
+    are still to be measured, or the caller has put them into `plan.rejected`. Costs well under a
+    second for dozens of variants; the paired bootstrap of quality takes most of it.
+    """
+    stored = tuple(trials)
+    variants = list(dict.fromkeys([plan.baseline, *plan.variants]))
+    pools = [p for variant in variants if (p := pool(variant, stored)) is not None]
+    baseline = next((p for p in pools if p.variant == plan.baseline), None)
+    goal, dims = objective(request, baseline), dimensions(request)
+    candidates = [_candidate(p, baseline, request, goal, dims) for p in pools]
+    places = in_order(candidates, less_is_better=goal.less_is_better)
+    winner = next((p for p in places if p.candidate.standing is not Verdict.FAIL), None)
+    ordered = [place.candidate for place in places]
+    return Ranking(
+        baseline=plan.baseline.id,
+        winner=None if winner is None else winner.candidate.variant.id,
+        tied_with=()
+        if winner is None
+        else tied_with(winner, places, less_is_better=goal.less_is_better),
+        ranked=tuple(
+            _ranked(place, number, goal, dims) for number, place in enumerate(places, start=1)
+        ),
+        rejected=(*plan.rejected, *_launch_failures(variants, stored), *_violations(ordered)),
+        pareto=_front(candidates, dims),
+        advice=advise(ordered),
+        formula=goal.formula,
+    )
+
+
+def _candidate(
+    pooled: Pooled,
+    baseline: Pooled | None,
+    request: Request,
+    goal: Objective,
+    dims: Dimensions,
+) -> Candidate:
+    measured = Measured(
+        pooled=pooled,
+        baseline=baseline,
+        comparison=_comparison(pooled, baseline, request.seed),
+        workload=request.workload,
+    )
+    return Candidate(
+        measured=measured,
+        judgements=tuple(judge(constraint, measured) for constraint in request.constraints),
+        objective=goal.of(measured),
+        cost=read(pooled.metrics, dims.cost),
+        doubt=None if request.priority is Priority.QUALITY else pooled.unsound,
+    )
+
+
+def _comparison(pooled: Pooled, baseline: Pooled | None, seed: int) -> QualityComparison | None:
+    if baseline is None or baseline.quality is None or pooled.quality is None:
+        return None
+    if pooled.variant == baseline.variant:
+        return None
+    if pooled.quality.suite_sha256 != baseline.quality.suite_sha256:
+        return None  # said in the notes; the two were asked different questions
+    return compare_quality(pooled.quality, baseline.quality, seed=seed)
+
+
+def _ranked(place: Place, number: int, goal: Objective, dims: Dimensions) -> Ranked:
+    candidate = place.candidate
+    measured = candidate.measured
+    value = candidate.objective
+    return Ranked(
+        variant=candidate.variant,
+        metrics=measured.pooled.metrics,
+        verdicts=tuple(judgement.verdict for judgement in candidate.judgements),
+        quality=measured.comparison,
+        objective=None
+        if value is None
+        else Metric(
+            value=value.value, unit=goal.unit, ci95=value.interval, n=measured.pooled.trials
+        ),
+        trials=measured.pooled.trials,
+        rank=None if candidate.standing is Verdict.FAIL else number,
+        chips=chips(measured, dims),
+        notes=_notes(place),
+    )
+
+
+def _notes(place: Place) -> tuple[str, ...]:
+    candidate = place.candidate
+    pooled, baseline = candidate.measured.pooled, candidate.measured.baseline
+    notes = [*pooled.set_aside]
+    if candidate.standing is Verdict.UNRESOLVED:
+        open_ones = [j.verdict for j in candidate.judgements if _is_open(j.verdict)]
+        notes.append(
+            "unresolved, so below every variant that passes: "
+            + ("; ".join(f"{v.constraint.text}: {v.because}" for v in open_ones) or _doubt(pooled))
+        )
+    if place.because is not None:
+        notes.append(place.because)
+    failed = pooled.metrics.get(FAILED_SHARE)
+    if failed is not None and failed.value > 0:
+        notes.append(f"{failed.value:.2%} of the requests failed")
+    if pooled.quality is not None:
+        if pooled.quality.stopped is not None:
+            notes.append(f"quality was not asked to its end: {pooled.quality.stopped.because}")
+        other = None if baseline is None else baseline.quality
+        if other is not None and other.suite_sha256 != pooled.quality.suite_sha256:
+            notes.append("quality cannot be compared: the baseline answered another suite")
+    return tuple(notes)
+
+
+def _is_open(verdict: ConstraintVerdict) -> bool:
+    return verdict.verdict is Verdict.UNRESOLVED
+
+
+def _doubt(pooled: Pooled) -> str:
+    return pooled.unsound or "its figures cannot be trusted"
+
+
+def _launch_failures(
+    variants: Sequence[Variant], trials: Sequence[TrialRecord]
+) -> tuple[Rejection, ...]:
+    """Variants that were tried and never finished, with the last cause."""
+    tried = {v: [t for t in trials if t.variant == v] for v in variants}
+    lost = {v: ts for v, ts in tried.items() if ts and pool(v, ts) is None}
+    return tuple(
+        Rejection(
+            variant=variant,
+            reason=RejectionReason.LAUNCH_FAILED,
+            detail=f"{last.cause.value}: {last.detail}" if last.detail else last.cause.value,
+        )
+        for variant, attempts in lost.items()
+        for last in [max(attempts, key=lambda t: (t.repeat, t.trial_id))]
+    )
+
+
+def _violations(candidates: Sequence[Candidate]) -> tuple[Rejection, ...]:
+    """Measured and out: the first constraint that each failed, with both numbers."""
+    return tuple(
+        Rejection(
+            variant=candidate.variant,
+            reason=RejectionReason.CONSTRAINT,
+            detail=f"{verdict.constraint.text}: {verdict.because}",
+            have=None if verdict.value is None else shown(verdict.value, verdict.constraint),
+            need=f"{verdict.constraint.comparison} "
+            f"{shown(verdict.constraint.limit, verdict.constraint)}",
+        )
+        for candidate in candidates
+        for verdict in [j.verdict for j in candidate.judgements if _is_failed(j.verdict)][:1]
+    )
+
+
+def _is_failed(verdict: ConstraintVerdict) -> bool:
+    return verdict.verdict is Verdict.FAIL
+
+
+def _front(candidates: Sequence[Candidate], dims: Dimensions) -> tuple[str, ...]:
+    """Over every variant whose load can be trusted, failing ones too: the front shows what a
+    relaxed constraint would buy. Quality is the ratio to the baseline where there is one."""
+    paired = any(quality_ratio(c.measured) is not None for c in candidates)
+    points = [
+        Point(
+            variant_id=c.variant.id,
+            readings={
+                "latency": read(c.measured.pooled.metrics, dims.latency),
+                "cost": c.cost,
+                "quality": quality_ratio(c.measured)
+                if paired
+                else read(c.measured.pooled.metrics, QUALITY),
+            },
+        )
+        for c in candidates
+        if c.measured.pooled.unsound is None
+    ]
+    return pareto_front(points, less_is_better={"latency": True, "cost": True, "quality": False})

@@ -1,0 +1,142 @@
+"""A figure with its bounds, and what can be said of two of them.
+
+Bounds are 95 % and may be infinite here (one-sided knowledge); records hold finite intervals only.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from paceline.records.measurement import Interval, Metric
+from paceline.records.metric_names import FAILED_SHARE, LATENCIES, seen_whole
+from paceline.stats import Bounds
+
+_PERCENTILES: Final = ("p50", "p90", "p95", "p99")
+_FORGIVEN: Final = {"p50": 0.5, "p90": 0.1, "p95": 0.05, "p99": 0.01, "max": 0.0}
+"""The share of requests that may be slower than the statistic says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A value and its bounds; `None` bounds mean that nothing is known of its noise."""
+
+    value: float
+    bounds: Bounds | None
+
+    @property
+    def interval(self) -> Interval | None:
+        """The bounds as a record holds them: `None` unless both are finite."""
+        if self.bounds is None or not math.isfinite(self.bounds.hi - self.bounds.lo):
+            return None
+        return Interval(lo=self.bounds.lo, hi=self.bounds.hi)
+
+
+def read(metrics: Mapping[str, Metric], name: str) -> Reading | None:
+    """The figure `name` with the best bounds that its neighbours allow; `None` if there is none.
+
+    What was seen whole is its own bound. A percentile whose sample is too small for an interval
+    still lies above the lower bound of every lower percentile, which is enough to fail a limit.
+    """
+    metric = metrics.get(name)
+    if metric is None or unbounded_by_failures(metrics, name) is not None:
+        return None
+    if metric.ci95 is not None:
+        # Batch means of few values can reach below zero; no figure here can.
+        return Reading(
+            value=metric.value, bounds=Bounds(lo=max(0.0, metric.ci95.lo), hi=metric.ci95.hi)
+        )
+    if seen_whole(name):
+        return Reading(value=metric.value, bounds=Bounds(lo=metric.value, hi=metric.value))
+    floor = _floor(metrics, name)
+    return Reading(
+        value=metric.value, bounds=None if floor is None else Bounds(lo=floor, hi=math.inf)
+    )
+
+
+def unbounded_by_failures(metrics: Mapping[str, Metric], name: str) -> str | None:
+    """Why a latency has no bound over all requests, `None` when it has.
+
+    A failed request is a miss. When more failed than the statistic forgives, the figure of those
+    that were answered says nothing.
+    """
+    latency, statistic = _split(name)
+    failed = metrics.get(FAILED_SHARE)
+    forgiven = _FORGIVEN.get(statistic)
+    if latency not in LATENCIES or forgiven is None or failed is None or failed.value <= forgiven:
+        return None
+    return f"{failed.value:.2%} of the requests failed; {statistic} forgives {forgiven:.0%}"
+
+
+def ratio(of: Reading, to: Reading) -> Reading | None:
+    """`of ÷ to` with the bounds of independent figures; `None` when `to` is zero."""
+    if to.value <= 0:
+        return None
+    bounds = None
+    if of.bounds is not None and to.bounds is not None:
+        bounds = Bounds(
+            lo=of.bounds.lo / to.bounds.hi if to.bounds.hi > 0 else 0.0,
+            hi=of.bounds.hi / to.bounds.lo if to.bounds.lo > 0 else math.inf,
+        )
+    return Reading(value=of.value / to.value, bounds=bounds)
+
+
+def scaled(reading: Reading, *, by: float) -> Reading:
+    """`reading × by`, `by` above 0 and without noise."""
+    bounds = reading.bounds
+    return Reading(
+        value=reading.value * by,
+        bounds=None if bounds is None else Bounds(lo=bounds.lo * by, hi=bounds.hi * by),
+    )
+
+
+def inverse(reading: Reading) -> Reading | None:
+    """`1 ÷ reading`; `None` when it is zero."""
+    return ratio(Reading(value=1.0, bounds=Bounds(lo=1.0, hi=1.0)), reading)
+
+
+def geometric_mean(readings: Iterable[Reading]) -> Reading:
+    """Of one or more readings. Its bounds are the means of theirs: no independence is assumed,
+    for throughput, latency and cost of one variant rise and fall together."""
+    listed = list(readings)
+    bounds = [reading.bounds for reading in listed]
+    known = [bound for bound in bounds if bound is not None]
+    return Reading(
+        value=_geometric([reading.value for reading in listed]),
+        bounds=Bounds(
+            lo=_geometric([bound.lo for bound in known]),
+            hi=_geometric([bound.hi for bound in known]),
+        )
+        if len(known) == len(listed)
+        else None,
+    )
+
+
+def better(one: Reading, other: Reading, *, less: bool) -> bool:
+    """Whether `one` is better beyond the noise: the bounds do not meet."""
+    if one.bounds is None or other.bounds is None:
+        return False
+    if less:
+        return one.bounds.hi < other.bounds.lo
+    return one.bounds.lo > other.bounds.hi
+
+
+def _geometric(values: list[float]) -> float:
+    if min(values) <= 0:
+        return 0.0
+    return math.exp(math.fsum(math.log(value) for value in values) / len(values))
+
+
+def _floor(metrics: Mapping[str, Metric], name: str) -> float | None:
+    latency, statistic = _split(name)
+    if latency not in LATENCIES or statistic not in _PERCENTILES:
+        return None
+    lower = (f"{latency}_{p}_ms" for p in _PERCENTILES[: _PERCENTILES.index(statistic)])
+    known = (metrics[key].ci95 for key in lower if key in metrics)
+    return max((interval.lo for interval in known if interval is not None), default=None)
+
+
+def _split(name: str) -> tuple[str, str]:
+    """`ttft_p95_ms` → `ttft`, `p95`; of other figures, two parts that are no latency."""
+    latency, _, statistic = name.removesuffix("_ms").rpartition("_")
+    return latency, statistic
