@@ -1,8 +1,6 @@
-"""Command line of the server: `python -m openvino_server --model DIR --port N`.
+"""Command line of the server: `python run.py openvino_server --model DIR --port N`.
 
-Exit codes: 0 after a clean stop, 1 when requests were cut off by the grace period, 2 for a wrong
-command line, 3 when the model cannot be loaded, 4 when the address is in use, 5 when the engine
-died. The log lines named in the adapter's classification are written here.
+Exit codes: 0 after a clean stop, 2 for a wrong command line, else as in `openai_face.lifecycle`.
 """
 
 from __future__ import annotations
@@ -11,7 +9,6 @@ import argparse
 import asyncio
 import json
 import logging
-import signal
 import sys
 import time
 from pathlib import Path
@@ -19,17 +16,14 @@ from typing import Final
 
 import uvloop
 
-from .engine import EngineOptions, EngineThread
-from .metrics import ServerMetrics
-from .server import ServeOptions, Server
-from .text import TextCodec
+from paceline.runtimes.openai_face.lifecycle import EXIT_LOAD, OnDead, serve
+from paceline.runtimes.openai_face.metrics import ServerMetrics
+from paceline.runtimes.openai_face.server import ServeOptions
+from paceline.runtimes.openvino_server.engine import EngineOptions, EngineThread, build_pipeline
+from paceline.runtimes.openvino_server.text import TextCodec
 
 log = logging.getLogger("openvino_server")
 
-EXIT_CUT_OFF: Final = 1
-EXIT_LOAD: Final = 3
-EXIT_ADDRESS: Final = 4
-EXIT_ENGINE_DEAD: Final = 5
 _DEFAULT_CONTEXT_TOKENS: Final = 4096
 
 
@@ -43,31 +37,24 @@ def main() -> int:
 
 
 async def _run(arguments: argparse.Namespace) -> int:
-    stop = asyncio.Event()
+    metrics = ServerMetrics("openvino_server")
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    metrics = ServerMetrics()
     started_s = time.monotonic()
     try:
+        options = _serve_options(arguments)
         codec = TextCodec(arguments.model)
-        engine = EngineThread(
-            _engine_options(arguments), loop=loop, metrics=metrics, on_dead=stop.set
-        )
+        pipeline = build_pipeline(_engine_options(arguments))
     except (RuntimeError, OSError, ValueError) as error:
         log.critical("cannot load %s: %s", arguments.model, error)
         return EXIT_LOAD
     log.info("model loaded in %.3f s", time.monotonic() - started_s)
-    engine.start()
-    server = Server(_serve_options(arguments), engine=engine, codec=codec, metrics=metrics)
-    try:
-        cut_off = await server.serve(stop)
-    except OSError as error:
-        log.critical("cannot listen on port %d: %s", arguments.port, error)
-        return EXIT_ADDRESS
-    if not engine.alive:
-        return EXIT_ENGINE_DEAD
-    return EXIT_CUT_OFF if cut_off else 0
+
+    def start_engine(on_dead: OnDead) -> EngineThread:
+        engine = EngineThread(pipeline, loop=loop, metrics=metrics, on_dead=on_dead)
+        engine.start()
+        return engine
+
+    return await serve(options, codec=codec, metrics=metrics, start_engine=start_engine)
 
 
 def _engine_options(arguments: argparse.Namespace) -> EngineOptions:

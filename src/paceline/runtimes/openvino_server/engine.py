@@ -22,9 +22,9 @@ import numpy as np
 import openvino
 import openvino_genai
 
-from .api import Sampling
-from .generation import Delta, Generation
-from .metrics import ServerMetrics
+from paceline.runtimes.openai_face.api import Sampling
+from paceline.runtimes.openai_face.generation import Delta, Generation
+from paceline.runtimes.openai_face.metrics import ServerMetrics
 
 log = logging.getLogger("openvino_server")
 
@@ -58,15 +58,15 @@ class EngineThread(threading.Thread):
 
     def __init__(
         self,
-        options: EngineOptions,
+        pipeline: Any,
         *,
         loop: asyncio.AbstractEventLoop,
         metrics: ServerMetrics,
         on_dead: Callable[[], None],
     ) -> None:
         super().__init__(name="engine", daemon=True)
-        self._pipeline = build_pipeline(options)
-        self._defaults = self._pipeline.get_config()
+        self._pipeline = pipeline
+        self._defaults = pipeline.get_config()
         self._loop = loop
         self._metrics = metrics
         self._on_dead = on_dead

@@ -6,7 +6,6 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Final
 
-PREFIX: Final = "openvino_server"
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _FIRST_TOKEN_BUCKETS_S: Final = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
@@ -41,9 +40,13 @@ class Histogram:
 
 
 class ServerMetrics:
-    """What this server has done since it started. Written by the engine thread only."""
+    """What a server has done since it started; `prefix` begins every name.
 
-    def __init__(self) -> None:
+    Written by the engine only.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
         self.running = 0
         self.waiting = 0
         self.cache_usage_ratio = 0.0
@@ -60,22 +63,22 @@ class ServerMetrics:
         return ("\n".join(self._lines()) + "\n").encode()
 
     def _lines(self) -> Iterator[str]:
-        yield from _one("requests_running", "gauge", "Requests being decoded.", self.running)
-        yield from _one(
+        yield from self._one("requests_running", "gauge", "Requests being decoded.", self.running)
+        yield from self._one(
             "requests_waiting", "gauge", "Requests without a first token.", self.waiting
         )
-        yield from _one(
+        yield from self._one(
             "kv_cache_usage_ratio",
             "gauge",
             "Used part of the KV cache, 0-1.",
             self.cache_usage_ratio,
         )
-        yield from _one("kv_cache_bytes", "gauge", "Allocated KV cache.", self.cache_bytes)
-        yield from _one("prompt_tokens_total", "counter", "Prompt tokens.", self.prompt_tokens)
-        yield from _one(
+        yield from self._one("kv_cache_bytes", "gauge", "Allocated KV cache.", self.cache_bytes)
+        yield from self._one("prompt_tokens_total", "counter", "Prompt tokens.", self.prompt_tokens)
+        yield from self._one(
             "generation_tokens_total", "counter", "Generated tokens.", self.generation_tokens
         )
-        name = f"{PREFIX}_requests_finished_total"
+        name = f"{self._prefix}_requests_finished_total"
         yield from _head(name, "counter", "Requests by how they ended.")
         for reason, count in self.finished.items():
             yield f'{name}{{reason="{reason}"}} {count}'
@@ -84,15 +87,14 @@ class ServerMetrics:
             ("time_per_output_token", "Mean gap of one request.", self.time_per_output_token_s),
             ("request_latency", "From receipt to last token.", self.request_latency_s),
         ):
-            name = f"{PREFIX}_{short}_seconds"
+            name = f"{self._prefix}_{short}_seconds"
             yield from _head(name, "histogram", text)
             yield from histogram.lines(name)
 
-
-def _one(short: str, kind: str, text: str, value: int | float) -> Iterator[str]:
-    name = f"{PREFIX}_{short}"
-    yield from _head(name, kind, text)
-    yield f"{name} {value}"
+    def _one(self, short: str, kind: str, text: str, value: int | float) -> Iterator[str]:
+        name = f"{self._prefix}_{short}"
+        yield from _head(name, kind, text)
+        yield f"{name} {value}"
 
 
 def _head(name: str, kind: str, text: str) -> Iterator[str]:

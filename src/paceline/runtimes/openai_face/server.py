@@ -14,16 +14,15 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import Final, Protocol
+from typing import Final
 
-from .api import ApiError, CompletionCall, Wire, models_body, read_call
-from .generation import Delta, Generation
-from .metrics import CONTENT_TYPE, ServerMetrics
-from .protocol import HttpProtocol, HttpRequest, Reply
-from .relay import Answer, Relay, StreamRelay, WholeRelay
-from .text import PromptRefused, TextCodec
+from paceline.runtimes.openai_face.api import ApiError, CompletionCall, Wire, models_body, read_call
+from paceline.runtimes.openai_face.generation import Codec, Delta, Engine, Generation, PromptRefused
+from paceline.runtimes.openai_face.metrics import CONTENT_TYPE, ServerMetrics
+from paceline.runtimes.openai_face.protocol import HttpProtocol, HttpRequest, Reply
+from paceline.runtimes.openai_face.relay import Answer, Relay, StreamRelay, WholeRelay
 
-log = logging.getLogger("openvino_server")
+log = logging.getLogger("openai_face")
 
 _CHAT: Final = "/v1/chat/completions"
 _TEXT: Final = "/v1/completions"
@@ -42,20 +41,6 @@ class ServeOptions:
     grace_s: float
 
 
-class Engine(Protocol):
-    """What the server needs of the thread that steps the pipeline."""
-
-    alive: bool
-
-    def submit(self, generation: Generation) -> None: ...
-
-    def cancel(self, generation: Generation) -> None: ...
-
-    def stop(self) -> None: ...
-
-    def join(self, timeout: float | None = None) -> None: ...
-
-
 class Server:
     """The HTTP side of one engine."""
 
@@ -64,7 +49,7 @@ class Server:
         options: ServeOptions,
         *,
         engine: Engine,
-        codec: TextCodec,
+        codec: Codec,
         metrics: ServerMetrics,
     ) -> None:
         self._options = options

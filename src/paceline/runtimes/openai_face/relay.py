@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from .api import ApiError, TokenLogprob, Usage, Wire
-from .generation import Delta
-from .protocol import Reply
-from .text import TextCodec
+from paceline.runtimes.openai_face.api import ApiError, TokenLogprob, Usage, Wire
+from paceline.runtimes.openai_face.generation import Codec, Delta
+from paceline.runtimes.openai_face.protocol import Reply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +16,7 @@ class Answer:
 
     reply: Reply
     wire: Wire
-    codec: TextCodec
+    codec: Codec
     prompt_tokens: int
     include_usage: bool
 

@@ -1,14 +1,17 @@
-"""One request in the engine and what each step adds to it. Pure, but for the clock."""
+"""What the face and an engine say to each other: requests, what each step adds, and text.
+
+One side is the event loop, the other the engine's thread or tasks.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from .api import Sampling
-from .text import StopMatcher, TokenStream
+from paceline.runtimes.openai_face.api import Sampling
+from paceline.runtimes.openai_face.stops import StopMatcher
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +27,38 @@ class Delta:
     completion_tokens: int
     finish: str | None = None
     message: str | None = None
+
+
+class PromptRefused(ValueError):
+    """The messages do not fit the model's chat template; the text says why."""
+
+
+class TokenStream(Protocol):
+    """Incremental decoder of one completion."""
+
+    def push(self, token_id: int) -> str:
+        """Text that this token completes; empty for special tokens and unfinished characters."""
+        ...
+
+
+class Codec(Protocol):
+    """Tokenizer and chat template of one model."""
+
+    def encode(self, prompt: str, *, special: bool) -> list[int]:
+        """Token ids of a prompt; `special` adds what the tokenizer puts around plain text."""
+        ...
+
+    def chat_prompt(self, messages: Sequence[Mapping[str, Any]], extra: Mapping[str, Any]) -> str:
+        """The prompt of a conversation; raises PromptRefused."""
+        ...
+
+    def stream(self) -> TokenStream:
+        """A fresh decoder."""
+        ...
+
+    def piece(self, token_id: int) -> str:
+        """Text of one token by itself, as `logprobs` reports it."""
+        ...
 
 
 class Generation:
@@ -83,3 +118,25 @@ class Generation:
             finish="error",
             message=message,
         )
+
+
+class Engine(Protocol):
+    """What turns prompts into tokens. `alive` is false once it can no longer answer."""
+
+    alive: bool
+
+    def submit(self, generation: Generation) -> None:
+        """Queue a generation; its deltas follow until one has a `finish`."""
+        ...
+
+    def cancel(self, generation: Generation) -> None:
+        """Drop a generation soon; no further delta follows."""
+        ...
+
+    def stop(self) -> None:
+        """Finish what was submitted, then end."""
+        ...
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for the end; blocks, so call it off the event loop."""
+        ...
