@@ -19,7 +19,7 @@ LM_HEAD: Final = "lm_head.weight"
 class Role(StrEnum):
     """What a tensor does, which decides how it is initialized."""
 
-    EMBEDDING = "embedding"
+    EMBEDDING = "embedding"  # one row per token, of the input or of the output
     PROJECTION = "projection"
     RESIDUAL = "residual"  # the projections that add to the residual stream
     NORM = "norm"
@@ -69,7 +69,7 @@ def dense_tensors(config: JsonObject) -> tuple[DenseTensor, ...]:
         tensors += _layer(config, f"model.layers.{layer}", hidden)
     tensors.append(_tensor("model.norm.weight", (hidden,), Role.NORM))
     if not config.get("tie_word_embeddings", False):
-        tensors.append(_tensor(LM_HEAD, embedding, Role.PROJECTION))
+        tensors.append(_tensor(LM_HEAD, embedding, Role.EMBEDDING))
     return tuple(tensors)
 
 

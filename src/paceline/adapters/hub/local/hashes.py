@@ -4,10 +4,12 @@ A remembered hash holds while path, size, modification and change time all stay 
 time guards against copies that keep the modification time.
 """
 
+import errno
 import hashlib
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -80,9 +82,11 @@ def _store(store: Path, fresh: dict[str, str]) -> None:
         scratch.write_text(json.dumps(_load(store) | fresh, indent=0, sort_keys=True))
         scratch.replace(store)
     except OSError as error:
-        scratch.unlink(missing_ok=True)
+        with suppress(OSError):
+            scratch.unlink()
+        full = error.errno == errno.ENOSPC
         raise SetupError(
-            Code.CACHE_UNWRITABLE,
+            Code.DISK_FULL if full else Code.CACHE_UNWRITABLE,
             f"cannot write to the cache folder {str(store.parent)!r}",
             why=f"{error.strerror} (errno {error.errno})",
             fix="set PACELINE_CACHE to a folder you own, with free space",

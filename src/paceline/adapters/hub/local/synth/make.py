@@ -11,14 +11,15 @@ from paceline.adapters.hub.local.architectures import architecture_of, needed, s
 from paceline.adapters.hub.local.dense import DenseTensor, dense_tensors
 from paceline.adapters.hub.local.json_files import JsonObject
 from paceline.adapters.hub.local.synth.marker import Marker, write_marker
+from paceline.adapters.hub.local.synth.random_weights import DTYPES, ELEMENT_BYTES, write_weights
 from paceline.adapters.hub.local.synth.source import CONFIG, name_of, read_shape
 from paceline.adapters.hub.local.synth.tokenizer import (
     END_ID,
     PAD_ID,
+    SPECIALS,
     check_vocabulary,
     write_tokenizer,
 )
-from paceline.adapters.hub.local.synth.weights import DTYPES, ELEMENT_BYTES, write_weights
 from paceline.errors import Code, PacelineError, SetupError, SpecError
 from paceline.ports.engine import Say
 from paceline.records.model import SynthPlan
@@ -55,7 +56,14 @@ def make_model(shape: str, out: Path, *, dtype: str, seed: int, say: Say) -> Non
         with TemporaryDirectory(prefix=".paceline-synth-", dir=out.parent) as scratch:
             folder = Path(scratch) / "model"
             folder.mkdir()
-            write_weights(folder, dense_tensors(config), dtype=dtype, seed=seed, say=say)
+            write_weights(
+                folder,
+                dense_tensors(config),
+                dtype=dtype,
+                seed=seed,
+                silent_tokens=len(SPECIALS),
+                say=say,
+            )
             _write_text_files(folder, config, dtype)
             write_marker(folder, Marker(trained=False, shape=plan.shape, seed=seed))
             folder.rename(out)

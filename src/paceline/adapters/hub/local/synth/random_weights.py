@@ -7,9 +7,9 @@ have a deviation of about 0.02 x sqrt(hidden size), so that nothing overflows in
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,11 +37,14 @@ def write_weights(
     *,
     dtype: str,
     seed: int,
+    silent_tokens: int,
     say: Say,
     max_shard_bytes: int = MAX_SHARD_BYTES,
 ) -> None:
     """Write one file, or shards of at most `max_shard_bytes` (a larger tensor stands alone).
 
+    The first `silent_tokens` rows of the embeddings are zero: their logit is 0, some other token's
+    is above it, and so greedy decoding never ends early by a mark.
     The same seed gives the same bytes with the same version of numpy, however it is sharded.
     """
     shards = _shards(tensors, dtype, max_shard_bytes)
@@ -56,7 +59,8 @@ def write_weights(
             file.write(_header([tensor for _, tensor in shard], dtype))
             for place, tensor in shard:
                 rng = np.random.Generator(np.random.SFC64([seed, place]))
-                _write_tensor(file, tensor, rng, dtype=dtype, residuals=residuals)
+                for values in _values(tensor, rng, residuals, silent_tokens):
+                    file.write(_encode(values, dtype))
 
 
 def _shards(tensors: Sequence[DenseTensor], dtype: str, max_bytes: int) -> list[Shard]:
@@ -96,24 +100,25 @@ def _header(tensors: Sequence[DenseTensor], dtype: str) -> bytes:
     return len(text).to_bytes(8, "little") + text
 
 
-def _write_tensor(
-    file: BinaryIO, tensor: DenseTensor, rng: np.random.Generator, *, dtype: str, residuals: int
-) -> None:
+def _values(
+    tensor: DenseTensor, rng: np.random.Generator, residuals: int, silent_tokens: int
+) -> Iterator[Floats]:
     for begin in range(0, tensor.elements, CHUNK_ELEMENTS):
-        count = min(CHUNK_ELEMENTS, tensor.elements - begin)
-        file.write(_encode(_values(tensor.role, count, rng, residuals), dtype))
+        values = _chunk(tensor.role, min(CHUNK_ELEMENTS, tensor.elements - begin), rng, residuals)
+        if tensor.role is Role.EMBEDDING:
+            values[: max(0, silent_tokens * tensor.shape[1] - begin)] = 0.0
+        yield values
 
 
-def _values(role: Role, count: int, rng: np.random.Generator, residuals: int) -> Floats:
+def _chunk(role: Role, count: int, rng: np.random.Generator, residuals: int) -> Floats:
     match role:
         case Role.NORM:
             return np.ones(count, dtype=np.float32)
         case Role.BIAS:
             return np.zeros(count, dtype=np.float32)
         case Role.EMBEDDING | Role.PROJECTION | Role.RESIDUAL:
-            deviation = DEVIATION / (math.sqrt(residuals) if role is Role.RESIDUAL else 1.0)
             values = rng.standard_normal(count, dtype=np.float32)
-            values *= np.float32(deviation)
+            values *= DEVIATION / (math.sqrt(residuals) if role is Role.RESIDUAL else 1.0)
             return values
 
 
