@@ -51,6 +51,8 @@ class Probe:
 
     streams: bool
     sends_usage: bool
+    accepts_usage_option: bool
+    """Whether `stream_options` may be sent; some servers refuse fields they do not know."""
     tokens_per_request: float | None
     tokens_per_word: float | None
     ttft_ms: float

@@ -122,7 +122,7 @@ class SampleTable:
             index=int(self.index[i]),
             scheduled_s=float(self.scheduled_s[i]),
             sent_s=sent_s,
-            chunk_s=tuple((sent_s or 0.0) + chunks / MICROSECONDS_PER_S),
+            chunk_s=tuple(((sent_s or 0.0) + chunks / MICROSECONDS_PER_S).tolist()),
             end_s=_known(self.end_s[i]),
             input_tokens=None if input_tokens is None else int(input_tokens),
             output_tokens=None if output_tokens is None else int(output_tokens),
