@@ -13,6 +13,10 @@ class Environments(Protocol):
         """What is there, without changing anything."""
         ...
 
+    def check(self, spec: EnvironmentSpec) -> EnvironmentStatus:
+        """Like `status`, and compares what is installed with what was (seconds)."""
+        ...
+
     def install(self, spec: EnvironmentSpec, *, say: Say) -> Environment:
         """The environment, made when absent (network, minutes).
 

@@ -12,11 +12,13 @@ class EnvironmentSpec:
     """The Python environment an engine needs; equal specs share one environment.
 
     `requirements` are pinned; `overrides` replace pins of dependencies (uv's override file).
+    `program` is the engine's command, by which an installation of the user's own is found.
     """
 
     name: str
     requirements: tuple[str, ...]
     overrides: tuple[str, ...] = ()
+    program: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

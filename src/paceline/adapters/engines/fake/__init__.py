@@ -1,0 +1,5 @@
+"""An engine without a model, for tests and demonstrations."""
+
+from paceline.adapters.engines.fake.engine import Fake
+
+__all__ = ["Fake"]
