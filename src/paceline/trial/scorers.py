@@ -194,12 +194,13 @@ def _checks(item: Item, reply: Reply) -> bool:
     return bool(reply.text) and all(holds(check, reply.text) for check in item.checks)
 
 
-def _same(_item: Item, reply: Reply) -> bool:
-    """The last reply agrees with the model's own first one, whatever that was."""
+def _same(item: Item, reply: Reply) -> bool:
+    """The last reply agrees with the model's own first one, which must be one of the choices."""
     if not reply.earlier:
         return False
     first, last = plain(final_answer(reply.earlier[0])), plain(final_answer(reply.text))
-    return bool(first) and first == last
+    allowed = {plain(choice) for choice in item.choices} or {first} - {""}
+    return first in allowed and first == last
 
 
 _SCORERS: Final[Mapping[Scorer, Callable[[Item, Reply], bool]]] = {

@@ -96,6 +96,7 @@ def test_same_compares_with_the_models_own_first_reply() -> None:
     assert not right(asked, "red", "Blue")
     assert not right(asked, "", "")
     assert not right(asked, "blue")
+    assert not right(item(Scorer.SAME, choices=("red", "blue")), "ok", "ok")
 
 
 def test_reasoning_before_the_answer_is_not_marked() -> None:
