@@ -17,7 +17,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "form-words-02": ("Snow quiets every street.", "Winter is cold and quiet."),
     "form-words-03": ("Nothing beats my grandmother's potato soup.", "I like soup."),
     "form-words-04": (
-        "A library is a public place that is full of books, to read there or take home a while.",
+        "It is a public place with many books, to be read there or to be taken home for a while.",
         "A library lends books.",
     ),
     "form-sentences-00": (
