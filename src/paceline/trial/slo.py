@@ -1,0 +1,269 @@
+"""Verdicts on constraints from raw samples: pass, fail or unresolved. Pure.
+
+A percentile is judged by counting: `p95 <= L` holds exactly when at most 5 % of requests exceed
+L, so a failed or timed-out request counts as one that does, and a test too short to give p99 an
+interval can still show that it is missed. A mean is judged by its interval, with every miss put
+in at the most that it can have been.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from paceline.records.load import LoadSummary
+from paceline.records.measurement import Interval, Verdict
+from paceline.records.metric_names import SCHEDULED
+from paceline.records.ranking import ConstraintVerdict
+from paceline.records.request import Comparison, Constraint
+from paceline.records.samples import OUTCOMES, Floats, Outcome, SampleTable
+from paceline.stats import exceedance_effect, mean_bounds, proportion_bounds, quantile
+from paceline.trial.describe import PERCENTILES
+from paceline.trial.timeline import Timings, gaps_ms
+from paceline.units import MS_PER_S
+
+RATES: Final = ("output_tokens_per_s", "requests_per_s")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A verdict with the number behind it and the comparison in words."""
+
+    verdict: Verdict
+    value: float | None
+    because: str
+
+
+def judge(
+    samples: SampleTable,
+    summary: LoadSummary,
+    constraint: Constraint,
+    *,
+    open_loop: bool,
+    timeout_s: float | None = None,
+) -> ConstraintVerdict | None:
+    """The verdict on one absolute latency or rate constraint; `None` for any other metric.
+
+    Only requests of the steady window count. Under open loop `ttft` and `e2e` are judged from the
+    scheduled arrival. A drifting window leaves a verdict unresolved, unless the drift makes it
+    only more certain: what fails while it gets worse fails.
+    """
+    if constraint.relative:
+        return None
+    inside = samples.scheduled_s >= summary.window_start_s if summary.trimmed else None
+    window = samples if inside is None else samples.select(inside)
+    found = (
+        _judge_rate(summary, constraint)
+        if constraint.metric in RATES
+        else _judge_latency(window, constraint, open_loop=open_loop, timeout_s=timeout_s)
+    )
+    if found is None:
+        return None
+    found = _with_drift(found, summary, constraint)
+    return ConstraintVerdict(
+        constraint=constraint,
+        verdict=found.verdict,
+        value=found.value,
+        margin=_margin(found.value, constraint),
+        because=found.because,
+    )
+
+
+def percentile_verdict(
+    values: Floats, misses: int, unknown: int, *, share: float, limit: float, comparison: Comparison
+) -> Finding:
+    """Whether the `share` quantile keeps a limit, by the exact bounds of the share that does not.
+
+    `misses` failed and count as beyond the limit; `unknown` ended before they could tell and
+    count against either verdict.
+    """
+    n = len(values) + misses + unknown
+    if n == 0:
+        return Finding(verdict=Verdict.UNRESOLVED, value=None, because="no request ended")
+    beyond = int(sum(not comparison.holds(value, limit) for value in values.tolist()))
+    allowed = 1 - share if comparison.wants_less else share
+    effect = exceedance_effect(values, share)
+    bad = misses if comparison.wants_less else 0
+    fewest = proportion_bounds((beyond + bad) / effect, n / effect)
+    most = proportion_bounds((beyond + misses + unknown) / effect, n / effect)
+    counted = f"{beyond + misses} of {n} requests miss {limit:g}"
+    if misses:
+        counted += f" ({misses} of them failed)"
+    if most.hi <= allowed:
+        verdict, sign = Verdict.PASS, "<="
+        because = f"{counted}: at most {most.hi:.2%} {sign} {allowed:.2%}"
+    elif fewest.lo > allowed:
+        verdict = Verdict.FAIL
+        because = f"{counted}: at least {fewest.lo:.2%} > {allowed:.2%}"
+    else:
+        verdict = Verdict.UNRESOLVED
+        because = f"{counted}: {fewest.lo:.2%}–{most.hi:.2%} around {allowed:.2%}"
+    value = _quantile_with_misses(values, misses, share)
+    return Finding(verdict=verdict, value=value, because=because)
+
+
+def mean_verdict(
+    values: Floats,
+    misses: int,
+    *,
+    limit: float,
+    comparison: Comparison,
+    worst: float | None,
+) -> Finding:
+    """Whether the long-run mean keeps a limit. A miss lasted at most `worst` (`None`: no limit).
+
+    Failing needs only the requests that were answered; passing must hold with every miss at its
+    worst.
+    """
+    bounds = mean_bounds(values)
+    if bounds is None:
+        return Finding(verdict=Verdict.UNRESOLVED, value=None, because=f"{len(values)} answers")
+    value = float(np.mean(values))
+    lo, hi = bounds.lo, bounds.hi
+    if misses and comparison.wants_less:
+        share = misses / (misses + len(values))
+        hi = math.inf if worst is None else hi * (1 - share) + worst * share
+    text = f"95 % interval {lo:.4g}–{hi:.4g} against {limit:g}"
+    if comparison.holds(lo, limit) and comparison.holds(hi, limit):
+        return Finding(verdict=Verdict.PASS, value=value, because=text)
+    if not comparison.holds(lo, limit) and not comparison.holds(hi, limit):
+        return Finding(verdict=Verdict.FAIL, value=value, because=text)
+    return Finding(verdict=Verdict.UNRESOLVED, value=value, because=text)
+
+
+def good_requests(
+    samples: SampleTable, constraints: Sequence[Constraint], *, open_loop: bool
+) -> "np.typing.NDArray[np.bool_]":
+    """Which requests meet the limit of every latency constraint themselves; failures do not."""
+    times = Timings(samples)
+    good = times.ok.copy()
+    for constraint in constraints:
+        values = _per_request(times, _metric(constraint, open_loop=open_loop))
+        if values is None or constraint.relative:
+            continue
+        kept = np.array([constraint.comparison.holds(v, constraint.limit) for v in values.tolist()])
+        good &= kept | np.isnan(values)
+    return good
+
+
+def goodput(
+    samples: SampleTable,
+    summary: LoadSummary,
+    constraints: Sequence[Constraint],
+    *,
+    open_loop: bool,
+) -> float | None:
+    """Requests per second that meet every latency limit; `None` when nothing was measured."""
+    if summary.window_s <= 0:
+        return None
+    good = good_requests(samples, constraints, open_loop=open_loop)
+    start_s = summary.window_start_s
+    inside = (samples.end_s >= start_s) & (samples.end_s <= start_s + summary.window_s)
+    return float((good & inside).sum()) / summary.window_s
+
+
+def _judge_latency(
+    samples: SampleTable, constraint: Constraint, *, open_loop: bool, timeout_s: float | None
+) -> Finding | None:
+    times = Timings(samples)
+    metric = _metric(constraint, open_loop=open_loop)
+    values = _per_request(times, metric)
+    if metric == "itl":
+        values = gaps_ms(samples, times.ok)
+    elif values is not None:
+        values = values[times.ok]
+        values = values[~np.isnan(values)]
+    if values is None or constraint.statistic is None:
+        return None
+    unfinished = samples.outcome == OUTCOMES.index(Outcome.UNFINISHED)
+    since = samples.scheduled_s if metric.startswith("scheduled") else samples.sent_s
+    waited_ms = (samples.end_s - since) * MS_PER_S
+    late = unfinished & (metric in ("e2e", "scheduled_e2e")) & (waited_ms > constraint.limit)
+    misses = int((~times.ok & ~unfinished).sum() + late.sum())
+    unknown = int((unfinished & ~late).sum())
+    if constraint.statistic == "mean":
+        return mean_verdict(
+            values,
+            misses + unknown,
+            limit=constraint.limit,
+            comparison=constraint.comparison,
+            worst=None if timeout_s is None else timeout_s * MS_PER_S,
+        )
+    if constraint.statistic == "max":
+        return _max_verdict(values, misses, constraint)
+    return percentile_verdict(
+        values,
+        misses,
+        unknown,
+        share=PERCENTILES[constraint.statistic],
+        limit=constraint.limit,
+        comparison=constraint.comparison,
+    )
+
+
+def _max_verdict(values: Floats, misses: int, constraint: Constraint) -> Finding:
+    """The largest value of this test; it says nothing about the next one."""
+    if not len(values):
+        return Finding(verdict=Verdict.UNRESOLVED, value=None, because="no request ended well")
+    value = float(np.max(values))
+    kept = constraint.comparison.holds(value, constraint.limit) and not misses
+    because = f"largest of {len(values)} is {value:.4g}, {misses} failed"
+    return Finding(verdict=Verdict.PASS if kept else Verdict.FAIL, value=value, because=because)
+
+
+def _judge_rate(summary: LoadSummary, constraint: Constraint) -> Finding:
+    tokens = constraint.metric == "output_tokens_per_s"
+    value = summary.output_tokens_per_s if tokens else summary.requests_per_s
+    interval: Interval | None = (
+        summary.output_tokens_per_s_ci95 if tokens else summary.requests_per_s_ci95
+    )
+    if interval is None:
+        because = f"{summary.ok} answers are too few for an interval"
+        return Finding(verdict=Verdict.UNRESOLVED, value=value, because=because)
+    kept = [
+        constraint.comparison.holds(edge, constraint.limit) for edge in (interval.lo, interval.hi)
+    ]
+    verdict = Verdict.PASS if all(kept) else Verdict.UNRESOLVED if any(kept) else Verdict.FAIL
+    because = f"95 % interval {interval.lo:.4g}–{interval.hi:.4g} against {constraint.limit:g}"
+    return Finding(verdict=verdict, value=value, because=because)
+
+
+def _with_drift(found: Finding, summary: LoadSummary, constraint: Constraint) -> Finding:
+    if summary.drift is None or found.verdict is Verdict.UNRESOLVED:
+        return found
+    worse = summary.drift > 0
+    if found.verdict is (Verdict.FAIL if worse else Verdict.PASS):
+        return found
+    direction = "slower" if worse else "faster"
+    because = f"{found.because}; but requests got {abs(summary.drift):.0%} {direction} meanwhile"
+    return Finding(verdict=Verdict.UNRESOLVED, value=found.value, because=because)
+
+
+def _metric(constraint: Constraint, *, open_loop: bool) -> str:
+    return SCHEDULED.get(constraint.metric, constraint.metric) if open_loop else constraint.metric
+
+
+def _per_request(times: Timings, metric: str) -> Floats | None:
+    return {
+        "ttft": times.ttft_ms,
+        "e2e": times.e2e_ms,
+        "tpot": times.tpot_ms,
+        "scheduled_ttft": times.scheduled_ttft_ms,
+        "scheduled_e2e": times.scheduled_e2e_ms,
+    }.get(metric)
+
+
+def _quantile_with_misses(values: Floats, misses: int, share: float) -> float | None:
+    """The quantile with misses above every value; `None` when it falls among them."""
+    padded = np.concatenate([values, np.full(misses, np.inf)])
+    found = quantile(padded, share) if len(padded) else math.inf
+    return found if math.isfinite(found) else None
+
+
+def _margin(value: float | None, constraint: Constraint) -> float | None:
+    if value is None or constraint.limit == 0:
+        return None
+    share = (constraint.limit - value) / abs(constraint.limit)
+    return share if constraint.comparison.wants_less else -share
