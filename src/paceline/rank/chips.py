@@ -13,7 +13,7 @@ def chips(measured: Measured, dims: Dimensions) -> tuple[str, ...]:
     latency = pooled.metrics.get(dims.latency)
     if latency is not None:
         name, _, statistic = dims.latency.removesuffix("_ms").rpartition("_")
-        found.append(f"{name} {statistic} {latency.value:.3g} ms")
+        found.append(f"{name} {statistic} {_three_digits(latency.value)} ms")
     cost = pooled.metrics.get(dims.cost)
     if cost is not None:
         found.append(f"${cost.value:.3g}/{cost.unit.removeprefix('usd/')}")
@@ -42,3 +42,8 @@ def _quality(measured: Measured) -> str | None:
         return f"quality {measured.comparison.ratio:.2f}x"
     own = measured.pooled.metrics.get(QUALITY)
     return None if own is None else f"quality {own.value:.2f}"
+
+
+def _three_digits(value: float) -> str:
+    """Three significant digits, and every digit before the point."""
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"  # noqa: PLR2004 - three digits

@@ -138,4 +138,4 @@ def _reason(taken: Candidate, tied: Sequence[Candidate]) -> str:
         rule = "simpler: fewer changed settings"
     else:
         rule = "the better value"
-    return f"level with {names} within the noise; placed first for being {rule}"
+    return f"level with {names} within the noise; placed ahead for being {rule}"

@@ -81,7 +81,7 @@ def quality_ratio(measured: Measured) -> Reading | None:
     """Paired composite ÷ baseline; exactly 1 for the baseline itself."""
     if measured.baseline is not None and measured.baseline.variant == measured.pooled.variant:
         one = Reading(value=1.0, bounds=Bounds(lo=1.0, hi=1.0))
-        return one if QUALITY in measured.pooled.metrics else None
+        return one if measured.pooled.quality is not None else None
     if measured.comparison is None:
         return None
     interval = measured.comparison.ratio_ci95
@@ -130,7 +130,7 @@ def _balanced(dims: Dimensions, baseline: Pooled | None) -> Objective:
             if (metric := baseline.metrics.get(name)) is not None and metric.value > 0
         }
     )
-    with_quality = baseline is not None and QUALITY in baseline.metrics
+    with_quality = baseline is not None and baseline.quality is not None
 
     def gains(measured: Measured) -> Reading | None:
         found = [_gain(measured.pooled, name, base) for name, base in figures.items()]

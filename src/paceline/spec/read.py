@@ -1,0 +1,266 @@
+"""File + flags + plain words → Request.
+
+Flags win over the file. Plain words stand beside flags, as both were typed for this run: when the
+two say different things about the same, that is an error.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Final, TypeVar
+
+from paceline.errors import Code, SpecError
+from paceline.records.request import Budget, Constraint, Priority, Request, Workload
+from paceline.spec.contradiction import refuse_contradictions
+from paceline.spec.grammar import parse_budget, parse_constraint
+from paceline.spec.names import unknown_name
+from paceline.spec.positions import at, read_yaml
+from paceline.spec.schema import WorkloadSection, validated
+from paceline.spec.words import Understood, parse_words
+from paceline.spec.workloads import DEFAULT, PRESETS, REFERENCE, parse_workload, workload_of
+
+DEFAULT_PRIORITY: Final = Priority.BALANCED
+MODEL_FIX: Final = "paceline optimize MODEL"
+NOTHING_SAID: Final = Understood(priority=None, constraints=(), budget=Budget())
+Given = TypeVar("Given")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What one source (the flags, or a file) says, as text where it has a grammar.
+
+    `None` and empty mean that it says nothing. `price_usd_per_hour` is of one accelerator.
+    """
+
+    model: str | None = None
+    pipeline: str | None = None
+    priority: str | None = None
+    constraints: tuple[str, ...] = ()
+    workload: str | None = None
+    engines: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
+    hardware: tuple[str, ...] = ()
+    pin: str | None = None
+    budget: str | None = None
+    price_usd_per_hour: float | None = None
+    seed: int | None = None
+    quality_items: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestText:
+    """A request file as text, with its name for messages."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """One source after its texts were read."""
+
+    asked: Asked
+    priority: Priority | None
+    constraints: tuple[Constraint, ...]
+    workload: Workload | None
+    budget: Budget
+
+
+def read_request(
+    flags: Asked, *, words: str | None = None, file: RequestText | None = None
+) -> Request:
+    """The request of one run as understood.
+
+    Raises SpecError for anything that is wrong, unknown, contradictory or not understood; errors
+    in a file name its line.
+    """
+    typed = _read(flags)
+    stored = _read_file(file) if file is not None else _read(Asked())
+    said = parse_words(words) if words is not None else NOTHING_SAID
+    _refuse_conflicts(typed, said)
+    model = flags.model or stored.asked.model
+    if model is None:
+        raise _bad("no model was named", "neither the command nor a file has one", MODEL_FIX)
+    constraints = _merged(typed, said, stored)
+    refuse_contradictions(constraints)
+    return Request(
+        model=model,
+        pipeline=flags.pipeline or stored.asked.pipeline or pipeline_name(model),
+        priority=typed.priority or said.priority or stored.priority or DEFAULT_PRIORITY,
+        constraints=constraints,
+        workload=typed.workload
+        or stored.workload
+        or PRESETS[REFERENCE if model == REFERENCE else DEFAULT],
+        engines=flags.engines or stored.asked.engines,
+        formats=_formats(flags) or _formats(stored.asked),
+        hardware=flags.hardware or stored.asked.hardware,
+        budget=_budget(typed.budget, said.budget, stored.budget),
+        price_usd_per_hour=_first(flags.price_usd_per_hour, stored.asked.price_usd_per_hour),
+        seed=_first(flags.seed, stored.asked.seed) or 0,
+        quality_items=_first(flags.quality_items, stored.asked.quality_items),
+    )
+
+
+def pipeline_name(model: str) -> str:
+    """The last part of a path or hub id, in lower case, of letters, digits, `.`, `_` and `-`."""
+    name = re.sub(r"[^a-z0-9._-]+", "-", PurePath(model).name.lower()).strip("-.")
+    return name or "model"
+
+
+def _read(asked: Asked) -> _Told:
+    _check_price(asked)
+    _check_items(asked)
+    _check_pin(asked)
+    return _Told(
+        asked=asked,
+        priority=None if asked.priority is None else _priority(asked.priority),
+        constraints=tuple(parse_constraint(text) for text in asked.constraints),
+        workload=None if asked.workload is None else parse_workload(asked.workload),
+        budget=Budget() if asked.budget is None else parse_budget(asked.budget),
+    )
+
+
+def _check_price(asked: Asked) -> None:
+    price = asked.price_usd_per_hour
+    if price is not None and not (math.isfinite(price) and price >= 0):
+        raise _bad(f"the price is {price:g} usd/h", "it must be 0 usd/h or more", "--price 0.50")
+
+
+def _check_items(asked: Asked) -> None:
+    items = asked.quality_items
+    if items is not None and items < 1:
+        raise _bad(f"{items} quality items", "at least 1 is asked", "leave it out to ask all")
+
+
+def _check_pin(asked: Asked) -> None:
+    if asked.pin is not None and asked.formats and asked.pin not in asked.formats:
+        raise SpecError(
+            Code.CONTRADICTION,
+            f"pinned to {asked.pin!r}, which is not among the formats",
+            why=f"the formats are {', '.join(asked.formats)}",
+            fix=f"leave the formats out, or add {asked.pin!r} to them",
+        )
+
+
+def _read_file(file: RequestText) -> _Told:
+    """The same grammars as for flags, with each error at its line."""
+    document = read_yaml(file.text, file.name)
+    content = validated(document)
+    plain = Asked(
+        model=content.model,
+        pipeline=content.pipeline,
+        engines=tuple(content.engines),
+        formats=tuple(content.formats),
+        hardware=tuple(content.hardware),
+        pin=content.pin,
+        price_usd_per_hour=content.price,
+        seed=content.seed,
+        quality_items=content.quality_items,
+    )
+    with at(document, "price"):
+        _check_price(plain)
+    with at(document, "quality_items"):
+        _check_items(plain)
+    with at(document, "pin"):
+        _check_pin(plain)
+    constraints = []
+    for index, text in enumerate(content.constraints):
+        with at(document, "constraints", index):
+            constraints.append(parse_constraint(text))
+    with at(document, "priority"):
+        priority = None if content.priority is None else _priority(content.priority)
+    with at(document, "workload"):
+        workload = None if content.workload is None else _workload(content.workload)
+    with at(document, "budget"):
+        budget = Budget() if content.budget is None else parse_budget(content.budget)
+    return _Told(
+        asked=plain,
+        priority=priority,
+        constraints=tuple(constraints),
+        workload=workload,
+        budget=budget,
+    )
+
+
+def _workload(section: str | WorkloadSection) -> Workload:
+    if isinstance(section, str):
+        return parse_workload(section)
+    given = section.model_dump(exclude_none=True, exclude={"preset"})
+    return workload_of(section.preset or DEFAULT, given)
+
+
+def _priority(text: str) -> Priority:
+    names = [priority.value for priority in Priority]
+    if text.lower() not in names:
+        raise unknown_name("priority", text, names)
+    return Priority(text.lower())
+
+
+def _refuse_conflicts(typed: _Told, said: Understood) -> None:
+    """Flags and words must agree where both speak of the same."""
+    pairs: list[tuple[object, object, str]] = [
+        (typed.priority, said.priority, "the priority"),
+        (typed.budget.seconds, said.budget.seconds, "the time of the run"),
+        (typed.budget.usd, said.budget.usd, "the dollars of the run"),
+    ]
+    by_subject = {_subject(constraint): constraint for constraint in typed.constraints}
+    for constraint in said.constraints:
+        flag = by_subject.get(_subject(constraint))
+        pairs.append((flag and flag.text, constraint.text, "the same figure"))
+    for flagged, spoken, what in pairs:
+        if flagged is not None and spoken is not None and flagged != spoken:
+            raise SpecError(
+                Code.CONTRADICTION,
+                f"the flags and the words disagree on {what}",
+                why=f"the flags say {_plain(flagged)}, the words say {_plain(spoken)}",
+                fix="say it once",
+            )
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else repr(str(value))
+
+
+def _subject(constraint: Constraint) -> tuple[object, ...]:
+    """What a constraint limits, and from which side."""
+    return (
+        constraint.metric,
+        constraint.statistic,
+        constraint.unit,
+        constraint.relative,
+        constraint.comparison.wants_less,
+    )
+
+
+def _merged(typed: _Told, said: Understood, stored: _Told) -> tuple[Constraint, ...]:
+    """Of flags and words, then those of the file that limit something else."""
+    now = (*typed.constraints, *said.constraints)
+    taken = {_subject(constraint) for constraint in now}
+    kept = (constraint for constraint in stored.constraints if _subject(constraint) not in taken)
+    return tuple(dict.fromkeys((*now, *kept)))
+
+
+def _formats(asked: Asked) -> tuple[str, ...]:
+    """A pinned format is the only one; the baseline is measured beside any formats."""
+    return asked.formats if asked.pin is None else (asked.pin,)
+
+
+def _budget(*budgets: Budget) -> Budget:
+    """Each limit from the first source that has it."""
+    return Budget(
+        seconds=_first(*(budget.seconds for budget in budgets)),
+        usd=_first(*(budget.usd for budget in budgets)),
+    )
+
+
+def _usual_workload(model: str) -> Workload:
+    return PRESETS[REFERENCE if model == REFERENCE else DEFAULT]
+
+
+def _first(*values: Given | None) -> Given | None:
+    return next((value for value in values if value is not None), None)
+
+
+def _bad(what: str, why: str, fix: str) -> SpecError:
+    return SpecError(Code.BAD_OPTION, what, why=why, fix=fix)

@@ -1,0 +1,146 @@
+"""Workload presets and their overrides: `chat,concurrency=16,input=512` → Workload.
+
+The lengths here are means; the presets of the load generator with their distributions are in
+`docs/concepts/load.md`.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from paceline.errors import Code, SpecError
+from paceline.records.load_plan import Arrivals
+from paceline.records.request import Workload
+from paceline.spec.names import unknown_name
+from paceline.units import Seconds, parse_duration_s
+
+REFERENCE: Final = "reference"
+DEFAULT: Final = "chat"
+_RATED: Final = (Arrivals.POISSON.value, Arrivals.CONSTANT.value)
+
+
+def _preset(
+    name: str, *, concurrency: int, tokens: tuple[int, int], prefix: int = 0, window_s: float = 30.0
+) -> Workload:
+    return Workload(
+        name=name,
+        concurrency=concurrency,
+        rate_rps=None,
+        arrivals=Arrivals.CLOSED.value,
+        input_tokens=tokens[0],
+        output_tokens=tokens[1],
+        shared_prefix_tokens=prefix,
+        duration_s=Seconds(window_s),
+        min_requests=0,
+    )
+
+
+PRESETS: Final[Mapping[str, Workload]] = {
+    preset.name: preset
+    for preset in (
+        _preset("chat", concurrency=8, tokens=(512, 256), prefix=128),
+        _preset("rag", concurrency=8, tokens=(3072, 256), prefix=256),
+        _preset("code", concurrency=8, tokens=(2048, 512), prefix=256),
+        _preset("agent", concurrency=8, tokens=(4096, 256), prefix=2048),
+        _preset("batch", concurrency=32, tokens=(1024, 256)),
+        _preset("summarize", concurrency=8, tokens=(4096, 256)),
+        # Sized for a model of a few million parameters on two cores.
+        _preset(REFERENCE, concurrency=8, tokens=(128, 64), window_s=12.0),
+    )
+}
+
+_LEAST: Final = {"concurrency": 1, "input": 1, "output": 1, "prefix": 0, "requests": 0}
+"""Overrides that are whole numbers, with the least that each can be."""
+
+KEYS: Final = (*_LEAST, "rate", "arrivals", "duration")
+
+
+def parse_workload(text: str) -> Workload:
+    """A preset name with overrides after commas, or overrides alone on the default preset.
+
+    Raises SpecError: `unknown-name` for a preset or key, `bad-option` for a value.
+    """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    name = DEFAULT if not parts or "=" in parts[0] else parts.pop(0)
+    given: dict[str, str] = {}
+    for part in parts:
+        key, _, value = (side.strip() for side in part.partition("="))
+        if key in given:
+            raise _bad(key, value, f"it was given before as {given[key]!r}")
+        given[key] = value
+    return workload_of(name, given)
+
+
+def workload_of(name: str, overrides: Mapping[str, str]) -> Workload:
+    """The preset `name` with `overrides`, which are keyed as in `KEYS`."""
+    preset = PRESETS.get(name)
+    if preset is None:
+        raise unknown_name("workload", name, PRESETS)
+    for key in overrides:
+        if key not in KEYS:
+            raise unknown_name("workload key", key, KEYS)
+    counts = {key: _count(key, overrides[key]) for key in _LEAST if key in overrides}
+    workload = replace(
+        preset,
+        concurrency=counts.get("concurrency", preset.concurrency),
+        input_tokens=counts.get("input", preset.input_tokens),
+        output_tokens=counts.get("output", preset.output_tokens),
+        shared_prefix_tokens=counts.get("prefix", preset.shared_prefix_tokens),
+        min_requests=counts.get("requests", preset.min_requests),
+    )
+    if "duration" in overrides:
+        workload = replace(workload, duration_s=_duration(overrides["duration"]))
+    if workload.shared_prefix_tokens > workload.input_tokens:
+        raise _bad(
+            "prefix",
+            str(workload.shared_prefix_tokens),
+            f"the shared prefix is part of the input, which is {workload.input_tokens} tokens",
+        )
+    return _with_arrivals(workload, overrides)
+
+
+def _with_arrivals(workload: Workload, overrides: Mapping[str, str]) -> Workload:
+    arrivals = overrides.get("arrivals")
+    if "rate" not in overrides:
+        if arrivals in (None, Arrivals.CLOSED.value):
+            return workload
+        raise _bad("arrivals", str(arrivals), "arrivals in open loop need rate=REQUESTS_PER_S")
+    if "concurrency" in overrides:
+        raise _bad("rate", overrides["rate"], "a load has a concurrency or a rate, not both")
+    if arrivals is not None and arrivals not in _RATED:
+        raise unknown_name("arrivals", arrivals, _RATED)
+    rate_rps = _number("rate", overrides["rate"])
+    if not (math.isfinite(rate_rps) and rate_rps > 0):
+        raise _bad("rate", overrides["rate"], "requests per second must be above 0")
+    return replace(workload, rate_rps=rate_rps, arrivals=arrivals or _RATED[0])
+
+
+def _count(key: str, value: str) -> int:
+    least = _LEAST[key]
+    if not value.isascii() or not value.isdigit() or int(value) < least:
+        raise _bad(key, value, f"it is a whole number of at least {least}")
+    return int(value)
+
+
+def _number(key: str, value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise _bad(key, value, "it is a number") from None
+
+
+def _duration(value: str) -> Seconds:
+    seconds = parse_duration_s(value)
+    if seconds is None or seconds <= 0:
+        raise _bad("duration", value, "it is a time above 0 with its unit, like 30s")
+    return seconds
+
+
+def _bad(key: str, value: str, why: str) -> SpecError:
+    return SpecError(
+        Code.BAD_OPTION,
+        f"the workload cannot have {key}={value}",
+        why=why,
+        fix="write for example `chat,concurrency=16,input=512,output=128,duration=30s`",
+    )
