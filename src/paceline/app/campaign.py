@@ -142,6 +142,7 @@ class Campaign:
             plan,
             trials=self._trials,
             ranking=ranking,
+            suite=self._suite,
             shop=self._shop,
         )
         self._writer.finish(RunResult(ranking=ranking, receipt=receipt))

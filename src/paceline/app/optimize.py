@@ -78,9 +78,11 @@ def _work(run: RunRecord, planned: Planned, shop: Workshop, watch: Watch) -> Run
             stop = campaign.measure()
         except KeyboardInterrupt:
             writer.move(RunState.RUNNING, RunState.CANCELLED, detail="interrupted")
+            watch.stopped(run)
             raise
         if campaign.cancelled():
             writer.move(RunState.RUNNING, RunState.CANCELLED, detail="cancelled by request")
+            watch.stopped(run)
             return shop.store.run(run.run_id)
         campaign.finish(stop)
     return shop.store.run(run.run_id)

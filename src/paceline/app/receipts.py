@@ -1,63 +1,55 @@
-"""A finished run → its receipt, kept by the hash of its content."""
+"""Writing the receipt of a finished run."""
 
+import platform
 from collections.abc import Sequence
-from pathlib import Path
-from platform import python_version
+from importlib.metadata import version
+from typing import Final
 
-import numpy as np
-
-from paceline import __version__
-from paceline.app.planning import Planned
 from paceline.app.wiring import Workshop
 from paceline.rank.receipt import FORMULAS, seal
-from paceline.records.plan import Plan
+from paceline.records.quality import Suite
 from paceline.records.ranking import Ranking
-from paceline.records.receipt import Price, Receipt
+from paceline.records.receipt import Receipt
 from paceline.records.run import RunRecord
+from paceline.records.serial import pack
 from paceline.records.trial import BlobRef, TrialRecord
+
+ARITHMETIC_BY: Final = ("numpy",)
+"""Packages whose version could change the last digit of a figure."""
 
 
 def write_receipt(
     run: RunRecord,
-    planned: Planned,
-    plan: Plan,
-    *,
     trials: Sequence[TrialRecord],
     ranking: Ranking,
+    suite: Suite | None,
     shop: Workshop,
 ) -> BlobRef:
-    """Write it once, whole; `plan` is the final one, with what the budget left out.
+    """Keep the receipt, and the suite beside it; returns where it lies.
 
-    Raises SetupError when the disk is full.
+    `run` has its plan, with everything that was left out in its rejections. Raises SetupError
+    when the disk is full or the data folder cannot be written.
     """
+    if run.plan is None:
+        raise ValueError(f"run {run.run_id} has no plan, so nothing to give a receipt for")
     now = shop.clock.utc_now().isoformat(timespec="seconds")
-    used = sorted({trial.variant.accelerator for trial in trials})
-    price = run.request.price_usd_per_hour
+    accelerators = shop.executor.inventory()
     receipt = Receipt(
         run_id=run.run_id,
         created_at_utc=now,
         software={
-            "paceline": __version__,
-            "python": python_version(),
-            "numpy": np.__version__,
+            "paceline": run.software_version,
+            "python": platform.python_version(),
+            **{name: version(name) for name in ARITHMETIC_BY},
         },
         request=run.request,
         model=run.model,
         host=shop.host.fingerprint(),
-        accelerators=tuple(a for a in planned.accelerators if a.name in used),
-        prices=tuple(
-            Price(
-                accelerator=name,
-                usd_per_hour=price,
-                source=run.request.price_source,
-                used_at_utc=now,
-            )
-            for name in used
-            if price is not None
-        ),
-        formulas=FORMULAS,
-        suite=_keep_suite(run.model.suite_path, trials, shop),
-        plan=plan,
+        accelerators=accelerators,
+        prices=_prices(run, accelerators),
+        formulas={**FORMULAS, "objective": ranking.formula},
+        suite=None if suite is None else _keep_suite(suite, shop),
+        plan=run.plan,
         trials=tuple(trials),
         ranking=ranking,
     )
@@ -65,9 +57,9 @@ def write_receipt(
 
 
 def _keep_suite(
-    suite_path: str | None, trials: Sequence[TrialRecord], shop: Workshop
+    suite: Suite | None, trials: Sequence[TrialRecord], shop: Workshop
 ) -> BlobRef | None:
     """The questions beside the answers, so that scores can be computed again."""
-    if suite_path is None or not any(trial.quality for trial in trials):
+    if suite is None or not any(trial.quality for trial in trials):
         return None
-    return shop.archive.keep(Path(suite_path).read_bytes(), suffix=".jsonl")
+    return shop.archive.keep(pack(suite).encode("ascii"), suffix=".suite")

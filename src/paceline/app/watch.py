@@ -27,3 +27,7 @@ class Watch(Protocol):
     def trial_ended(self, trial: TrialRecord, ranking: Ranking) -> None:
         """A trial is stored; `ranking` is the order so far."""
         ...
+
+    def stopped(self, run: RunRecord) -> None:
+        """The run ended early; what it measured is stored and it can be resumed."""
+        ...

@@ -63,6 +63,9 @@ class LineWatch:
                 f" {objective.value:,.4g} {objective.unit}"
             )
 
+    def stopped(self, run: RunRecord) -> None:
+        self._say(f"stopped; go on with: paceline optimize --resume {run.run_id}")
+
     def _elapsed(self) -> str:
         minutes, seconds = divmod(int(self._clock.monotonic_s() - self._started_s), 60)
         return f"{minutes:2d}:{seconds:02d}"

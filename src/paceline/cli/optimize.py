@@ -1,0 +1,200 @@
+"""`paceline optimize` and `paceline plan`: one request, measured or only planned."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from paceline.app.optimize import resume_run, start_run
+from paceline.app.planning import plan_request
+from paceline.app.report import plan_document, run_document
+from paceline.app.runs import ranking_of, receipt_path
+from paceline.app.wiring import Workshop
+from paceline.cli.output import print_json, print_table
+from paceline.cli.progress import LineWatch
+from paceline.cli.show import print_run
+from paceline.errors import Code, SpecError
+from paceline.records.request import Request
+from paceline.records.run import RunRecord, RunState
+from paceline.spec.read import Asked, RequestText, read_request
+
+NO_VARIANT = 5
+
+ModelName = Annotated[
+    str | None, typer.Argument(metavar="[MODEL]", help="A folder, or `reference`.")
+]
+Words = Annotated[
+    list[str] | None, typer.Argument(help='Plain words: "cheapest, p95 ttft under 300 ms".')
+]
+Priority = Annotated[
+    str | None,
+    typer.Option(help="latency, throughput, cost, quality or balanced.", show_default=False),
+]
+Constraints = Annotated[
+    list[str] | None,
+    typer.Option("--constraint", help='A hard limit, e.g. "ttft p95 <= 200ms"; repeatable.'),
+]
+WorkloadText = Annotated[
+    str | None, typer.Option("--workload", help="A preset, e.g. chat,concurrency=16,input=512.")
+]
+Engines = Annotated[
+    list[str] | None, typer.Option("--engine", help="Only these engines; the first is preferred.")
+]
+Formats = Annotated[list[str] | None, typer.Option("--format", help="Only these formats.")]
+Hardware = Annotated[list[str] | None, typer.Option("--hardware", help="Only these accelerators.")]
+Pin = Annotated[str | None, typer.Option(help="Only this format (and the baseline).")]
+BudgetText = Annotated[str | None, typer.Option("--budget", help="10m or $20; a hard limit.")]
+PipelineName = Annotated[str | None, typer.Option("--pipeline", help="Where the version goes.")]
+Price = Annotated[
+    float | None, typer.Option(help="USD per hour of one accelerator; else from a table.")
+]
+Seed = Annotated[int | None, typer.Option(help="Same seed: same prompts, arrivals and order.")]
+Items = Annotated[int | None, typer.Option("--quality-items", help="Ask only so many items.")]
+RequestFile = Annotated[
+    Path | None, typer.Option("--file", help="A request in YAML; flags win over it.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+def optimize(
+    model: ModelName = None,
+    words: Words = None,
+    priority: Priority = None,
+    constraint: Constraints = None,
+    workload: WorkloadText = None,
+    engine: Engines = None,
+    format_: Formats = None,
+    hardware: Hardware = None,
+    pin: Pin = None,
+    budget: BudgetText = None,
+    pipeline: PipelineName = None,
+    price: Price = None,
+    seed: Seed = None,
+    quality_items: Items = None,
+    file: RequestFile = None,
+    resume: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Like `paceline plan`.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Find the best variant of a model: launch, measure, rank, write a receipt.
+
+    Exits 5 when no variant satisfies the constraints.
+    """
+    shop = Workshop()
+    if resume is not None:
+        _refuse_beside_resume(model, words)
+        _print_outcome(resume_run(resume, shop, LineWatch(shop.clock)), shop, as_json=as_json)
+        return
+    request = _read(
+        Asked(
+            model=model,
+            pipeline=pipeline,
+            priority=priority,
+            constraints=tuple(constraint or ()),
+            workload=workload,
+            engines=tuple(engine or ()),
+            formats=tuple(format_ or ()),
+            hardware=tuple(hardware or ()),
+            pin=pin,
+            budget=budget,
+            price_usd_per_hour=price,
+            seed=seed,
+            quality_items=quality_items,
+        ),
+        words,
+        file,
+    )
+    if dry_run:
+        _print_plan(request, shop, as_json=as_json)
+        return
+    _print_outcome(start_run(request, shop, LineWatch(shop.clock)), shop, as_json=as_json)
+
+
+def plan(
+    model: ModelName = None,
+    words: Words = None,
+    priority: Priority = None,
+    constraint: Constraints = None,
+    workload: WorkloadText = None,
+    engine: Engines = None,
+    format_: Formats = None,
+    hardware: Hardware = None,
+    pin: Pin = None,
+    budget: BudgetText = None,
+    file: RequestFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what optimize would measure, and why not the rest. Launches nothing."""
+    request = _read(
+        Asked(
+            model=model,
+            priority=priority,
+            constraints=tuple(constraint or ()),
+            workload=workload,
+            engines=tuple(engine or ()),
+            formats=tuple(format_ or ()),
+            hardware=tuple(hardware or ()),
+            pin=pin,
+            budget=budget,
+        ),
+        words,
+        file,
+    )
+    _print_plan(request, Workshop(), as_json=as_json)
+
+
+def _read(asked: Asked, words: list[str] | None, file: Path | None) -> Request:
+    text = None
+    if file is not None:
+        try:
+            text = RequestText(name=str(file), text=file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise SpecError(
+                Code.BAD_INPUT_FILE,
+                f"cannot read {str(file)!r}",
+                why=str(error),
+                fix="--file takes a request in YAML (docs/reference/constraints.md)",
+            ) from error
+    return read_request(asked, words=" ".join(words or ()), file=text)
+
+
+def _refuse_beside_resume(model: str | None, words: list[str] | None) -> None:
+    if model is not None or words:
+        raise SpecError(
+            Code.CONTRADICTION,
+            "--resume goes on with a stored request",
+            why=f"a new one was given too: {' '.join([model or '', *(words or ())])!r}",
+            fix="leave the model out, or start a new run without --resume",
+        )
+
+
+def _print_plan(request: Request, shop: Workshop, *, as_json: bool) -> None:
+    planned = plan_request(request, shop)
+    if as_json:
+        print_json(plan_document(request, planned.plan))
+        return
+    limits = ", ".join(constraint.text for constraint in request.constraints) or "none"
+    typer.echo(f"understood: priority {request.priority.value}; constraints: {limits}", err=True)
+    rows = [
+        (variant.label, "baseline" if variant == planned.plan.baseline else "measure", "")
+        for variant in planned.plan.variants
+    ] + [
+        (rejection.variant.label, rejection.reason.value, rejection.detail)
+        for rejection in planned.plan.rejected
+    ]
+    print_table(f"Plan for {request.model}", ("variant", "what", "why"), rows)
+
+
+def _print_outcome(run: RunRecord, shop: Workshop, *, as_json: bool) -> None:
+    ranking = ranking_of(run, shop)
+    path = receipt_path(run, shop)
+    if as_json:
+        print_json(run_document(run, ranking, str(path) if path else None))
+    else:
+        print_run(run, ranking, path)
+    if run.state is RunState.CANCELLED:
+        raise typer.Exit(1)
+    if ranking.winner is None:
+        raise typer.Exit(NO_VARIANT)
