@@ -24,9 +24,7 @@ def token_times_ns(
     gap_ms *= settings.tokens_per_chunk
     if settings.jitter == 0.0:
         first_ns, gap_ns = int(first_ms * NS_PER_MS), int(gap_ms * NS_PER_MS)
-        return range(start_ns + first_ns, start_ns + first_ns + gap_ns * chunks, max(gap_ns, 1))[
-            :chunks
-        ]
+        return [start_ns + first_ns + gap_ns * chunk for chunk in range(chunks)]
     times, at_ns = [], start_ns + int(first_ms * _factor(settings, rng) * NS_PER_MS)
     for _ in range(chunks):
         times.append(at_ns)
