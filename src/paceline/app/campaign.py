@@ -137,13 +137,7 @@ class Campaign:
         self._writer.save_plan(plan)
         ranking = rank(self._request, plan, self._trials)
         receipt = write_receipt(
-            self._run,
-            self._planned,
-            plan,
-            trials=self._trials,
-            ranking=ranking,
-            suite=self._suite,
-            shop=self._shop,
+            replace(self._run, plan=plan), self._trials, ranking, self._suite, self._shop
         )
         self._writer.finish(RunResult(ranking=ranking, receipt=receipt))
         winner = next((r for r in ranking.ranked if r.variant.id == ranking.winner), None)

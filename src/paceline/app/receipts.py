@@ -7,9 +7,10 @@ from typing import Final
 
 from paceline.app.wiring import Workshop
 from paceline.rank.receipt import FORMULAS, seal
+from paceline.records.hardware import Accelerator
 from paceline.records.quality import Suite
 from paceline.records.ranking import Ranking
-from paceline.records.receipt import Receipt
+from paceline.records.receipt import Price, Receipt
 from paceline.records.run import RunRecord
 from paceline.records.serial import pack
 from paceline.records.trial import BlobRef, TrialRecord
@@ -56,10 +57,22 @@ def write_receipt(
     return shop.archive.keep(seal(receipt), suffix=".json")
 
 
-def _keep_suite(
-    suite: Suite | None, trials: Sequence[TrialRecord], shop: Workshop
-) -> BlobRef | None:
+def _prices(run: RunRecord, accelerators: Sequence[Accelerator]) -> tuple[Price, ...]:
+    """The price that the costs rest on, and on which day; none when no price was known."""
+    price = run.request.price_usd_per_hour
+    if price is None:
+        return ()
+    return tuple(
+        Price(
+            accelerator=place.name,
+            usd_per_hour=price,
+            source=run.request.price_source,
+            used_at_utc=run.created_at_utc,
+        )
+        for place in accelerators
+    )
+
+
+def _keep_suite(suite: Suite, shop: Workshop) -> BlobRef:
     """The questions beside the answers, so that scores can be computed again."""
-    if suite is None or not any(trial.quality for trial in trials):
-        return None
     return shop.archive.keep(pack(suite).encode("ascii"), suffix=".suite")

@@ -1,7 +1,7 @@
 """stdout is data, stderr is talk."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import orjson
 from rich.console import Console
@@ -14,7 +14,7 @@ def print_json(document: Mapping[str, object]) -> None:
     sys.stdout.write(text.decode() + "\n")
 
 
-def print_table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def print_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     """A plain table on stdout, readable in a log; columns of numbers lean right."""
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, show_edge=False)
     for index, column in enumerate(columns):
