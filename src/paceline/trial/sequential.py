@@ -1,0 +1,211 @@
+"""A paired verdict that may be looked at after every answer, and stops the asking when it is clear.
+
+Each item gives a difference, variant − baseline. A bet against a claim about the mean difference
+cannot grow if the claim is true; when it has grown forty-fold, the claim is refused. That holds
+whenever one looks (Ville 1939), so stopping early costs no error. Items must come in random order.
+
+Source: Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting", JRSS-B
+2024: the capital process with the approximate growth-optimal bet. What the final interval of a
+suite asked to its end says is in the ranking stage.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from paceline.errors import Code, SpecError
+from paceline.ports.quality import StopRule
+from paceline.records.measurement import Interval, Verdict
+from paceline.records.quality import ItemScore, QualityResult, StopCause, Stopped, Suite
+
+Floats = npt.NDArray[np.float64]
+
+ALPHA: Final = 0.05
+"""Both sides together; each claim is refused wrongly at most once in forty times."""
+
+_LOG_STAKES: Final = math.log(2 / ALPHA)
+
+FEWEST: Final = 20
+"""Answers before a verdict: fewer convince nobody."""
+
+_LARGEST_BET: Final = 0.9  # of the stake; a bet of everything could never recover
+_PRIOR_VARIANCE: Final = 0.05  # one item in twenty flips: what int8 usually does
+_GRID: Final = 40  # points per unit, then again within the last step: 0.0006 in all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairedVerdict:
+    """Non-inferiority of a variant by a margin; shares are of the composite.
+
+    `PASS`: not worse than the baseline by `margin` or more. `FAIL`: worse by more than that.
+    `difference_ci95` holds at whatever moment the asking stopped; `different` tells that it
+    excludes no difference at all.
+    """
+
+    verdict: Verdict
+    margin: float
+    difference: float
+    difference_ci95: Interval
+    different: bool
+    items: int
+
+
+class PairedRule:
+    """The stop rule against a baseline, and the verdict at the last look."""
+
+    def __init__(self, suite: Suite, baseline: QualityResult, *, margin: float) -> None:
+        if suite.sha256 != baseline.suite_sha256:
+            raise SpecError(
+                Code.SUITE_CHANGED,
+                f"the baseline did not answer this suite {suite.name!r}",
+                why=f"its items hash to {baseline.suite_sha256[:16]}, these to {suite.sha256[:16]}",
+                fix="ask the baseline this suite too",
+            )
+        if not 0 < margin < 1:
+            raise SpecError(
+                Code.BAD_OPTION,
+                f"a margin of {margin} is no share of the score",
+                why=f"{margin} is not between 0 and 1",
+                fix="0.03 means that three points less are still good enough",
+            )
+        self._margin = margin
+        self._reference = {score.item_id: score.score for score in baseline.items}
+        self._weights = item_weights(suite)
+        self._seen: Sequence[ItemScore] = ()
+
+    def __call__(self, scores: Sequence[ItemScore]) -> Stopped | None:
+        """Stop when the claim or its contrary is refused."""
+        self._seen = tuple(scores)
+        differences = self._differences()
+        if len(differences) < FEWEST:
+            return None
+        verdict = _decide(differences, self._margin, self._reach)
+        if verdict is Verdict.UNRESOLVED:
+            return None
+        sign = "within" if verdict is Verdict.PASS else "beyond"
+        return Stopped(
+            cause=StopCause.CLEAR,
+            because=f"after {len(differences)} items the difference to the baseline is {sign} "
+            f"the margin of {self._margin:g} ({np.mean(differences):+.3f})",
+        )
+
+    def verdict(self) -> PairedVerdict:
+        """What can be said after the answers seen so far."""
+        return paired_verdict(self._differences(), margin=self._margin, reach=self._reach)
+
+    @property
+    def _reach(self) -> float:
+        """The largest difference that one item can make."""
+        return max(self._weights.values(), default=1.0)
+
+    def _differences(self) -> Floats:
+        found = [
+            (score.score - self._reference[score.item_id]) * self._weights[score.item_id]
+            for score in self._seen
+            if score.item_id in self._reference
+        ]
+        return np.array(found, dtype=np.float64)
+
+
+def item_weights(suite: Suite) -> Mapping[str, float]:
+    """Each item's weight in the composite, 1 on average."""
+    counts: dict[str, float] = {}
+    for item in suite.items:
+        counts[item.category] = counts.get(item.category, 0.0) + item.weight
+    weights = suite.weights or counts
+    raw = {
+        item.item_id: weights[item.category] * item.weight / counts[item.category]
+        for item in suite.items
+    }
+    mean = sum(raw.values()) / len(raw) if raw else 1.0
+    return {item_id: share / mean for item_id, share in raw.items()}
+
+
+def first_of(*rules: StopRule) -> StopRule:
+    """The first of several rules that stops; every rule sees every look."""
+
+    def rule(scores: Sequence[ItemScore]) -> Stopped | None:
+        found = [stopped for one in rules if (stopped := one(scores))]
+        return found[0] if found else None
+
+    return rule
+
+
+def paired_verdict(
+    differences: Sequence[float] | Floats, *, margin: float, reach: float = 1.0
+) -> PairedVerdict:
+    """The verdict on differences in random order, each within ±`reach`."""
+    values = np.asarray(differences, dtype=np.float64)
+    interval = difference_bounds(values, reach=reach)
+    return PairedVerdict(
+        verdict=_decide(values, margin, reach),
+        margin=margin,
+        difference=float(values.mean()) if len(values) else 0.0,
+        difference_ci95=interval,
+        different=not interval.lo <= 0 <= interval.hi,
+        items=len(values),
+    )
+
+
+def difference_bounds(values: Floats, *, reach: float = 1.0) -> Interval:
+    """The mean differences that no bet refuses: a 95 % interval valid at any moment."""
+    scaled = values / reach
+    coarse = np.linspace(-1.0, 1.0, 2 * _GRID + 1)[1:-1]  # a claim of ±1 leaves nothing to bet on
+    kept = coarse[~_refused(scaled, coarse)]
+    if not len(kept):  # narrower than the grid
+        kept = np.clip([scaled.mean()], coarse[0], coarse[-1])
+    step = 1.0 / _GRID
+    lo, hi = float(kept.min()), float(kept.max())
+    lower = _outermost_kept(scaled, np.linspace(lo, max(lo - step, coarse[0]), _GRID))
+    upper = _outermost_kept(scaled, np.linspace(hi, min(hi + step, coarse[-1]), _GRID))
+    open_below, open_above = lower <= coarse[0], upper >= coarse[-1]
+    return Interval(
+        lo=-reach if open_below else lower * reach, hi=reach if open_above else upper * reach
+    )
+
+
+def _outermost_kept(values: Floats, outwards: Floats) -> float:
+    """The first refused of the means that lie ever further out, else the last one."""
+    refused = np.flatnonzero(_refused(values, outwards))
+    return float(outwards[refused[0] if len(refused) else -1])
+
+
+def _decide(values: Floats, margin: float, reach: float) -> Verdict:
+    limit = np.array([-margin / reach])
+    above, below = _log_capitals(values / reach, limit)
+    if above[0] >= _LOG_STAKES:
+        return Verdict.PASS
+    return Verdict.FAIL if below[0] >= _LOG_STAKES else Verdict.UNRESOLVED
+
+
+def _refused(values: Floats, means: Floats) -> npt.NDArray[np.bool_]:
+    above, below = _log_capitals(values, means)
+    refused: npt.NDArray[np.bool_] = np.maximum(above, below) >= _LOG_STAKES
+    return refused
+
+
+def _log_capitals(values: Floats, means: Floats) -> tuple[Floats, Floats]:
+    """Logarithms of the most that bets on a higher and on a lower mean had grown to, per claim.
+
+    `values` are within ±1, in the order they came; shapes `[items]` and `[means]`.
+    """
+    if not len(values):
+        return np.zeros_like(means), np.zeros_like(means)
+    seen = np.arange(1, len(values) + 1)  # what was known before each item, with one prior item
+    sums = np.concatenate([[0.0], np.cumsum(values)[:-1]])
+    squares = np.concatenate([[0.0], np.cumsum(values**2)[:-1]]) + _PRIOR_VARIANCE
+    mean = sums / seen
+    variance = np.maximum(squares / seen - mean**2, _PRIOR_VARIANCE / seen)
+    gap = mean[:, None] - means[None, :]
+    bet = gap / (variance[:, None] + gap**2)
+    up = np.clip(bet, 0.0, _LARGEST_BET / (1 + means))
+    down = np.clip(-bet, 0.0, _LARGEST_BET / (1 - means))
+    moves = values[:, None] - means[None, :]
+    return (
+        np.cumsum(np.log1p(up * moves), axis=0).max(axis=0),
+        np.cumsum(np.log1p(-down * moves), axis=0).max(axis=0),
+    )

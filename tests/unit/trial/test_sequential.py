@@ -1,0 +1,204 @@
+"""The rule on simulated comparisons: seeded, so a failure is a change and not bad luck."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from paceline.errors import SpecError
+from paceline.records.measurement import Verdict
+from paceline.records.quality import (
+    Item,
+    ItemScore,
+    Message,
+    QualityResult,
+    Scorer,
+    StopCause,
+    Stopped,
+    Suite,
+)
+from paceline.trial.sequential import (
+    FEWEST,
+    Floats,
+    PairedRule,
+    difference_bounds,
+    first_of,
+    item_weights,
+    paired_verdict,
+)
+
+ITEMS = 400
+COMPARISONS = 200
+FLIPS = 0.06
+"""Share of items that batch-dependent arithmetic or mild quantization flips, both ways together."""
+
+
+def differences(rng: np.random.Generator, loss: float, items: int = ITEMS) -> Floats:
+    """Flips both ways alike, and `loss` more from right to wrong."""
+    drawn = rng.random(items)
+    lost = drawn < FLIPS / 2 + loss
+    gained = drawn > 1 - FLIPS / 2
+    difference: Floats = gained.astype(float) - lost.astype(float)
+    return difference
+
+
+def test_two_equal_variants_are_rarely_called_different() -> None:
+    rng = np.random.default_rng(1)
+    called = [paired_verdict(differences(rng, 0.0), margin=0.01) for _ in range(COMPARISONS)]
+    assert sum(one.different for one in called) <= 0.07 * COMPARISONS
+    assert sum(one.verdict is Verdict.FAIL for one in called) <= 0.07 * COMPARISONS
+
+
+def test_a_loss_of_three_points_does_not_pass_a_margin_of_one() -> None:
+    rng = np.random.default_rng(2)
+    called = [paired_verdict(differences(rng, 0.03), margin=0.01) for _ in range(COMPARISONS)]
+    assert sum(one.verdict is not Verdict.PASS for one in called) >= 0.8 * COMPARISONS
+
+
+def test_a_loss_of_exactly_the_margin_passes_at_most_as_often_as_promised() -> None:
+    """Looking after every item: the error of the whole procedure, not of one look."""
+    rng = np.random.default_rng(3)
+    called = [paired_verdict(differences(rng, 0.03), margin=0.03) for _ in range(400)]
+    assert sum(one.verdict is Verdict.PASS for one in called) <= 0.05 * 400
+    assert sum(one.verdict is Verdict.FAIL for one in called) <= 0.05 * 400
+
+
+def suite(count: int = ITEMS, weights: dict[str, float] | None = None) -> Suite:
+    items = tuple(
+        Item(
+            item_id=f"q{number}",
+            category="a" if number % 2 else "b",
+            messages=(Message(role="user", content="?"),),
+            scorer=Scorer.EXACT,
+            answer="x",
+            max_tokens=1,
+        )
+        for number in range(count)
+    )
+    return Suite(name="s", version="1", sha256="0" * 64, items=items, weights=weights)
+
+
+def scores(values: Sequence[float]) -> list[ItemScore]:
+    return [
+        ItemScore(item_id=f"q{number}", category="a", score=float(value), answer="")
+        for number, value in enumerate(values)
+    ]
+
+
+def baseline(values: Sequence[float]) -> QualityResult:
+    return QualityResult(
+        suite="s",
+        suite_sha256="0" * 64,
+        items=tuple(scores(values)),
+        score=float(np.mean(values)),
+        by_category={},
+        ci95=None,
+    )
+
+
+def asked(rule: PairedRule, values: Sequence[float]) -> int:
+    """How many items are asked until the rule stops."""
+    given = scores(values)
+    return next((n for n in range(1, len(given) + 1) if rule(given[:n])), len(given))
+
+
+@pytest.mark.parametrize(
+    ("loss", "margin", "verdict"),
+    [(0.0, 0.05, Verdict.PASS), (0.25, 0.03, Verdict.FAIL), (0.9, 0.03, Verdict.FAIL)],
+)
+def test_a_clear_case_saves_half_of_the_requests(
+    loss: float, margin: float, verdict: Verdict
+) -> None:
+    rng = np.random.default_rng(4)
+    spent = []
+    for _ in range(12):
+        base = np.ones(ITEMS)
+        mine = base.copy()
+        mine[rng.random(ITEMS) < loss] = 0.0
+        rule = PairedRule(suite(), baseline(base.tolist()), margin=margin)
+        spent.append(asked(rule, mine.tolist()))
+        assert rule.verdict().verdict is verdict
+    assert np.mean(spent) <= 0.5 * ITEMS
+    assert min(spent) >= FEWEST
+
+
+def test_an_unclear_case_asks_everything_and_says_so() -> None:
+    rng = np.random.default_rng(5)
+    base = (rng.random(ITEMS) < 0.5).astype(float)
+    mine = np.where(rng.random(ITEMS) < FLIPS, 1 - base, base)
+    rule = PairedRule(suite(), baseline(base.tolist()), margin=0.01)
+    assert asked(rule, mine.tolist()) == ITEMS
+    assert rule.verdict().verdict is Verdict.UNRESOLVED
+    assert rule.verdict().items == ITEMS
+
+
+def test_the_reason_has_both_numbers() -> None:
+    rule = PairedRule(suite(), baseline([1.0] * ITEMS), margin=0.05)
+    stopped = next(s for n in range(ITEMS) if (s := rule(scores([0.0] * n))))
+    assert stopped.cause is StopCause.CLEAR
+    assert "after 20 items" in stopped.because
+    assert "beyond the margin of 0.05 (-1.000)" in stopped.because
+
+
+def test_the_interval_narrows_around_the_truth() -> None:
+    rng = np.random.default_rng(6)
+    values = differences(rng, 0.1, items=2000)
+    early, late = difference_bounds(values[:100]), difference_bounds(values)
+    assert late.hi - late.lo < early.hi - early.lo
+    assert late.lo <= -0.1 <= late.hi
+    assert difference_bounds(values[:0]).lo == -1.0
+
+
+def test_the_interval_holds_the_truth_as_often_as_promised() -> None:
+    rng = np.random.default_rng(7)
+    held = [
+        interval.lo <= -0.05 <= interval.hi
+        for _ in range(COMPARISONS)
+        for interval in [difference_bounds(differences(rng, 0.05, items=150))]
+    ]
+    assert sum(held) >= 0.95 * COMPARISONS
+
+
+def test_weights_follow_the_composite() -> None:
+    weights = item_weights(suite(4, {"a": 0.75, "b": 0.25}))
+    assert weights == {"q0": 0.5, "q1": 1.5, "q2": 0.5, "q3": 1.5}
+    assert set(item_weights(suite(4)).values()) == {1.0}
+
+
+def test_weighted_items_reach_a_verdict_too() -> None:
+    rule = PairedRule(suite(weights={"a": 0.75, "b": 0.25}), baseline([1.0] * ITEMS), margin=0.05)
+    assert asked(rule, [0.0] * ITEMS) <= 40
+    assert rule.verdict().difference == pytest.approx(-1.0, abs=0.1)
+
+
+def test_items_that_the_baseline_was_not_asked_are_left_out() -> None:
+    rule = PairedRule(suite(), baseline([1.0] * 10), margin=0.05)
+    assert asked(rule, [0.0] * ITEMS) == ITEMS
+    assert rule.verdict().items == 10
+
+
+def test_a_baseline_of_another_suite_is_refused() -> None:
+    other = Suite(name="o", version="1", sha256="1" * 64, items=())
+    with pytest.raises(SpecError, match="suite-changed"):
+        PairedRule(other, baseline([1.0]), margin=0.05)
+
+
+@pytest.mark.parametrize("margin", [0.0, -0.1, 1.0])
+def test_a_margin_is_a_share(margin: float) -> None:
+    with pytest.raises(SpecError, match="bad-option"):
+        PairedRule(suite(), baseline([1.0]), margin=margin)
+
+
+def test_the_first_rule_that_stops_wins_and_all_look() -> None:
+    looks: list[int] = []
+
+    def never(found: Sequence[ItemScore]) -> Stopped | None:
+        looks.append(len(found))
+        return None
+
+    def at_once(found: Sequence[ItemScore]) -> Stopped | None:
+        return Stopped(cause=StopCause.GARBAGE, because="x")
+
+    stopped = first_of(at_once, never)(scores([1.0]))
+    assert stopped is not None
+    assert looks == [1]
