@@ -1,0 +1,216 @@
+"""A receipt with real samples and real answers beside it: what holds, what does not."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from paceline.adapters.archives.folder import FolderArchive
+from paceline.adapters.hosts.linux import LinuxHost
+from paceline.app.verify import verify_receipt
+from paceline.errors import Code, SetupError, SpecError
+from paceline.rank import rank
+from paceline.rank.receipt import seal
+from paceline.records.plan import Plan
+from paceline.records.quality import Item, Message, Reply, Scorer, Suite
+from paceline.records.receipt import Fault, Receipt
+from paceline.records.samples import Outcome, RequestSample, TokenSource, table_of
+from paceline.records.samples import pack as pack_samples
+from paceline.records.serial import SCHEMA_VERSION, pack
+from paceline.records.trial import TrialRecord
+from paceline.records.variant import Variant
+from paceline.testing.builders import a_cpu, a_model, a_request, a_trial, a_variant
+from paceline.trial.metrics import Footprint, trial_metrics
+from paceline.trial.scoring import SuiteGrader, summarize
+from paceline.trial.timeline import summarise
+
+SUITE = Suite(
+    name="small",
+    version="1",
+    sha256="5" * 64,
+    items=tuple(
+        Item(
+            item_id=f"i{number}",
+            category="facts",
+            messages=(Message(role="user", content=f"{number} + {number}?"),),
+            scorer=Scorer.EXACT,
+            answer=str(2 * number),
+            max_tokens=4,
+        )
+        for number in range(20)
+    ),
+)
+
+
+def a_request_at(index: int, token_s: float) -> RequestSample:
+    sent_s = index * 0.1
+    chunk_s = tuple(sent_s + 0.05 + k * token_s for k in range(8))
+    return RequestSample(
+        index=index,
+        scheduled_s=sent_s,
+        sent_s=sent_s,
+        chunk_s=chunk_s,
+        end_s=chunk_s[-1],
+        input_tokens=16,
+        output_tokens=8,
+        outcome=Outcome.OK,
+        token_source=TokenSource.USAGE,
+    )
+
+
+def measured(variant: Variant, token_s: float, wrong: int, archive: FolderArchive) -> TrialRecord:
+    """A trial as `trial.run` makes it, from samples and answers that were made up."""
+    samples = table_of([a_request_at(index, token_s) for index in range(100)])
+    replies = [
+        Reply(text="no idea" if n < wrong else item.answer) for n, item in enumerate(SUITE.items)
+    ]
+    grader = SuiteGrader()
+    scores = [grader.grade(*pair) for pair in zip(SUITE.items, replies, strict=True)]
+    quality = summarize(SUITE, scores)
+    summary = summarise(samples, open_loop=False)
+    trial = a_trial(variant, quality=quality)
+    footprint = Footprint(
+        peak_memory_gib=1.0,
+        memory_gib=16.0,
+        cold_start_s=trial.cold_start.total_s,
+        price_usd_per_hour=0.1,
+    )
+    return replace(
+        trial,
+        metrics=trial_metrics(summary, quality, footprint),
+        samples=archive.keep(pack_samples(samples), suffix=".npz"),
+        steady=summary.steady,
+    )
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> FolderArchive:
+    return FolderArchive(tmp_path)
+
+
+@pytest.fixture
+def receipt(archive: FolderArchive) -> Receipt:
+    baseline, rival = a_variant(), a_variant("openvino", "int8")
+    request = a_request()
+    plan = Plan(baseline=baseline, variants=(baseline, rival), rejected=())
+    trials = (measured(baseline, 0.02, 1, archive), measured(rival, 0.005, 3, archive))
+    return Receipt(
+        run_id="20260101-120000-ab12",
+        created_at_utc="2026-01-01T12:00:00+00:00",
+        software={"paceline": "0.1.0"},
+        request=request,
+        model=a_model(),
+        host=LinuxHost().fingerprint(),
+        accelerators=(a_cpu(),),
+        prices=(),
+        formulas={},
+        suite=archive.keep(pack(SUITE).encode(), suffix=".suite.json"),
+        plan=plan,
+        trials=trials,
+        ranking=rank(request, plan, trials),
+    )
+
+
+@pytest.fixture
+def path(receipt: Receipt, archive: FolderArchive, tmp_path: Path) -> Path:
+    """Where the receipt lies."""
+    return tmp_path / archive.keep(seal(receipt), suffix=".json").path
+
+
+def test_what_was_measured_holds_where_it_was_made_and_elsewhere(
+    path: Path, tmp_path: Path
+) -> None:
+    found = verify_receipt(path)
+    assert found.findings == ()
+    assert (found.trials, found.samples) == (2, 2)
+    moved = tmp_path / "copy"
+    moved.mkdir()
+    for folder in ("receipts", "samples"):
+        (tmp_path / folder).rename(moved / folder)
+    assert verify_receipt(moved / "receipts" / path.name).ok
+
+
+def test_samples_that_were_changed_are_named(path: Path, receipt: Receipt, tmp_path: Path) -> None:
+    assert receipt.trials[1].samples is not None
+    blob = tmp_path / receipt.trials[1].samples.path
+    blob.write_bytes(blob.read_bytes()[:-1] + b"!")
+    (finding,) = verify_receipt(path).findings
+    assert (finding.path, finding.fault) == ("$.trials[1].samples", Fault.BLOB)
+    assert receipt.trials[1].samples.sha256 in finding.detail
+
+
+def test_samples_that_are_gone_are_named(path: Path, receipt: Receipt, tmp_path: Path) -> None:
+    assert receipt.trials[0].samples is not None
+    (tmp_path / receipt.trials[0].samples.path).unlink()
+    found = verify_receipt(path)
+    assert [finding.path for finding in found.findings] == ["$.trials[0].samples"]
+    assert found.samples == 1
+
+
+def test_a_suite_that_is_gone_is_named_once(path: Path, receipt: Receipt, tmp_path: Path) -> None:
+    assert receipt.suite is not None
+    (tmp_path / receipt.suite.path).unlink()
+    (finding,) = verify_receipt(path).findings
+    assert (finding.path, finding.fault) == ("$.suite", Fault.BLOB)
+
+
+def test_samples_of_another_trial_do_not_give_these_figures(
+    receipt: Receipt, archive: FolderArchive, tmp_path: Path
+) -> None:
+    swapped = replace(receipt.trials[1], samples=receipt.trials[0].samples)
+    forged = replace(receipt, trials=(receipt.trials[0], swapped))
+    path = tmp_path / archive.keep(seal(forged), suffix=".json").path
+    paths = [finding.path for finding in verify_receipt(path).findings]
+    assert "$.trials[1].metrics.output_tokens_per_s.value" in paths
+
+
+def test_an_answer_that_was_mended_is_scored_again(
+    receipt: Receipt, archive: FolderArchive, tmp_path: Path
+) -> None:
+    trial = receipt.trials[1]
+    assert trial.quality is not None
+    items = list(trial.quality.items)
+    items[0] = replace(items[0], score=1.0)
+    forged_trial = replace(trial, quality=replace(trial.quality, items=tuple(items)))
+    forged = replace(receipt, trials=(receipt.trials[0], forged_trial))
+    path = tmp_path / archive.keep(seal(forged), suffix=".json").path
+    (finding,) = verify_receipt(path).findings
+    assert finding.path == "$.trials[1].quality.items[0].score"
+    assert (finding.stored, finding.found) == ("1.0", "0.0")
+
+
+def test_a_price_that_was_changed_changes_the_costs(path: Path) -> None:
+    document = json.loads(path.read_text())
+    document["request"]["price_usd_per_hour"] = 0.05
+    path.write_text(json.dumps(document, sort_keys=True, indent=1) + "\n")
+    found = verify_receipt(path).findings
+    assert [finding.fault for finding in found[:2]] == [Fault.NAME, Fault.SECTION]
+    assert found[1].path == "$.request.price_usd_per_hour"
+    assert "$.trials[0].metrics.cost_usd_per_mtok.value" in [finding.path for finding in found]
+
+
+def test_an_accelerator_that_the_receipt_does_not_describe_is_named(
+    receipt: Receipt, archive: FolderArchive, tmp_path: Path
+) -> None:
+    forged = replace(receipt, accelerators=(replace(a_cpu(), name="other"),))
+    path = tmp_path / archive.keep(seal(forged), suffix=".json").path
+    assert {finding.path for finding in verify_receipt(path).findings} == {"$.accelerators"}
+
+
+def test_a_file_that_is_not_there_is_the_users_mistake(tmp_path: Path) -> None:
+    for missing in (tmp_path / "none.json", tmp_path):
+        with pytest.raises(SpecError) as caught:
+            verify_receipt(missing)
+        assert caught.value.code is Code.BAD_INPUT_FILE
+
+
+def test_a_receipt_of_a_later_program_is_not_called_wrong(
+    path: Path, archive: FolderArchive, tmp_path: Path
+) -> None:
+    document = json.loads(path.read_text())
+    document["schema_version"] = SCHEMA_VERSION + 1
+    data = json.dumps(document, sort_keys=True, indent=1).encode() + b"\n"
+    later = tmp_path / archive.keep(data, suffix=".json").path
+    with pytest.raises(SetupError, match=f"version is {SCHEMA_VERSION + 1}"):
+        verify_receipt(later)
