@@ -38,8 +38,8 @@ class Grader(Protocol):
 class ProgramScorer(Protocol):
     """Runs the user's own scorer apart from this process."""
 
-    def score(self, path: str, item: Item, reply: Reply) -> float:
-        """0–1 from the program at `path`.
+    def score(self, item: Item, reply: Reply) -> float:
+        """0–1 from the function that `item.answer` names.
 
         Raises CandidateError when it hangs, dies, writes or exceeds its memory.
         """

@@ -40,7 +40,7 @@ class SuiteGrader:
         if self._program is None:
             raise ValueError(f"item {item.item_id!r} needs a program scorer and none was given")
         try:
-            return _scored(item, reply, self._program.score(item.answer, item, reply))
+            return _scored(item, reply, self._program.score(item, reply))
         except CandidateError as error:
             return _scored(item, reply, 0.0, error=f"scorer: {error.what}: {error.why}")
 

@@ -114,7 +114,7 @@ def test_a_changed_suite_is_refused() -> None:
 
 
 class Program:
-    def score(self, path: str, item: Item, reply: Reply) -> float:
+    def score(self, item: Item, reply: Reply) -> float:
         if reply.text == "hang":
             raise CandidateError(Code.SCORER_FAILED, "it hangs", why="10 s > 5 s", fix="mend it")
         return 0.5

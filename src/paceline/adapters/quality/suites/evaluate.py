@@ -3,10 +3,12 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Final
 
 import httpx
 
+from paceline.adapters.quality.suites.answers import AnswerBook, asked_key, open_book
 from paceline.adapters.quality.suites.conversation import converse
 from paceline.ports.quality import Grader, OnProgress, StopRule
 from paceline.records.load import Target
@@ -28,8 +30,9 @@ ANSWER_TIMEOUT_S: Final = 180.0
 class SuiteEvaluator:
     """Evaluator that asks the items of a suite.
 
-    `transport` replaces the network in tests. Each `evaluate` runs an event loop of its own, so it
-    is called from synchronous code.
+    `answers_path` keeps the replies, so that asking again takes up where it stopped. `transport`
+    replaces the network in tests. Each `evaluate` runs an event loop of its own, so it is called
+    from synchronous code.
     """
 
     name: Final = "suites"
@@ -38,9 +41,11 @@ class SuiteEvaluator:
         self,
         *,
         answer_timeout_s: float = ANSWER_TIMEOUT_S,
+        answers_path: Path | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._answer_timeout_s = answer_timeout_s
+        self._answers_path = answers_path
         self._transport = transport
 
     def evaluate(
@@ -54,15 +59,26 @@ class SuiteEvaluator:
         stop: StopRule | None = None,
         on_progress: OnProgress | None = None,
     ) -> QualityResult:
-        """See `Evaluator.evaluate`. Raises ValueError for a concurrency below 1."""
+        """See `Evaluator.evaluate`. Raises ValueError for a concurrency below 1, and SpecError
+        when the kept answers are to something else."""
         if concurrency < 1:
             raise ValueError(f"concurrency {concurrency} < 1")
         sheet = _Sheet(asking_order(suite.items, seed), stop=stop, on_progress=on_progress)
-        asyncio.run(self._ask_all(target, sheet, grader, seed=seed, concurrency=concurrency))
+        with open_book(self._answers_path, asked_key(target, suite, seed=seed)) as book:
+            asyncio.run(
+                self._ask_all(target, sheet, grader, book, seed=seed, concurrency=concurrency)
+            )
         return grader.summarize(suite, sheet.scores(), stopped=sheet.stopped)
 
     async def _ask_all(
-        self, target: Target, sheet: "_Sheet", grader: Grader, *, seed: int, concurrency: int
+        self,
+        target: Target,
+        sheet: "_Sheet",
+        grader: Grader,
+        book: AnswerBook,
+        *,
+        seed: int,
+        concurrency: int,
     ) -> None:
         limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
         async with httpx.AsyncClient(
@@ -70,7 +86,10 @@ class SuiteEvaluator:
         ) as client:
 
             async def ask(item: Item) -> ItemScore:
-                reply = await converse(client, target, item, seed=seed)
+                reply = book.find(item)
+                if reply is None:
+                    reply = await converse(client, target, item, seed=seed)
+                    book.keep(item, reply)
                 return await _grade(grader, item, reply)
 
             await _work_off(sheet, ask, workers=min(concurrency, len(sheet.items)))
