@@ -139,7 +139,6 @@ class Campaign:
         receipt = write_receipt(
             replace(self._run, plan=plan), self._trials, ranking, self._suite, self._shop
         )
-        self._writer.finish(RunResult(ranking=ranking, receipt=receipt))
         winner = next((r for r in ranking.ranked if r.variant.id == ranking.winner), None)
         if winner is not None:
             self._shop.store.add_version(
@@ -152,6 +151,9 @@ class Campaign:
                     created_at_utc=self._now(),
                 )
             )
+        # Last: a run killed before this line is resumed and gets here again, and adding its
+        # version twice leaves one.
+        self._writer.finish(RunResult(ranking=ranking, receipt=receipt))
 
     def cancelled(self) -> bool:
         """Whether someone asked this run to stop."""
