@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from paceline.records.client import ClientState
 from paceline.records.launch import Cause
-from paceline.records.load import ClientState
 from paceline.records.measurement import Interval, Metric
 from paceline.records.metric_names import (
     COST_USD_PER_MONTH,

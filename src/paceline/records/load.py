@@ -60,21 +60,6 @@ class Probe:
     notes: tuple[str, ...] = ()
 
 
-class ClientState(StrEnum):
-    """Whether the client could have changed the result."""
-
-    OK = "ok"
-    CLIENT_BOUND = "client_bound"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientVerdict:
-    """The client's innocence, with each reason against it and both numbers in it."""
-
-    verdict: ClientState
-    reasons: tuple[str, ...] = ()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientHealth:
     """What the client knows about itself in the window.

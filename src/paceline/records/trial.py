@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from paceline.records.client import ClientVerdict
 from paceline.records.launch import Artefact, Cause
-from paceline.records.load import ClientVerdict
 from paceline.records.measurement import Metric
 from paceline.records.quality import QualityResult
 from paceline.records.variant import Variant

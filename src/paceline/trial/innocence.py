@@ -6,7 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from paceline.records.load import ClientHealth, ClientState, ClientVerdict, LoadResult
+from paceline.records.client import ClientState, ClientVerdict
+from paceline.records.load import ClientHealth, LoadResult
 from paceline.trial.timeline import Timings
 
 LIMIT_SHARE: Final = 0.05
