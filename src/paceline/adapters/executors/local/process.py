@@ -19,9 +19,9 @@ from paceline.records.launch import LaunchSpec, ProcessEnd
 
 LOG_TAIL_BYTES: Final = 16 * 1024
 _POLL_S: Final = 0.03
-_ANSWER_TIMEOUT_S: Final = 5.0
+_ANSWER_TIMEOUT_S: Final = 1.0
 _KILL_DEADLINE_S: Final = 10.0
-_PORT_ATTEMPTS: Final = 3
+_PORT_ATTEMPTS: Final = 2
 # What engines may need of the user's environment. Everything else (proxies, tokens, PYTHONPATH) is
 # kept from them, so that a launch is what its spec says.
 _INHERITED: Final = (

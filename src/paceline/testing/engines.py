@@ -1,0 +1,337 @@
+"""What every engine must do. Subclass `EngineContract` and give it an engine and a place to run.
+
+The first half asks the adapter alone; the second starts the real program once per class and talks
+to it. Nothing here is about speed.
+"""
+
+import json
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from paceline.ports.engine import Engine
+from paceline.ports.executor import Executor, Server
+from paceline.records.launch import Artefact, Cause, Environment, LaunchSpec, ProcessEnd
+from paceline.records.model import Model
+from paceline.records.variant import Scalar, Variant
+from paceline.testing.builders import a_cpu
+
+ANSWER_TIMEOUT_S: Final = 120.0
+Knobs = tuple[tuple[str, Scalar], ...]
+
+QUESTION: Final = [{"role": "user", "content": "What is one and one?"}]
+
+
+def ended(exit_code: int | None, log: str = "", *, ready: bool = False) -> ProcessEnd:
+    """A process end with this exit code and log."""
+    return ProcessEnd(exit_code=exit_code, ready=ready, waited_s=1.0, log_tail=log)
+
+
+class Chat:
+    """Asks one server, greedily unless told otherwise."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.client = httpx.Client(
+            base_url=server.base_url, timeout=ANSWER_TIMEOUT_S, trust_env=False
+        )
+
+    def __enter__(self) -> "Chat":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+
+    def ask(self, *, tokens: int = 8, **fields: Any) -> httpx.Response:
+        """One answer, whole."""
+        return self.client.post("/v1/chat/completions", json=self.body(tokens, fields))
+
+    def stream(self, *, tokens: int = 8, **fields: Any) -> list[Mapping[str, Any]]:
+        """The events of one streamed answer, without the end mark."""
+        body = self.body(tokens, {"stream": True, **fields})
+        body["stream_options"] = {"include_usage": True}
+        with self.client.stream("POST", "/v1/chat/completions", json=body) as response:
+            assert response.status_code == 200, response.read()
+            lines = [line.removeprefix("data: ") for line in response.iter_lines() if line]
+        return [json.loads(line) for line in lines if line != "[DONE]"]
+
+    def body(self, tokens: int, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """A request body."""
+        return {
+            "model": self.server.spec.model_name,
+            "messages": QUESTION,
+            "max_tokens": tokens,
+            "temperature": 0,
+            **fields,
+        }
+
+
+class Bench:
+    """One engine with one prepared model, ready to be launched in any way."""
+
+    def __init__(
+        self, engine: Engine, model: Model, environment: Environment, cache: Path, *, knobs: Knobs
+    ) -> None:
+        self.engine = engine
+        self._model = model
+        self._environment = environment
+        self._cache = cache
+        self._knobs = knobs
+        self.artefact = self.prepare(engine.formats()[0])
+
+    def prepare(self, format_: str) -> Artefact:
+        """The artefact of one format."""
+        return self.engine.prepare(
+            self._model,
+            format_,
+            environment=self._environment,
+            cache=self._cache,
+            say=lambda _line: None,
+        )
+
+    def launch(
+        self, *, port: int = 20_001, knobs: Knobs | None = None, artefact: Artefact | None = None
+    ) -> LaunchSpec:
+        """The launch of one variant."""
+        loaded = artefact or self.artefact
+        variant = Variant(
+            accelerator="cpu",
+            count=1,
+            format=loaded.format,
+            engine=self.engine.name,
+            knobs=self._knobs if knobs is None else knobs,
+        )
+        return self.engine.launch(
+            variant,
+            loaded,
+            model=self._model,
+            environment=self._environment,
+            accelerator=a_cpu(cores=1),
+            port=port,
+        )
+
+
+def text_of(events: list[Mapping[str, Any]]) -> str:
+    """The text of a streamed answer."""
+    deltas = [choice["delta"] for event in events for choice in event.get("choices", [])]
+    return "".join(delta.get("content") or "" for delta in deltas)
+
+
+class EngineContract:
+    """An engine's declarations and its program."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def engine(cls) -> Engine:
+        """The engine under test."""
+        raise NotImplementedError
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def environment(cls) -> Environment:
+        """Its installed environment."""
+        raise NotImplementedError
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def executor(cls) -> Executor:
+        """Where it runs."""
+        raise NotImplementedError
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def model(cls) -> Model:
+        """A model it can load."""
+        raise NotImplementedError
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def cache(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        """Where artefacts are kept."""
+        return tmp_path_factory.mktemp("cache")
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def knobs(cls) -> Knobs:
+        """What every launch of this suite changes; the engine's defaults unless overridden."""
+        return ()
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def bench(
+        cls, engine: Engine, model: Model, environment: Environment, cache: Path, knobs: Knobs
+    ) -> Bench:
+        """The engine with its model, prepared."""
+        return Bench(engine, model, environment, cache, knobs=knobs)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def chat(
+        cls, bench: Bench, executor: Executor, tmp_path_factory: pytest.TempPathFactory
+    ) -> Iterator[Chat]:
+        """A running server, shared by the class."""
+        log = tmp_path_factory.mktemp("logs") / "engine.log"
+        with executor.start(lambda port: bench.launch(port=port), log_path=log) as server:
+            end = server.wait_ready()
+            assert end is None, end.log_tail
+            with Chat(server) as chat:
+                yield chat
+
+    # The adapter alone
+
+    def test_declares_a_name_a_version_and_formats(self, engine: Engine) -> None:
+        assert engine.name.strip() == engine.name != ""
+        assert engine.version
+        assert len(set(engine.formats())) == len(engine.formats()) > 0
+
+    def test_its_environment_is_pinned_and_named_like_it(self, engine: Engine) -> None:
+        spec = engine.environment()
+        if spec is not None:
+            assert spec.name == engine.name
+            assert all("==" in requirement for requirement in spec.requirements)
+
+    def test_each_knob_has_distinct_values_and_says_when_it_matters(self, engine: Engine) -> None:
+        names = [knob.name for knob in engine.knobs()]
+        assert len(set(names)) == len(names)
+        for knob in engine.knobs():
+            assert len({repr(value) for value in knob.values}) == len(knob.values) >= 2
+            assert knob.when
+
+    def test_refuses_a_format_it_does_not_know(self, engine: Engine, model: Model) -> None:
+        assert engine.unsupported(model, a_cpu(), "no-such-format")
+        assert engine.unsupported(model, a_cpu(), engine.formats()[0]) is None
+
+    def test_every_value_of_a_knob_gives_another_launch(self, bench: Bench) -> None:
+        for knob in bench.engine.knobs():
+            launches = [bench.launch(knobs=((knob.name, value),)) for value in knob.values]
+            assert len({spec.argv for spec in launches}) == len(knob.values)
+
+    def test_a_launch_is_complete(self, bench: Bench) -> None:
+        spec = bench.launch(port=20_123)
+        assert spec.port == 20_123
+        assert any("20123" in part for part in spec.argv)
+        assert Path(spec.argv[0]).is_absolute()
+        assert spec.grace_s > 0
+        assert spec.ready_timeout_s > 0
+
+    def test_a_second_preparation_finds_the_first(self, bench: Bench) -> None:
+        again = bench.prepare(bench.artefact.format)
+        assert again.prepared_s is None
+        assert (again.folder, again.sha256) == (bench.artefact.folder, bench.artefact.sha256)
+
+    def test_classifies_by_exit_code_where_the_log_says_nothing(self, engine: Engine) -> None:
+        assert engine.classify(ended(None)) is Cause.TIMED_OUT
+        assert engine.classify(ended(-9)) is Cause.OUT_OF_MEMORY
+        assert engine.classify(ended(127)) is Cause.MISSING_DEPENDENCY
+        assert engine.classify(ended(-11)) is Cause.CRASHED
+        assert engine.classify(ended(1, ready=True)) is Cause.CRASHED
+
+    # The program
+
+    @pytest.mark.enable_socket
+    def test_a_taken_port_is_told_apart(
+        self, bench: Bench, executor: Executor, tmp_path: Path
+    ) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            number = taken.getsockname()[1]
+            with executor.start(
+                lambda _port: bench.launch(port=number), log_path=tmp_path / "engine.log"
+            ) as server:
+                end = server.wait_ready()
+        assert end is not None
+        assert bench.engine.classify(end) is Cause.PORT_IN_USE, end.log_tail
+
+    @pytest.mark.enable_socket
+    def test_answers_with_text_and_usage(self, chat: Chat) -> None:
+        answer = chat.ask().json()
+        assert isinstance(answer["choices"][0]["message"]["content"], str)
+        assert answer["choices"][0]["finish_reason"] in ("stop", "length")
+        usage = answer["usage"]
+        assert usage["prompt_tokens"] > 0
+        assert 0 < usage["completion_tokens"] <= 8
+
+    @pytest.mark.enable_socket
+    def test_a_stream_ends_with_a_reason_and_usage(self, chat: Chat) -> None:
+        events = chat.stream()
+        reasons = [
+            choice.get("finish_reason")
+            for event in events
+            for choice in event.get("choices", [])
+            if choice.get("finish_reason")
+        ]
+        assert len(reasons) == 1
+        usages = [event["usage"] for event in events if event.get("usage")]
+        assert len(usages) == 1
+        assert 0 < usages[0]["completion_tokens"] <= 8
+
+    @pytest.mark.enable_socket
+    def test_greedy_answers_repeat_streamed_or_not(self, chat: Chat) -> None:
+        whole = chat.ask(tokens=12).json()["choices"][0]["message"]["content"]
+        assert text_of(chat.stream(tokens=12)) == whole
+        assert text_of(chat.stream(tokens=12)) == whole
+
+    @pytest.mark.enable_socket
+    def test_gives_an_exact_number_of_tokens_on_demand(self, chat: Chat) -> None:
+        wanted = dict(chat.server.spec.exact_output)
+        for tokens in (1, 33):
+            usage = chat.ask(tokens=tokens, **wanted).json()["usage"]
+            assert usage["completion_tokens"] == tokens
+
+    @pytest.mark.enable_socket
+    def test_tokens_arrive_one_after_the_other(self, chat: Chat) -> None:
+        events = chat.stream(tokens=24, **dict(chat.server.spec.exact_output))
+        with_text = [event for event in events if text_of([event])]
+        assert len(with_text) > 4
+
+    @pytest.mark.enable_socket
+    def test_many_at_once_are_all_answered_alike(self, chat: Chat) -> None:
+        alone = text_of(chat.stream())
+        with ThreadPoolExecutor(6) as pool:
+            answers = list(pool.map(lambda _: text_of(chat.stream()), range(6)))
+        assert all(isinstance(answer, str) for answer in answers)
+        assert answers.count(alone) >= 1  # sums in another order may flip a close call
+
+    @pytest.mark.enable_socket
+    def test_refuses_another_models_name(self, chat: Chat) -> None:
+        assert 400 <= chat.ask(model="no-such-model").status_code < 500
+        assert chat.ask().status_code == 200
+
+    @pytest.mark.enable_socket
+    def test_a_client_that_leaves_does_no_harm(self, chat: Chat) -> None:
+        body = chat.body(200, {"stream": True, **dict(chat.server.spec.exact_output)})
+        with chat.client.stream("POST", "/v1/chat/completions", json=body) as response:
+            next(response.iter_raw())
+        assert chat.ask().status_code == 200
+
+    @pytest.mark.enable_socket
+    def test_sigterm_lets_what_is_in_flight_finish(
+        self, bench: Bench, executor: Executor, tmp_path: Path
+    ) -> None:
+        lines: list[str] = []
+        started = threading.Event()
+
+        def read(chat: Chat) -> None:
+            body = chat.body(40, {"stream": True, **dict(chat.server.spec.exact_output)})
+            with chat.client.stream("POST", "/v1/chat/completions", json=body) as response:
+                for line in response.iter_lines():
+                    started.set()
+                    lines.append(line)
+
+        with executor.start(
+            lambda port: bench.launch(port=port), log_path=tmp_path / "engine.log"
+        ) as server:
+            assert server.wait_ready() is None
+            client = Chat(server)
+            client.ask()
+            reader = threading.Thread(target=read, args=(client,))
+            reader.start()
+            assert started.wait(ANSWER_TIMEOUT_S)
+        reader.join()
+        client.client.close()
+        assert sum('"finish_reason":"length"' in line.replace(" ", "") for line in lines) == 1
