@@ -83,9 +83,10 @@ def _resampled(scores: Floats, weights: Floats, seed: int) -> tuple[Floats, Floa
     weights = np.append(weights, [1 / (len(weights) or 1)] * 2)
     # RandomState, not Generator: its stream is frozen, and a receipt is recomputed years later.
     drawn = np.random.RandomState(seed).randint(0, len(weights), size=(RESAMPLES, len(weights)))
-    weighed = scores * weights[:, None]
-    mine, base = weighed[drawn, 0].sum(axis=1), weighed[drawn, 1].sum(axis=1)
-    total = weights[drawn].sum(axis=1)
+    mine, base, total = (
+        column[drawn].sum(axis=1)
+        for column in (scores[:, 0] * weights, scores[:, 1] * weights, weights)
+    )
     usable = base > 0
     return mine[usable] / base[usable], (mine - base) / total
 

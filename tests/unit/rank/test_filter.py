@@ -1,0 +1,191 @@
+"""Constraint × figures → verdict."""
+
+import random
+
+import pytest
+
+from paceline.rank.filter import Measured, judge
+from paceline.rank.pool import Pooled
+from paceline.records.measurement import Interval, Metric, Verdict
+from paceline.records.quality import QualityComparison
+from paceline.records.ranking import ConstraintVerdict
+from paceline.spec.grammar import parse_constraint
+from paceline.testing.builders import a_metric, a_variant, a_workload
+
+
+def pooled(engine: str = "fake", unsound: str | None = None, **metrics: Metric) -> Pooled:
+    return Pooled(
+        variant=a_variant(engine),
+        metrics=metrics,
+        quality=None,
+        unsound=unsound,
+        set_aside=(),
+        trials=1,
+    )
+
+
+def verdict(
+    text: str,
+    subject: Pooled,
+    *,
+    baseline: Pooled | None = None,
+    comparison: QualityComparison | None = None,
+    rate_rps: float | None = None,
+) -> ConstraintVerdict:
+    measured = Measured(
+        pooled=subject,
+        baseline=baseline,
+        comparison=comparison,
+        workload=a_workload(rate_rps=rate_rps),
+    )
+    return judge(parse_constraint(text), measured).verdict
+
+
+def within(lo: float, hi: float, unit: str = "ms") -> Metric:
+    return Metric(value=(lo + hi) / 2, unit=unit, ci95=Interval(lo=lo, hi=hi), n=100)
+
+
+@pytest.mark.parametrize(
+    ("lo", "hi", "operator", "expected"),
+    [
+        (100, 150, "<=", Verdict.PASS),
+        (100, 200, "<=", Verdict.PASS),
+        (100, 200, "<", Verdict.UNRESOLVED),
+        (150, 250, "<=", Verdict.UNRESOLVED),
+        (200, 250, "<=", Verdict.UNRESOLVED),
+        (200, 250, "<", Verdict.FAIL),
+        (201, 250, "<=", Verdict.FAIL),
+        (201, 250, ">=", Verdict.PASS),
+        (200, 250, ">", Verdict.UNRESOLVED),
+        (100, 150, ">=", Verdict.FAIL),
+    ],
+)
+def test_the_whole_interval_decides(lo: float, hi: float, operator: str, expected: Verdict) -> None:
+    found = verdict(f"ttft p95 {operator} 200ms", pooled(ttft_p95_ms=within(lo, hi)))
+    assert found.verdict is expected
+
+
+def test_a_verdict_agrees_with_every_value_in_its_interval() -> None:
+    chance = random.Random(9)
+    for _ in range(500):
+        lo, hi = sorted(chance.uniform(50, 350) for _ in range(2))
+        constraint = parse_constraint(f"ttft p95 {chance.choice(['<=', '<', '>=', '>'])} 200ms")
+        found = verdict(constraint.text, pooled(ttft_p95_ms=within(lo, hi)))
+        holds = {constraint.comparison.holds(lo + (hi - lo) * k / 20, 200.0) for k in range(21)}
+        expected = {
+            Verdict.PASS: {True},
+            Verdict.FAIL: {False},
+            Verdict.UNRESOLVED: {True, False},
+        }
+        assert holds == expected[found.verdict]
+
+
+def test_the_margin_is_a_share_of_the_limit_and_positive_when_it_passes() -> None:
+    fast = verdict("ttft p95 <= 200ms", pooled(ttft_p95_ms=within(140, 160)))
+    assert fast.margin == pytest.approx(0.25)
+    slow = verdict("output_tokens_per_s >= 500", pooled(output_tokens_per_s=within(390, 410)))
+    assert slow.margin == pytest.approx(-0.2)
+    assert slow.value == pytest.approx(400.0)
+    assert "400 tokens/s against 500 tokens/s" in slow.because
+
+
+def test_what_was_not_measured_is_unresolved_and_says_so() -> None:
+    found = verdict("goodput >= 3", pooled())
+    assert (found.verdict, found.value, found.margin) == (Verdict.UNRESOLVED, None, None)
+    assert "goodput_requests_per_s was not measured" in found.because
+
+
+def test_too_few_samples_can_fail_but_never_pass() -> None:
+    bare = Metric(value=5000.0, unit="ms", ci95=None, n=12)
+    subject = pooled(ttft_p95_ms=bare, ttft_p50_ms=within(4000, 4500))
+    assert verdict("ttft p95 <= 200ms", subject).verdict is Verdict.FAIL
+    assert verdict("ttft p95 <= 9s", subject).verdict is Verdict.UNRESOLVED
+    alone = verdict("ttft p95 <= 200ms", pooled(ttft_p95_ms=bare))
+    assert alone.verdict is Verdict.UNRESOLVED
+    assert "too few samples" in alone.because
+
+
+def test_a_load_that_cannot_be_trusted_gives_no_verdict_but_memory_does() -> None:
+    subject = pooled(
+        unsound="contended",
+        ttft_p95_ms=within(10, 20),
+        memory_percent=Metric(value=50.0, unit="%", ci95=None, n=1),
+    )
+    found = verdict("ttft p95 <= 200ms", subject)
+    assert (found.verdict, found.because) == (Verdict.UNRESOLVED, "contended")
+    assert found.value == 15.0
+    assert verdict("memory <= 80%", subject).verdict is Verdict.PASS
+
+
+def test_more_failures_than_the_statistic_forgives_fail_it() -> None:
+    failing = Metric(value=0.08, unit="", ci95=None, n=100)
+    subject = pooled(ttft_p95_ms=within(10, 20), ttft_p90_ms=within(9, 12), failed_share=failing)
+    found = verdict("ttft p95 <= 200ms", subject)
+    assert found.verdict is Verdict.FAIL
+    assert "8.00% of the requests failed; p95 forgives 5%" in found.because
+    assert verdict("ttft p90 <= 200ms", subject).verdict is Verdict.PASS
+    assert verdict("failed_share <= 10%", subject).verdict is Verdict.PASS
+    assert verdict("failed_share <= 0", subject).verdict is Verdict.FAIL
+
+
+def test_open_loop_is_judged_on_scheduled_times() -> None:
+    subject = pooled(ttft_p95_ms=within(10, 20), scheduled_ttft_p95_ms=within(900, 999))
+    assert verdict("ttft p95 <= 200ms", subject).verdict is Verdict.PASS
+    assert verdict("ttft p95 <= 200ms", subject, rate_rps=2.0).verdict is Verdict.FAIL
+
+
+class TestRelative:
+    def test_quality_is_judged_by_the_paired_ratio(self) -> None:
+        comparison = QualityComparison(
+            ratio=0.985,
+            ratio_ci95=Interval(lo=0.975, hi=0.995),
+            difference=-0.01,
+            difference_ci95=Interval(lo=-0.02, hi=0.0),
+            p_value=0.2,
+            lost=(),
+            gained=(),
+        )
+        subject = pooled(quality=a_metric(0.8, "", spread=0.3))
+        baseline = pooled("transformers", quality=a_metric(0.81, "", spread=0.3))
+        for limit, expected in (("0.97x", "pass"), ("0.98x", "unresolved"), ("1x", "fail")):
+            found = verdict(
+                f"quality >= {limit}", subject, baseline=baseline, comparison=comparison
+            )
+            assert found.verdict == expected
+            assert found.value == 0.985
+        unpaired = verdict("quality >= 0.97x", subject, baseline=baseline)
+        assert unpaired.verdict is Verdict.UNRESOLVED
+
+    def test_other_figures_are_judged_by_the_ratio_of_their_bounds(self) -> None:
+        subject = pooled(output_tokens_per_s=within(300, 330))
+        baseline = pooled("transformers", output_tokens_per_s=within(90, 100))
+        for limit, expected in (("3x", "pass"), ("3.3x", "unresolved"), ("3.7x", "fail")):
+            found = verdict(f"output_tokens_per_s >= {limit}", subject, baseline=baseline)
+            assert found.verdict == expected
+            assert f"3.316x against {limit}" in found.because
+
+    def test_the_baseline_is_itself_exactly(self) -> None:
+        baseline = pooled("transformers", output_tokens_per_s=within(50, 150))
+        found = verdict("output_tokens_per_s >= 1x", baseline, baseline=baseline)
+        assert (found.verdict, found.value) == (Verdict.PASS, 1.0)
+        assert verdict("output_tokens_per_s >= 2x", baseline, baseline=baseline).verdict == "fail"
+
+    @pytest.mark.parametrize(
+        ("baseline", "word"),
+        [
+            (None, "no finished trial"),
+            (pooled("transformers"), "no figure to compare with"),
+            (
+                pooled("transformers", "client-bound", output_tokens_per_s=within(90, 100)),
+                "client-bound",
+            ),
+            (pooled("transformers", output_tokens_per_s=within(0, 0)), "is 0"),
+        ],
+    )
+    def test_without_a_sound_baseline_nothing_is_decided(
+        self, baseline: Pooled | None, word: str
+    ) -> None:
+        subject = pooled(output_tokens_per_s=within(300, 330))
+        found = verdict("output_tokens_per_s >= 3x", subject, baseline=baseline)
+        assert (found.verdict, found.value) == (Verdict.UNRESOLVED, None)
+        assert word in found.because
