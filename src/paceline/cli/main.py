@@ -15,6 +15,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "optimize": ("paceline.cli.optimize:optimize", "Find the best variant of a model."),
     "plan": ("paceline.cli.optimize:plan", "Show what optimize would try, and what not."),
     "runs": ("paceline.cli.runs:app", "Show, compare and cancel stored runs."),
+    "eval": ("paceline.cli.eval:eval_command", "Score an endpoint, alone or against another."),
     "verify": ("paceline.cli.verify:verify", "Re-check a receipt offline."),
     "pipelines": ("paceline.cli.versions:pipelines", "List pipelines and their versions in use."),
     "versions": ("paceline.cli.versions:versions", "List the versions of a pipeline."),

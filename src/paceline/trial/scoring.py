@@ -63,18 +63,15 @@ def summarize(
     by_id = {score.item_id: score for score in scores}
     asked = [(item, by_id[item.item_id]) for item in suite.items if item.item_id in by_id]
     shares = _shares(suite, [item for item, _ in asked])
-    item_shares = _item_shares(shares, [item for item, _ in asked])
-    by_category = dict.fromkeys(shares, 0.0)
-    for (item, scored), share in zip(asked, item_shares, strict=True):
-        by_category[item.category] += scored.score * share / shares[item.category]
-    composite = sum(shares[category] * mean for category, mean in by_category.items())
+    by_category = {category: _category_mean(category, asked) for category in shares}
+    composite = math.fsum(shares[category] * mean for category, mean in by_category.items())
     return QualityResult(
         suite=suite.name,
         suite_sha256=suite.sha256,
         items=tuple(scored for _, scored in asked),
-        score=min(composite, 1.0),
+        score=composite,
         by_category=by_category,
-        ci95=_wilson(composite, item_shares),
+        ci95=_wilson(composite, _item_shares(shares, [item for item, _ in asked])),
         weights=shares,
         stopped=stopped,
     )
@@ -135,6 +132,12 @@ def _scored(item: Item, reply: Reply, score: float, *, error: str | None = None)
         earlier=reply.earlier,
         finish_reason=reply.finish_reason,
     )
+
+
+def _category_mean(category: str, asked: Sequence[tuple[Item, ItemScore]]) -> float:
+    """Weighted mean of the scores in one category, in which there is at least one."""
+    own = [(item.weight, scored.score) for item, scored in asked if item.category == category]
+    return math.fsum(weight * score for weight, score in own) / math.fsum(w for w, _ in own)
 
 
 def _shares(suite: Suite, items: Sequence[Item]) -> Mapping[str, float]:

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from paceline.errors import CandidateError, Code, SpecError
-from paceline.records.quality import Item, Message, Reply, Scorer, Suite
+from paceline.records.quality import Item, ItemScore, Message, Reply, Scorer, Suite
 from paceline.trial.scoring import SuiteGrader, rescore, summarize
 
 
@@ -26,7 +26,7 @@ def suite(*items: Item, weights: dict[str, float] | None = None) -> Suite:
 ITEMS = (item(0, "a"), item(1, "a"), item(2, "a"), item(0, "b"))
 
 
-def answered(asked: Suite, *texts: str) -> list:  # type: ignore[type-arg]
+def answered(asked: Suite, *texts: str) -> list[ItemScore]:
     grader = SuiteGrader()
     return [
         grader.grade(one, Reply(text=text)) for one, text in zip(asked.items, texts, strict=False)

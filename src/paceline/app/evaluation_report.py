@@ -1,0 +1,160 @@
+"""An evaluation as the JSON of the contract, and as one page for people."""
+
+from html import escape
+
+from paceline.app.evaluate import EvalRequest, Evaluation
+from paceline.records.load import Target
+from paceline.records.measurement import Interval
+from paceline.records.quality import QualityResult
+
+Json = dict[str, object]
+
+_STYLE = (
+    "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}"
+    "table{border-collapse:collapse;width:100%}td,th{padding:.3rem .6rem;text-align:left;"
+    "border-bottom:1px solid #8884;vertical-align:top}pre{white-space:pre-wrap;margin:0}"
+    ".lost td{background:#d332}.gained td{background:#3a32}"
+)
+
+
+def evaluation_document(request: EvalRequest, found: Evaluation) -> Json:
+    """Everything that was found, answers included; never the key."""
+    suite = found.suite
+    document: Json = {
+        "endpoint": _endpoint(request.target),
+        "suite": {
+            "name": suite.name,
+            "version": suite.version,
+            "sha256": suite.sha256,
+            "items": len(suite.items),
+        },
+        "seed": request.seed,
+        "concurrency": request.concurrency,
+        **_result(found.result),
+        "items": [
+            {
+                "id": item.item_id,
+                "category": item.category,
+                "score": item.score,
+                "answer": item.answer,
+                "earlier": list(item.earlier),
+                "error": item.error,
+            }
+            for item in found.result.items
+        ],
+        "against": None,
+    }
+    if request.against is not None and found.baseline is not None:
+        document["against"] = {
+            "endpoint": _endpoint(request.against),
+            **_result(found.baseline),
+            "comparison": _comparison(found),
+            "verdict": _verdict(found),
+            "noise_floor": _noise(found),
+        }
+    return document
+
+
+def evaluation_page(request: EvalRequest, found: Evaluation) -> str:
+    """One HTML file without scripts or outside resources; every text from outside is escaped."""
+    result = found.result
+    lost = set(found.comparison.lost) if found.comparison else set()
+    gained = set(found.comparison.gained) if found.comparison else set()
+    asked = {item.item_id: item for item in found.suite.items}
+    rows = []
+    for item in result.items:
+        kind = "lost" if item.item_id in lost else "gained" if item.item_id in gained else ""
+        question = asked[item.item_id].messages[-1].content or ""
+        cells = (
+            item.item_id,
+            item.category,
+            f"{item.score:g}",
+            question,
+            item.error or item.answer,
+        )
+        rows.append(f"<tr class='{kind}'>{''.join(_cell(text) for text in cells)}</tr>")
+    categories = "".join(
+        f"<tr>{_cell(name)}{_cell(f'{share:.2f}')}{_cell(f'{result.by_category[name]:.3f}')}</tr>"
+        for name, share in result.weights.items()
+    )
+    verdict = (
+        f"<p>{found.verdict.verdict.value}: difference {found.verdict.difference:+.3f} "
+        f"{_bounds(found.verdict.difference_ci95)}, margin {found.verdict.margin:g}</p>"
+        if found.verdict
+        else ""
+    )
+    title = escape(f"{request.target.model} on {found.suite.name} {found.suite.version}")
+    return (
+        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{title}</title>"
+        f"<style>{_STYLE}</style><h1>{title}</h1>"
+        f"<p>score {result.score:.3f} {_bounds(result.ci95)}, {len(result.items)} items, "
+        f"{result.errors} without an answer</p>{verdict}"
+        f"<table><tr><th>category<th>weight<th>score</tr>{categories}</table>"
+        f"<h2>Items</h2><table><tr><th>id<th>category<th>score<th>last question<th>answer</tr>"
+        f"{''.join(rows)}</table></html>\n"
+    )
+
+
+def _endpoint(target: Target) -> Json:
+    return {"url": target.base_url, "model": target.model, "route": target.route.value}
+
+
+def _result(result: QualityResult) -> Json:
+    stopped = result.stopped
+    return {
+        "score": result.score,
+        "ci95": _interval(result.ci95),
+        "by_category": dict(result.by_category),
+        "weights": dict(result.weights),
+        "asked": len(result.items),
+        "errors": result.errors,
+        "stopped": {"cause": stopped.cause.value, "because": stopped.because} if stopped else None,
+    }
+
+
+def _comparison(found: Evaluation) -> Json | None:
+    compared = found.comparison
+    if compared is None:
+        return None
+    return {
+        "ratio": compared.ratio,
+        "ratio_ci95": _interval(compared.ratio_ci95),
+        "difference": compared.difference,
+        "difference_ci95": _interval(compared.difference_ci95),
+        "p_value": compared.p_value,
+        "lost": list(compared.lost),
+        "gained": list(compared.gained),
+    }
+
+
+def _verdict(found: Evaluation) -> Json | None:
+    verdict = found.verdict
+    if verdict is None:
+        return None
+    return {
+        "verdict": verdict.verdict.value,
+        "margin": verdict.margin,
+        "difference": verdict.difference,
+        "difference_ci95": _interval(verdict.difference_ci95),
+        "different": verdict.different,
+        "items": verdict.items,
+    }
+
+
+def _noise(found: Evaluation) -> Json | None:
+    noise = found.noise
+    if noise is None:
+        return None
+    return {"flips": noise.flips, "items": noise.items, "difference": noise.difference}
+
+
+def _interval(interval: Interval | None) -> list[float] | None:
+    return None if interval is None else [interval.lo, interval.hi]
+
+
+def _bounds(interval: Interval | None) -> str:
+    return "" if interval is None else f"[{interval.lo:.3f}, {interval.hi:.3f}]"
+
+
+def _cell(text: str) -> str:
+    return f"<td><pre>{escape(text)}</pre></td>"

@@ -1,0 +1,220 @@
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from paceline.app.evaluate import EvalRequest, Evaluation, Examiner
+from paceline.app.evaluation_report import evaluation_document, evaluation_page
+from paceline.errors import SetupError, SpecError
+from paceline.ports.quality import Grader, OnProgress, StopRule
+from paceline.records.load import Target
+from paceline.records.measurement import Verdict
+from paceline.records.quality import (
+    Item,
+    Message,
+    QualityProgress,
+    QualityResult,
+    Reply,
+    Scorer,
+    Split,
+    StopCause,
+    Stopped,
+    Suite,
+)
+
+GOOD = Target(base_url="http://good", model="m", api_key="secret")
+BAD = replace(GOOD, base_url="http://bad")
+
+
+def suite(count: int = 100) -> Suite:
+    items = tuple(
+        Item(
+            item_id=f"q{number:03d}",
+            category="c",
+            messages=(Message(role="user", content=f"<b>{number}</b>"),),
+            scorer=Scorer.EXACT,
+            answer="yes",
+            max_tokens=4,
+        )
+        for number in range(count)
+    )
+    return Suite(name="s", version="1", sha256="0" * 64, items=items)
+
+
+@dataclass
+class Shelf:
+    found: Suite = field(default_factory=suite)
+
+    def names(self) -> tuple[str, ...]:
+        return (self.found.name,)
+
+    def find(self, name: str) -> Suite:
+        return self.found
+
+
+@dataclass
+class Oracle:
+    """Answers from a function of the endpoint and the item; remembers what it was asked."""
+
+    answer: Callable[[str, int], Reply]
+    asked: list[tuple[str, int]] = field(default_factory=list)
+    paths: list[Path | None] = field(default_factory=list)
+    name: str = "oracle"
+
+    def evaluate(
+        self,
+        target: Target,
+        suite: Suite,
+        *,
+        grader: Grader,
+        seed: int,
+        concurrency: int,
+        stop: StopRule | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> QualityResult:
+        scores = []
+        stopped: Stopped | None = None
+        for number, item in enumerate(suite.items):
+            scores.append(grader.grade(item, self.answer(target.base_url, number + seed)))
+            stopped = stop(scores) if stop else None
+            if on_progress:
+                on_progress(
+                    QualityProgress(answered=number + 1, total=len(suite.items), score=0, errors=0)
+                )
+            if stopped:
+                break
+        self.asked.append((target.base_url, len(scores)))
+        return grader.summarize(suite, scores, stopped=stopped)
+
+
+REQUEST = EvalRequest(target=BAD, suite="s", against=GOOD)
+
+
+def run(request: EvalRequest, oracle: Oracle, found: Suite | None = None) -> Evaluation:
+    def make(path: Path | None) -> Oracle:
+        oracle.paths.append(path)
+        return oracle
+
+    return Examiner(
+        request,
+        suites=Shelf(found or suite()),
+        make_evaluator=make,
+        on_progress=lambda _part: lambda _progress: None,
+    ).run()
+
+
+def differing(share: int) -> Callable[[str, int], Reply]:
+    """`good` is always right; `bad` is wrong on every `share`th item."""
+
+    def answer(url: str, number: int) -> Reply:
+        wrong = url == BAD.base_url and number % share == 0
+        return Reply(text="no, sir" if wrong else "yes")
+
+    return answer
+
+
+def test_alone_there_is_nothing_to_compare_with() -> None:
+    found = run(EvalRequest(target=GOOD, suite="s"), Oracle(differing(2)))
+    assert found.result.score == 1.0
+    assert (found.baseline, found.comparison, found.verdict, found.noise) == (None,) * 4
+
+
+def test_a_much_worse_endpoint_is_not_asked_to_the_end() -> None:
+    oracle = Oracle(differing(2))
+    found = run(REQUEST, oracle)
+    assert found.verdict is not None
+    assert found.verdict.verdict is Verdict.FAIL
+    assert found.result.stopped is not None
+    assert found.result.stopped.cause is StopCause.CLEAR
+    assert oracle.asked[0] == ("http://good", 100)
+    assert oracle.asked[1][1] < 50
+    assert found.comparison is not None
+    assert len(found.comparison.lost) == sum(item.score == 0 for item in found.result.items)
+
+
+def test_every_item_asks_on_and_gives_the_same_verdict() -> None:
+    oracle = Oracle(differing(2))
+    found = run(replace(REQUEST, every_item=True), oracle)
+    assert oracle.asked[1] == ("http://bad", 100)
+    assert found.verdict is not None
+    assert found.verdict.verdict is Verdict.FAIL
+    assert found.result.stopped is None
+
+
+def test_a_collapse_is_called_garbage() -> None:
+    found = run(REQUEST, Oracle(differing(1)))
+    assert found.result.stopped is not None
+    assert found.result.stopped.cause is StopCause.GARBAGE
+
+
+def test_the_noise_floor_counts_the_flips_of_the_baseline_itself() -> None:
+    def answer(url: str, number: int) -> Reply:
+        return Reply(text="yes" if number % 10 else "no, sir")  # the second asking shifts by one
+
+    found = run(replace(REQUEST, noise_floor=True), Oracle(answer))
+    assert found.noise is not None
+    assert (found.noise.flips, found.noise.items) == (20, 100)
+
+
+def test_each_part_keeps_its_answers_apart() -> None:
+    oracle = Oracle(differing(50))
+    run(replace(REQUEST, answers_path=Path("x/a.jsonl"), noise_floor=True), oracle)
+    assert [str(path) for path in oracle.paths] == [
+        "x/a.baseline.jsonl",
+        "x/a.noise.jsonl",
+        "x/a.jsonl",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "fix"),
+    [
+        ("ConnectError: refused", "endpoint-unreachable", "without /v1"),
+        ("HTTP 404: no such model", "endpoint-failed", "--model"),
+        ("HTTP 401: who are you", "endpoint-failed", "--api-key"),
+        ("HTTP 400: no chat template", "endpoint-failed", "--completions"),
+    ],
+)
+def test_no_answer_at_all_is_an_error_and_no_score(error: str, code: str, fix: str) -> None:
+    with pytest.raises(SetupError, match=code) as caught:
+        run(REQUEST, Oracle(lambda _url, _number: Reply(text="", error=error)))
+    assert error in caught.value.why
+    assert fix in caught.value.fix
+
+
+def test_a_split_without_items_is_refused_before_asking() -> None:
+    oracle = Oracle(differing(1))
+    with pytest.raises(SpecError, match="has no report items"):
+        run(replace(REQUEST, split=Split.REPORT), oracle)
+    assert oracle.asked == []
+
+
+def test_an_own_scorer_without_its_file_is_refused_before_asking() -> None:
+    item = replace(suite(1).items[0], scorer=Scorer.PYTHON, answer="mark")
+    with pytest.raises(SpecError, match="no scorer file"):
+        run(REQUEST, Oracle(differing(1)), replace(suite(1), items=(item,)))
+
+
+def test_the_document_holds_everything_but_the_key() -> None:
+    request = replace(REQUEST, noise_floor=True)
+    found = run(request, Oracle(differing(2)))
+    document = evaluation_document(request, found)
+    against = document["against"]
+    assert isinstance(against, dict)
+    assert against["verdict"]["verdict"] == "fail"
+    assert against["comparison"]["lost"][0] == "q000"
+    assert against["noise_floor"] == {"flips": 0, "items": 100, "difference": 0.0}
+    assert "secret" not in repr(document)
+
+
+def test_the_page_escapes_what_comes_from_outside() -> None:
+    def answer(_url: str, _number: int) -> Reply:
+        return Reply(text="<script>alert(1)</script>")
+
+    request = EvalRequest(target=GOOD, suite="s")
+    page = evaluation_page(request, run(request, Oracle(answer)))
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+    assert "&lt;b&gt;0&lt;/b&gt;" in page
+    assert "secret" not in page
