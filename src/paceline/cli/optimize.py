@@ -157,7 +157,7 @@ def _read(asked: Asked, words: list[str] | None, file: Path | None) -> Request:
                 why=str(error),
                 fix="--file takes a request in YAML (docs/reference/constraints.md)",
             ) from error
-    return read_request(asked, words=" ".join(words or ()), file=text)
+    return read_request(asked, words=" ".join(words) if words else None, file=text)
 
 
 def _refuse_beside_resume(model: str | None, words: list[str] | None) -> None:

@@ -1,0 +1,84 @@
+"""The real command as a subprocess, with folders of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+TIMEOUT_S = 240
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """stdout as the one JSON document it must be."""
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+
+class Paceline:
+    """Runs `python -m paceline` on private data and cache folders."""
+
+    def __init__(self, folder: Path, *, shared_cache: bool) -> None:
+        self.data = folder / "data"
+        self.env = {**os.environ, "PACELINE_DATA": str(self.data), "COLUMNS": "160"}
+        if not shared_cache:
+            self.env["PACELINE_CACHE"] = str(folder / "cache")
+
+    def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "paceline", *arguments],
+            env={**self.env, **env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __call__(self, *arguments: str, **env: str) -> Done:
+        process = self.start(*arguments, **env)
+        out, err = process.communicate(timeout=TIMEOUT_S)
+        return Done(process.returncode, out, err)
+
+
+@pytest.fixture
+def paceline(tmp_path: Path) -> Paceline:
+    """With an empty cache: only the fake engine can run."""
+    return Paceline(tmp_path, shared_cache=False)
+
+
+@pytest.fixture
+def paceline_with_engines(tmp_path: Path) -> Paceline:
+    """With the user's cache, where `make engines` put the environments."""
+    return Paceline(tmp_path, shared_cache=True)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_running(tmp_path: Path) -> Iterator[None]:
+    """Whatever a test started, engines included, is gone when it ends."""
+    yield
+    left = [process for process in psutil.process_iter() if _belongs(process, str(tmp_path))]
+    _, alive = psutil.wait_procs(left, timeout=10)
+    assert not alive, [process.cmdline() for process in alive]
+
+
+def _belongs(process: psutil.Process, folder: str) -> bool:
+    """Every process of a test inherits its data folder."""
+    try:
+        return folder in process.environ().get("PACELINE_DATA", "")
+    except psutil.Error:  # ended meanwhile, or not ours to look into
+        return False

@@ -1,0 +1,157 @@
+"""The main job from command line to receipt, on the engine that is real except for the model."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from tests.e2e.conftest import Paceline
+
+pytestmark = [pytest.mark.e2e, pytest.mark.enable_socket]
+
+SHORT = ("--engine", "fake", "--workload", "reference,duration=1s")
+
+
+@pytest.fixture
+def model(paceline: Paceline, tmp_path: Path) -> str:
+    folder = tmp_path / "tiny"
+    made = paceline("models", "synth", "tiny", str(folder))
+    assert made.code == 0, made.err
+    return str(folder)
+
+
+def test_a_run_ranks_writes_a_receipt_that_verifies_and_leaves_a_version(
+    paceline: Paceline, model: str
+) -> None:
+    done = paceline("optimize", model, "optimize for throughput", *SHORT, "--json")
+    assert done.code == 0, done.err
+    run = done.document
+    assert run["request"]["priority"] == "throughput"
+    measured = {variant["id"]: variant for variant in run["variants"]}
+    assert len(measured) == 6
+    assert run["baseline"] in measured
+    assert measured[run["winner"]]["rank"] == 1
+    rates = {
+        (v["format"], v["knobs"].get("capacity")): v["metrics"]["output_tokens_per_s"]["value"]
+        for v in measured.values()
+    }
+    assert rates["int4", 16] > 1.5 * rates["bf16", None]  # 4 x the places, half the token time
+    assert {r["reason"] for r in run["rejected"]} == {"engine-not-installed"}
+
+    verified = paceline("verify", run["receipt"], "--json")
+    assert verified.code == 0, verified.out
+    assert verified.document["samples"] == 8  # six variants, two of them launched again
+    versions = paceline("versions", "tiny", "--json").document["versions"]
+    assert [(v["number"], v["variant"]) for v in versions] == [(1, run["winner"])]
+
+
+def test_an_edited_receipt_is_named_field_by_field(paceline: Paceline, model: str) -> None:
+    done = paceline("optimize", model, *SHORT, "--pin", "int8", "--json")
+    receipt = Path(done.document["receipt"])
+    text = json.loads(receipt.read_text())
+    text["trials"][0]["metrics"]["output_tokens_per_s"]["value"] *= 2
+    receipt.write_text(json.dumps(text))
+    checked = paceline("verify", str(receipt))
+    assert checked.code == 6
+    assert "$.trials[0].metrics.output_tokens_per_s.value" in checked.out
+
+
+def test_a_variant_that_dies_is_recorded_and_the_run_goes_on(
+    paceline: Paceline, model: str
+) -> None:
+    faults = json.dumps({"int8": {"fault": "out-of-memory"}, "int4": {"fault": "crash-at-start"}})
+    done = paceline("optimize", model, *SHORT, "--json", PACELINE_FAKE=faults)
+    assert done.code == 0, done.err
+    causes = {
+        r["variant"]["format"]: r["detail"]
+        for r in done.document["rejected"]
+        if r["reason"] == "launch-failed"
+    }
+    assert "out-of-memory" in causes["int8"]
+    assert "crashed" in causes["int4"]
+    again = paceline("plan", model, *SHORT, "--json").document
+    known = [r["variant"]["format"] for r in again["rejected"] if r["reason"] == "known-failure"]
+    assert set(known) == {"int8"}, "memory will not grow by itself, a crash may pass"
+
+
+def test_killed_in_the_middle_it_leaves_no_engine_and_resumes_with_what_it_had(
+    paceline: Paceline, model: str
+) -> None:
+    process = paceline.start("optimize", model, *SHORT, "--json")
+    assert process.stderr is not None
+    for line in process.stderr:
+        if " 3. " in line:  # two trials are stored, the third is under way
+            break
+    time.sleep(0.5)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=30)
+    (run,) = paceline("runs", "list", "--json").document["runs"]
+    assert run["state"] == "running"
+    resumed = paceline("optimize", "--resume", run["run_id"], "--json")
+    assert resumed.code == 0, resumed.err
+    assert " 1. " in resumed.err
+    assert "always measured" not in resumed.err, "the baseline was measured again"
+    assert len(resumed.document["variants"]) == 6
+    assert paceline("verify", resumed.document["receipt"]).code == 0
+
+
+def test_interrupted_it_says_how_to_go_on(paceline: Paceline, model: str) -> None:
+    process = paceline.start("optimize", model, *SHORT)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if " 2. " in line:
+            break
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "paceline optimize --resume" in err
+    assert "Traceback" not in err
+    (run,) = paceline("runs", "list", "--json").document["runs"]
+    assert run["state"] == "cancelled"
+
+
+def test_cancelled_from_outside_it_stops_within_the_trial(paceline: Paceline, model: str) -> None:
+    process = paceline.start("optimize", model, "--engine", "fake", "--workload", "reference")
+    assert process.stderr is not None
+    for line in process.stderr:
+        if " 1. " in line:
+            break
+    (run,) = paceline("runs", "list", "--json").document["runs"]
+    assert paceline("runs", "cancel", run["run_id"]).code == 0
+    process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert paceline("runs", "list", "--json").document["runs"][0]["state"] == "cancelled"
+
+
+def test_a_budget_is_kept_and_what_it_left_out_is_named(paceline: Paceline, model: str) -> None:
+    started_s = time.monotonic()
+    done = paceline("optimize", model, *SHORT, "--budget", "9s", "--json")
+    assert time.monotonic() - started_s < 30
+    assert done.code == 0, done.err
+    left_out = [r for r in done.document["rejected"] if r["reason"] == "over-budget"]
+    assert left_out
+    assert all(r["have"].endswith(" s") and r["need"].endswith(" s") for r in left_out)
+
+
+def test_two_runs_are_compared_with_what_is_more_than_noise(paceline: Paceline, model: str) -> None:
+    slow = json.dumps({"*": {"token_ms": 20.0}})
+    only = ("--engine", "fake", "--format", "bf16", "--workload", "reference,duration=1s", "--json")
+    first = paceline("optimize", model, *only).document["run_id"]
+    second = paceline("optimize", model, *only, PACELINE_FAKE=slow).document["run_id"]
+    rows = paceline("runs", "compare", first, second, "--json").document["variants"]
+    rates = [row for row in rows if row["metric"] == "output_tokens_per_s"]
+    assert rates
+    assert all(row["change"] < -0.5 and row["more_than_noise"] for row in rates)
+
+
+def test_rollback_points_to_the_earlier_version(paceline: Paceline, model: str) -> None:
+    for pin in ("int8", "int4"):
+        assert paceline("optimize", model, *SHORT, "--pin", pin).code == 0
+    assert paceline("rollback", "tiny", "1").code == 0
+    versions = paceline("versions", "tiny", "--json").document["versions"]
+    assert [v["current"] for v in versions] == [True, False]
+    wrong = paceline("rollback", "tiny", "7")
+    assert wrong.code == 2
+    assert "[unknown-name]" in wrong.err
