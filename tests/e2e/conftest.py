@@ -49,9 +49,9 @@ class Paceline:
             text=True,
         )
 
-    def __call__(self, *arguments: str, **env: str) -> Done:
+    def __call__(self, *arguments: str, timeout_s: float = TIMEOUT_S, **env: str) -> Done:
         process = self.start(*arguments, **env)
-        out, err = process.communicate(timeout=TIMEOUT_S)
+        out, err = process.communicate(timeout=timeout_s)
         return Done(process.returncode, out, err)
 
 
@@ -59,12 +59,6 @@ class Paceline:
 def paceline(tmp_path: Path) -> Paceline:
     """With an empty cache: only the fake engine can run."""
     return Paceline(tmp_path, shared_cache=False)
-
-
-@pytest.fixture
-def paceline_with_engines(tmp_path: Path) -> Paceline:
-    """With the user's cache, where `make engines` put the environments."""
-    return Paceline(tmp_path, shared_cache=True)
 
 
 @pytest.fixture(autouse=True)
