@@ -23,24 +23,7 @@ from paceline.ports.executor import Executor
 from paceline.records.launch import Cause, Environment, LaunchSpec
 from paceline.records.model import Model
 from paceline.testing.builders import a_model
-from paceline.testing.engines import Bench, Chat, EngineContract, Knobs
-
-CONFIG = {
-    "architectures": ["LlamaForCausalLM"],
-    "model_type": "llama",
-    "hidden_size": 128,
-    "intermediate_size": 256,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "num_key_value_heads": 1,
-    "head_dim": 64,
-    "vocab_size": 512,
-    "max_position_embeddings": 1024,
-    "tie_word_embeddings": True,
-    "rms_norm_eps": 1e-6,
-    "hidden_act": "silu",
-    "eos_token_id": 2,
-}
+from paceline.testing.engines import TINY_CONFIG, Bench, Chat, EngineContract, Knobs
 
 
 class Local(EngineContract):
@@ -133,7 +116,7 @@ class Real(Local):
     @classmethod
     def model(cls, tmp_path_factory: pytest.TempPathFactory) -> Model:
         folder = tmp_path_factory.mktemp("model")
-        (folder / "config.json").write_text(json.dumps(CONFIG))
+        (folder / "config.json").write_text(json.dumps(TINY_CONFIG))
         hub = LocalHub(folder / "cache")
         return hub.synthesize(str(folder), folder / "tiny", dtype="bf16", seed=1)
 

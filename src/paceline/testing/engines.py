@@ -23,6 +23,24 @@ from paceline.records.variant import Scalar, Variant
 from paceline.testing.builders import a_cpu
 
 ANSWER_TIMEOUT_S: Final = 120.0
+TINY_CONFIG: Final = {
+    "architectures": ["LlamaForCausalLM"],
+    "model_type": "llama",
+    "hidden_size": 128,
+    "intermediate_size": 256,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "head_dim": 64,
+    "vocab_size": 512,
+    "max_position_embeddings": 1024,
+    "tie_word_embeddings": True,
+    "rms_norm_eps": 1e-6,
+    "hidden_act": "silu",
+    "eos_token_id": 2,
+}
+"""The smallest decoder that every real engine loads and every format fits."""
+
 Knobs = tuple[tuple[str, Scalar], ...]
 
 QUESTION: Final = [{"role": "user", "content": "What is one and one?"}]

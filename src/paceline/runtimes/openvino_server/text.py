@@ -25,14 +25,16 @@ from paceline.runtimes.openai_face.generation import PromptRefused
 class TextCodec:
     """Tokenizer and chat template of one checkpoint folder.
 
-    Raises FileNotFoundError when the folder has no `tokenizer.json`.
+    Raises FileNotFoundError when the folder has no `tokenizer.json`, ValueError for a broken one.
     """
 
     def __init__(self, folder: Path) -> None:
         path = folder / "tokenizer.json"
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing: export the checkpoint again")
-        self._tokenizer = Tokenizer.from_file(str(path))
+        text = path.read_text(encoding="utf-8")
+        json.loads(text)  # the library's own error for a cut-off file has no type to catch
+        self._tokenizer = Tokenizer.from_str(text)
         settings = _read_json(folder / "tokenizer_config.json")
         self._special = {
             name: _token_text(settings.get(name)) for name in ("bos_token", "eos_token")

@@ -1,5 +1,4 @@
-"""What `runtimes/openvino_server` and OpenVINO 2026.4 write when they fail; captured in
-`tests/golden/engines`."""
+"""What our OpenVINO server (OpenVINO 2026.4) writes when it fails; see `tests/golden/engines`."""
 
 from typing import Final
 
@@ -9,7 +8,8 @@ from paceline.records.log_signs import LogSign
 SIGNS: Final = (
     LogSign(
         pattern=r"std::bad_alloc|MemoryError|Cannot allocate memory|can't allocate memory"
-        r"|Failed to allocate",
+        r"|Failed to allocate|larger than available memory|can't start new thread"
+        r"|Resource temporarily unavailable",
         cause=Cause.OUT_OF_MEMORY,
     ),
     LogSign(pattern=r"cannot listen on port", cause=Cause.PORT_IN_USE),

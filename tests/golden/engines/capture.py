@@ -1,0 +1,165 @@
+"""Writes the logs beside it: `python tests/golden/engines/capture.py [ENGINE…]`.
+
+Starts the real engines in ways that fail and keeps what they write, one file per failure, named
+`CAUSE--CASE.log`. The first line holds the exit code. Needs the engines' environments; minutes.
+"""
+
+import json
+import re
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from paceline.adapters.engines.openvino import OpenVino
+from paceline.adapters.engines.transformers import Transformers
+from paceline.adapters.environments.uv import UvEnvironments
+from paceline.adapters.executors.local import LocalExecutor
+from paceline.adapters.hub.local import LocalHub
+from paceline.app.places import find_places
+from paceline.ports.engine import Engine
+from paceline.records.launch import LaunchSpec
+from paceline.testing.engines import TINY_CONFIG, Bench
+
+HERE = Path(__file__).parent
+Damage = Callable[[Path], None]
+Change = Callable[[LaunchSpec], LaunchSpec]
+
+
+def truncate(pattern: str) -> Damage:
+    def damage(folder: Path) -> None:
+        for path in folder.glob(pattern):
+            path.write_bytes(path.read_bytes()[:1000])
+
+    return damage
+
+
+def remove(*names: str) -> Damage:
+    def damage(folder: Path) -> None:
+        for name in names:
+            (folder / name).unlink()
+
+    return damage
+
+
+def rewrite_config(**fields: object) -> Damage:
+    def damage(folder: Path) -> None:
+        path = folder / "config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+    return damage
+
+
+def more(*flags: str) -> Change:
+    return lambda spec: replace(spec, argv=(*spec.argv, *flags))
+
+
+def limit_memory(mib: int) -> Change:
+    limit = ("/usr/bin/env", "prlimit", f"--as={mib * 2**20}")
+    return lambda spec: replace(spec, argv=(*limit, *spec.argv))
+
+
+def hide_module(name: str) -> Change:
+    folder = Path(tempfile.mkdtemp()) / "hidden"
+    folder.mkdir()
+    (folder / f"{name}.py").write_text(f"raise ModuleNotFoundError(\"No module named '{name}'\")")
+    return lambda spec: replace(spec, env={**spec.env, "PYTHONPATH": str(folder)})
+
+
+DAMAGES: Mapping[str, Mapping[str, Damage]] = {
+    "transformers": {
+        "bad-checkpoint--truncated-weights": truncate("*.safetensors"),
+        "bad-checkpoint--no-weights": remove("model.safetensors"),
+        "bad-checkpoint--no-tokenizer": remove("tokenizer.json", "tokenizer_config.json"),
+        "bad-checkpoint--broken-tokenizer": truncate("tokenizer.json"),
+        "bad-checkpoint--other-shape": rewrite_config(intermediate_size=512),
+        "unsupported--unknown-architecture": rewrite_config(
+            model_type="nosuch", architectures=["NoSuchForCausalLM"]
+        ),
+        "unsupported--unknown-class": rewrite_config(architectures=["NoSuchForCausalLM"]),
+    },
+    "openvino": {
+        "bad-checkpoint--truncated-weights": truncate("openvino_model.bin"),
+        "bad-checkpoint--no-graph": remove("openvino_model.xml"),
+        "bad-checkpoint--no-tokenizer": remove("tokenizer.json"),
+        "bad-checkpoint--broken-tokenizer": truncate("tokenizer.json"),
+    },
+}
+CHANGES: Mapping[str, Mapping[str, Change]] = {
+    "transformers": {
+        "bad-flag--unknown": more("--no-such-flag"),
+        "missing-dependency--no-uvicorn": hide_module("uvicorn"),
+        "out-of-memory--weights": limit_memory(900),
+    },
+    "openvino": {
+        "bad-flag--unknown": more("--no-such-flag"),
+        "missing-dependency--no-genai": hide_module("openvino_genai"),
+        "out-of-memory--cache": more("--cache-gib", "100000"),
+        "unsupported--device": more("--device", "NOSUCH"),
+    },
+}
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        for engine in (Transformers(), OpenVino()):
+            if len(sys.argv) == 1 or engine.name in sys.argv:
+                capture(engine, Path(scratch) / engine.name)
+
+
+def capture(engine: Engine, scratch: Path) -> None:
+    scratch.mkdir()
+    spec = engine.environment()
+    assert spec is not None
+    environment = UvEnvironments(find_places().cache).status(spec).environment
+    assert environment is not None, f"paceline engines install {engine.name}"
+    (scratch / "config.json").write_text(json.dumps(TINY_CONFIG))
+    model = LocalHub(scratch / "cache").synthesize(
+        str(scratch), scratch / "tiny", dtype="bf16", seed=1
+    )
+    bench = Bench(engine, model, environment, scratch / "cache", knobs=())
+    for case, damage in DAMAGES[engine.name].items():
+        broken = scratch / "broken"
+        shutil.rmtree(broken, ignore_errors=True)
+        shutil.copytree(bench.artefact.folder, broken)
+        artefact = replace(bench.artefact, folder=str(broken))
+        launch = bench.launch(artefact=artefact)
+        damage(broken)
+        keep(engine, case, moved(launch), scratch)
+    for case, change in CHANGES[engine.name].items():
+        keep(engine, case, moved(change(bench.launch())), scratch)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        keep(engine, "port-in-use--taken", lambda _port: bench.launch(port=port), scratch)
+
+
+def moved(spec: LaunchSpec) -> Callable[[int], LaunchSpec]:
+    """The same launch on whatever port it is given."""
+
+    def build(port: int) -> LaunchSpec:
+        argv = tuple(str(port) if part == str(spec.port) else part for part in spec.argv)
+        return replace(spec, argv=argv, port=port)
+
+    return build
+
+
+def keep(engine: Engine, case: str, build: Callable[[int], LaunchSpec], scratch: Path) -> None:
+    log = scratch / f"{case}.log"
+    with LocalExecutor().start(build, log_path=log) as server:
+        end = server.wait_ready()
+    assert end is not None, f"{case} started"
+    found = engine.classify(end)
+    print(f"{engine.name} {case}: exit {end.exit_code}, classified {found}")  # noqa: T201
+    text = end.log_tail.replace(str(scratch), "/models").replace(str(find_places().cache), "/cache")
+    text = re.sub(r"/\S*/runtimes/", "/paceline/runtimes/", text)
+    text = re.sub(r"/\S*/lib/python3\.\d+/", "/python/", text)
+    target = HERE / f"{engine.name}-{engine.version}"
+    target.mkdir(exist_ok=True)
+    (target / log.name).write_text(f"exit {end.exit_code}\n{text}")
+
+
+if __name__ == "__main__":
+    main()
