@@ -12,6 +12,7 @@ Reading files is not done here; `Recompute` is handed in.
 import hashlib
 import json
 import math
+import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -36,6 +37,8 @@ SECTION_DEPTH: Final = 3
 """So deep that hashes name the field: `$.request.workload.concurrency`, `$.trials[3].cause`."""
 SECTION_DIGITS: Final = 16
 """Of SHA-256, in hexadecimal: these hashes find an edit, they do not prove that there was none."""
+
+SHOWN_CHARACTERS: Final = 80
 
 REL_TOLERANCE: Final = 1e-9
 """Another processor or numpy may sum in another order; that moves the last of 16 digits."""
@@ -183,20 +186,23 @@ def _check_sections(stored: Json | None, content: Mapping[str, Json]) -> list[Fi
     if not isinstance(stored, dict):
         return [Finding(path="$.sections", fault=Fault.MALFORMED, detail="missing")]
     try:
+        parts = dict(_parts(dict(content), "$", SECTION_DEPTH))
         found = section_hashes(content)
     except ValueError as error:
         return [Finding(path="$", fault=Fault.MALFORMED, detail=str(error))]
+    changed = sorted(p for p in stored.keys() | found.keys() if stored.get(p) != found.get(p))
     return [
-        Finding(
-            path=path,
-            fault=Fault.SECTION,
-            detail="this part was changed",
-            stored=None if path not in stored else str(stored[path]),
-            found=found.get(path),
-        )
-        for path in sorted(stored.keys() | found.keys())
-        if stored.get(path) != found.get(path)
+        Finding(path=path, fault=Fault.SECTION, detail=_how_changed(path, stored, parts))
+        for path in changed
     ]
+
+
+def _how_changed(path: str, stored: Mapping[str, Json], parts: Mapping[str, Json]) -> str:
+    """Only hashes of what was there are left, so the old value cannot be told."""
+    if path not in parts:
+        return "this part was removed"
+    value = textwrap.shorten(json.dumps(parts[path]), SHOWN_CHARACTERS, placeholder=" …")
+    return f"this part was {'changed to' if path in stored else 'added:'} {value}"
 
 
 def _receipt(document: Mapping[str, Json], content: Mapping[str, Json]) -> Receipt:

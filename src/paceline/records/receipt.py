@@ -78,7 +78,7 @@ class Finding:
         """For people: where, what, and both sides."""
         if self.stored is None and self.found is None:
             return f"{self.path}: {self.detail}"
-        sides = f"the receipt says {self.stored or 'nothing'}, found {self.found or 'nothing'}"
+        sides = f"stored {self.stored or 'nothing'}, found {self.found or 'nothing'}"
         return f"{self.path}: {self.detail}: {sides}"
 
 

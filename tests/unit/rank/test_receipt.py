@@ -183,6 +183,19 @@ def test_an_edited_field_that_nothing_is_computed_from_is_named_too(
     assert paths(found, Fault.SECTION) == [path]
 
 
+def test_parts_that_came_went_or_changed_are_told_apart() -> None:
+    def edit(document: Document) -> None:
+        document["formulas"]["new"] = "x ÷ y"
+        document["formulas"]["ttft_ms"] = "whatever " * 100
+        del document["software"]["paceline"]
+
+    texts = {f.path: f.detail for f in edited(edit).findings if f.fault is Fault.SECTION}
+    assert texts["$.formulas.new"].startswith("this part was added: ")
+    assert texts["$.formulas.ttft_ms"].startswith('this part was changed to "whatever')
+    assert len(texts["$.formulas.ttft_ms"]) < 120
+    assert texts["$.software.paceline"] == "this part was removed"
+
+
 def test_what_was_edited_comes_before_what_follows_from_it() -> None:
     found = edited(lambda d: d["request"]["constraints"][0].update(limit=100.0))
     kinds = [finding.fault for finding in found.findings]
