@@ -16,7 +16,7 @@ _LIMIT_DIGITS: Final = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Relaxation:
-    """What lifting one constraint alone would do: who then passes, and the nearest of them."""
+    """What lifting one constraint alone would do: how many it frees, and the nearest of them."""
 
     constraint: Constraint
     freed: int
@@ -32,8 +32,8 @@ class _Relaxation:
 def advise(candidates: Sequence[Candidate]) -> tuple[Advice, ...]:
     """Empty when something passes or nothing was measured; else the binding constraint first.
 
-    The binding constraint is the one whose removal lets the most variants pass; between equals,
-    the one that needs the smallest relaxation.
+    The binding constraint is the one that is the only failure of the most variants; between
+    equals, the one that needs the smallest relaxation.
     """
     if not candidates or any(c.standing is Verdict.PASS for c in candidates):
         return ()
@@ -86,13 +86,10 @@ def _relaxations(candidates: Sequence[Candidate]) -> list[_Relaxation]:
 
 
 def _only_misses(candidate: Candidate, index: int) -> bool:
-    """Whether this constraint alone keeps the candidate out, and keeps it out for certain."""
-    others = [j for i, j in enumerate(candidate.judgements) if i != index]
-    return (
-        candidate.doubt is None
-        and candidate.judgements[index].verdict.verdict is Verdict.FAIL
-        and all(j.verdict.verdict is Verdict.PASS for j in others)
-    )
+    """Whether the candidate fails this constraint and no other."""
+    return [j.verdict.verdict is Verdict.FAIL for j in candidate.judgements] == [
+        i == index for i in range(len(candidate.judgements))
+    ]
 
 
 def _edge_miss(judgement: Judgement) -> float:
@@ -102,7 +99,7 @@ def _edge_miss(judgement: Judgement) -> float:
 
 def _price(relaxation: _Relaxation, *, binds: bool, of: int) -> Advice:
     text = relaxation.constraint.text
-    reach = f"without it {relaxation.freed} of {of} variants would pass"
+    reach = f"{relaxation.freed} of {of} variants fail nothing else"
     nearest = f"nearest is {relaxation.nearest.variant.label} with {_have(relaxation.judgement)}"
     needed = limit_that_passes(relaxation.judgement)
     price = f"; `{needed.text}` would be met" if needed is not None else ""
