@@ -1,0 +1,150 @@
+"""Every constraint that a load test can judge: latencies, rates, goodput and the failed share.
+
+Latencies and plain rates are judged in `trial.slo`; here are the two that look at requests as
+kept or missed, and the one list of what a load test cannot judge at all. Pure.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from paceline.errors import Code, SpecError
+from paceline.records.load import LoadSummary
+from paceline.records.measurement import Verdict
+from paceline.records.metric_names import LATENCIES
+from paceline.records.ranking import ConstraintVerdict
+from paceline.records.request import Constraint
+from paceline.records.samples import OUTCOMES, Outcome, SampleTable
+from paceline.stats import Bounds, design_effect, mean_bounds, proportion_bounds
+from paceline.trial.find_max import ProbeVerdict
+from paceline.trial.slo import good_requests, judge
+
+GOODPUT: Final = "goodput"
+FAILED_SHARE: Final = "failed_share"
+RATES: Final = ("output_tokens_per_s", "requests_per_s", GOODPUT)
+JUDGED: Final = (*LATENCIES, *RATES, FAILED_SHARE)
+SLICES: Final = 20
+"""Slices of the window whose rates give the interval of the goodput, as for other rates."""
+FEWEST_REQUESTS: Final = 40
+
+
+def refuse_unjudged(constraints: Sequence[Constraint]) -> None:
+    """Raise SpecError for a constraint that a load test of one endpoint cannot judge."""
+    for constraint in constraints:
+        if constraint.relative:
+            raise SpecError(
+                Code.BAD_CONSTRAINT,
+                f"{constraint.text!r} compares with a baseline",
+                why="a load test of one endpoint has none; `optimize` measures one",
+                fix="give the limit itself, with its unit",
+            )
+        if constraint.metric not in JUDGED:
+            raise SpecError(
+                Code.BAD_CONSTRAINT,
+                f"a load test cannot judge {constraint.text!r}",
+                why=f"it measures {', '.join(JUDGED[:4])}, {', '.join(RATES)} and {FAILED_SHARE}",
+                fix="leave it out, or let `paceline optimize` judge it",
+            )
+
+
+def judge_all(
+    samples: SampleTable,
+    summary: LoadSummary,
+    constraints: Sequence[Constraint],
+    *,
+    open_loop: bool,
+    timeout_s: float | None = None,
+) -> tuple[ConstraintVerdict, ...]:
+    """A verdict on each constraint, in order; `constraints` passed `refuse_unjudged`."""
+    verdicts = []
+    for constraint in constraints:
+        if constraint.metric == GOODPUT:
+            found = _judge_goodput(samples, summary, constraint, constraints, open_loop=open_loop)
+        elif constraint.metric == FAILED_SHARE:
+            found = _judge_failed(samples, summary, constraint)
+        else:
+            judged = judge(samples, summary, constraint, open_loop=open_loop, timeout_s=timeout_s)
+            if judged is None:
+                raise ValueError(f"{constraint.text!r} was let through, but nobody judges it")
+            found = judged
+        verdicts.append(found)
+    return tuple(verdicts)
+
+
+def point_verdict(verdicts: Sequence[ConstraintVerdict], *, client_bound: bool) -> ProbeVerdict:
+    """What a whole test says: a guilty client first, then the worst of its verdicts."""
+    found = {verdict.verdict for verdict in verdicts}
+    if client_bound:
+        return ProbeVerdict.CLIENT_BOUND
+    if Verdict.FAIL in found:
+        return ProbeVerdict.FAIL
+    return ProbeVerdict.UNRESOLVED if Verdict.UNRESOLVED in found else ProbeVerdict.PASS
+
+
+def _judge_goodput(
+    samples: SampleTable,
+    summary: LoadSummary,
+    constraint: Constraint,
+    constraints: Sequence[Constraint],
+    *,
+    open_loop: bool,
+) -> ConstraintVerdict:
+    """Requests per second that keep every latency limit; batch means over slices of the window."""
+    start_s, end_s = summary.window_start_s, summary.window_start_s + summary.window_s
+    latencies = [c for c in constraints if c.metric in LATENCIES]
+    good = good_requests(samples, latencies, open_loop=open_loop)
+    ends_s = samples.end_s[good]
+    ends_s = ends_s[(ends_s >= start_s) & (ends_s <= end_s)]
+    if summary.window_s <= 0:
+        return _told(constraint, Verdict.UNRESOLVED, None, "nothing was measured")
+    value = len(ends_s) / summary.window_s
+    ended = summary.ok + summary.failed
+    if ended < FEWEST_REQUESTS:
+        because = f"{ended} requests are too few for an interval"
+        return _told(constraint, Verdict.UNRESOLVED, value, because)
+    counts, _ = np.histogram(ends_s, bins=SLICES, range=(start_s, end_s))
+    bounds = mean_bounds(counts / (summary.window_s / SLICES))
+    if bounds is None:
+        raise AssertionError("slices are more than one")
+    counted = f"{len(ends_s)} of {ended} requests kept every limit"
+    return _told(constraint, _verdict(constraint, bounds), value, f"{counted}; {_shown(bounds)}")
+
+
+def _judge_failed(
+    samples: SampleTable, summary: LoadSummary, constraint: Constraint
+) -> ConstraintVerdict:
+    """Exact binomial bounds of the share of requests that failed."""
+    inside = samples.scheduled_s >= summary.window_start_s
+    ended = inside & (samples.outcome != OUTCOMES.index(Outcome.UNFINISHED))
+    failed = samples.outcome[ended] != OUTCOMES.index(Outcome.OK)
+    if not len(failed):
+        return _told(constraint, Verdict.UNRESOLVED, None, "no request ended")
+    effect = design_effect(failed)
+    bounds = proportion_bounds(float(failed.sum()) / effect, len(failed) / effect)
+    because = f"{int(failed.sum())} of {len(failed)} failed; {_shown(bounds)}"
+    value = float(failed.mean())
+    return _told(constraint, _verdict(constraint, bounds), value, because)
+
+
+def _verdict(constraint: Constraint, bounds: Bounds) -> Verdict:
+    kept = [constraint.comparison.holds(edge, constraint.limit) for edge in (bounds.lo, bounds.hi)]
+    if all(kept):
+        return Verdict.PASS
+    return Verdict.UNRESOLVED if any(kept) else Verdict.FAIL
+
+
+def _shown(bounds: Bounds) -> str:
+    return f"95 % interval {max(bounds.lo, 0.0):.4g}–{bounds.hi:.4g}"
+
+
+def _told(
+    constraint: Constraint, verdict: Verdict, value: float | None, because: str
+) -> ConstraintVerdict:
+    margin = None
+    if value is not None and constraint.limit != 0:
+        share = (constraint.limit - value) / constraint.limit
+        margin = share if constraint.comparison.wants_less else -share
+    return ConstraintVerdict(
+        constraint=constraint, verdict=verdict, value=value, margin=margin, because=because
+    )
