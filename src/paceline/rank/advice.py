@@ -23,11 +23,6 @@ class _Relaxation:
     nearest: Candidate
     judgement: Judgement
 
-    @property
-    def miss(self) -> float:
-        margin = self.judgement.verdict.margin
-        return math.inf if margin is None else -margin
-
 
 def advise(candidates: Sequence[Candidate]) -> tuple[Advice, ...]:
     """Empty when something passes or nothing was measured; else the binding constraint first.
@@ -38,7 +33,7 @@ def advise(candidates: Sequence[Candidate]) -> tuple[Advice, ...]:
     if not candidates or any(c.standing is Verdict.PASS for c in candidates):
         return ()
     advice = [*_unresolved(candidates)]
-    found = sorted(_relaxations(candidates), key=lambda r: (-r.freed, r.miss))
+    found = sorted(_relaxations(candidates), key=lambda r: (-r.freed, _miss(r.judgement)))
     if not found:
         return (*advice, *_together(candidates))
     for place, relaxation in enumerate(found):
@@ -73,7 +68,7 @@ def _relaxations(candidates: Sequence[Candidate]) -> list[_Relaxation]:
         freed = [c for c in candidates if _only_misses(c, index)]
         if not freed:
             continue
-        nearest = min(freed, key=lambda c: (_edge_miss(c.judgements[index]), c.variant.id))
+        nearest = min(freed, key=lambda c: (_miss(c.judgements[index]), c.variant.id))
         found.append(
             _Relaxation(
                 constraint=judged.verdict.constraint,
@@ -92,7 +87,7 @@ def _only_misses(candidate: Candidate, index: int) -> bool:
     ]
 
 
-def _edge_miss(judgement: Judgement) -> float:
+def _miss(judgement: Judgement) -> float:
     margin = judgement.verdict.margin
     return math.inf if margin is None else -margin
 

@@ -60,6 +60,12 @@ def judge(constraint: Constraint, measured: Measured) -> Judgement:
     return _judgement(constraint, verdict, reading, _compared(constraint, reading))
 
 
+def quality_ratio(comparison: QualityComparison) -> Reading:
+    """The paired ratio to the baseline with its bounds."""
+    interval = comparison.ratio_ci95
+    return Reading(value=comparison.ratio, bounds=Bounds(lo=interval.lo, hi=interval.hi))
+
+
 def shown(value: float, constraint: Constraint) -> str:
     """A figure in the constraint's unit, for people."""
     unit = "x" if constraint.relative else constraint.unit
@@ -74,19 +80,14 @@ def _against_baseline(own: Reading, name: str, measured: Measured) -> Reading | 
     if baseline.variant == measured.pooled.variant:
         return Reading(value=1.0, bounds=Bounds(lo=1.0, hi=1.0))
     if name == QUALITY:
-        return _quality_ratio(measured.comparison)
+        if measured.comparison is None:
+            return "the answers cannot be compared with the baseline's"
+        return quality_ratio(measured.comparison)
     theirs = read(baseline.metrics, name)
     doubt = baseline.doubt(name)
     if theirs is None or doubt is not None:
         return f"{name} of the baseline: {doubt or 'no figure to compare with'}"
     return ratio(own, theirs) or f"{name} of the baseline is 0, so there is no ratio"
-
-
-def _quality_ratio(comparison: QualityComparison | None) -> Reading | str:
-    if comparison is None:
-        return "the answers cannot be compared with the baseline's"
-    interval = comparison.ratio_ci95
-    return Reading(value=comparison.ratio, bounds=Bounds(lo=interval.lo, hi=interval.hi))
 
 
 def _verdict(constraint: Constraint, bounds: Bounds | None) -> Verdict:

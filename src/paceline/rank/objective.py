@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from paceline.rank.filter import Measured
+from paceline.rank.filter import Measured, quality_ratio
 from paceline.rank.pool import Pooled
 from paceline.rank.reading import Reading, geometric_mean, inverse, read, scaled
 from paceline.records.metric_names import (
@@ -77,15 +77,12 @@ def objective(request: Request, baseline: Pooled | None) -> Objective:
             return _balanced(dims, baseline)
 
 
-def quality_ratio(measured: Measured) -> Reading | None:
+def quality_of(measured: Measured) -> Reading | None:
     """Paired composite ÷ baseline; exactly 1 for the baseline itself."""
     if measured.baseline is not None and measured.baseline.variant == measured.pooled.variant:
         one = Reading(value=1.0, bounds=Bounds(lo=1.0, hi=1.0))
         return one if measured.pooled.quality is not None else None
-    if measured.comparison is None:
-        return None
-    interval = measured.comparison.ratio_ci95
-    return Reading(value=measured.comparison.ratio, bounds=Bounds(lo=interval.lo, hi=interval.hi))
+    return None if measured.comparison is None else quality_ratio(measured.comparison)
 
 
 def _figure(what: str, name: str, unit: str, *, less: bool) -> Objective:
@@ -115,7 +112,7 @@ def _quality(baseline: Pooled | None) -> Objective:
         formula="quality: composite ÷ the baseline's, paired by item, more is better",
         unit="x",
         less_is_better=False,
-        of=quality_ratio,
+        of=quality_of,
     )
 
 
@@ -135,7 +132,7 @@ def _balanced(dims: Dimensions, baseline: Pooled | None) -> Objective:
     def gains(measured: Measured) -> Reading | None:
         found = [_gain(measured.pooled, name, base) for name, base in figures.items()]
         if with_quality:
-            found.append(quality_ratio(measured))
+            found.append(quality_of(measured))
         known = [reading for reading in found if reading is not None]
         return geometric_mean(known) if known and len(known) == len(found) else None
 

@@ -9,7 +9,7 @@ from paceline.rank.advice import advise
 from paceline.rank.chips import chips
 from paceline.rank.choose import Candidate, Place, in_order, tied_with
 from paceline.rank.filter import Measured, judge, shown
-from paceline.rank.objective import Dimensions, Objective, dimensions, objective, quality_ratio
+from paceline.rank.objective import Dimensions, Objective, dimensions, objective, quality_of
 from paceline.rank.pareto import Point, pareto_front
 from paceline.rank.pool import Pooled, pool
 from paceline.rank.quality import compare_quality
@@ -91,7 +91,7 @@ def _comparison(pooled: Pooled, baseline: Pooled | None, seed: int) -> QualityCo
 def _ranked(place: Place, number: int, goal: Objective, dims: Dimensions) -> Ranked:
     candidate = place.candidate
     measured = candidate.measured
-    value = candidate.objective
+    value = candidate.objective  # its `n` counts trials: it is of the pool, not of one sample
     return Ranked(
         variant=candidate.variant,
         metrics=measured.pooled.metrics,
@@ -181,14 +181,14 @@ def _is_failed(verdict: ConstraintVerdict) -> bool:
 def _front(candidates: Sequence[Candidate], dims: Dimensions) -> tuple[str, ...]:
     """Over every variant whose load can be trusted, failing ones too: the front shows what a
     relaxed constraint would buy. Quality is the ratio to the baseline where there is one."""
-    paired = any(quality_ratio(c.measured) is not None for c in candidates)
+    paired = any(quality_of(c.measured) is not None for c in candidates)
     points = [
         Point(
             variant_id=c.variant.id,
             readings={
                 "latency": read(c.measured.pooled.metrics, dims.latency),
                 "cost": c.cost,
-                "quality": quality_ratio(c.measured)
+                "quality": quality_of(c.measured)
                 if paired
                 else read(c.measured.pooled.metrics, QUALITY),
             },

@@ -3,7 +3,7 @@
 import pytest
 
 from paceline.rank.filter import Measured
-from paceline.rank.objective import dimensions, objective, quality_ratio
+from paceline.rank.objective import dimensions, objective, quality_of
 from paceline.rank.pool import Pooled
 from paceline.records.measurement import Interval, Metric
 from paceline.records.quality import QualityComparison, QualityResult
@@ -136,6 +136,6 @@ def test_without_a_baseline_quality_is_the_composite_and_balanced_is_nothing() -
 
 
 def test_the_quality_of_the_baseline_is_exactly_one() -> None:
-    reading = quality_ratio(measured(BASELINE))
+    reading = quality_of(measured(BASELINE))
     assert reading is not None and reading.interval == Interval(lo=1.0, hi=1.0)
-    assert quality_ratio(measured(pooled("openvino", 1.0))) is None
+    assert quality_of(measured(pooled("openvino", 1.0))) is None
