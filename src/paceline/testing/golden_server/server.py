@@ -25,6 +25,7 @@ from paceline.testing.golden_server.stream import Stream
 from paceline.testing.golden_server.wire import Phrases, error_answer, json_answer
 
 NS_PER_S = 1_000_000_000
+STOP_SEEN_S = 0.1
 ROUTES = {
     "/v1/chat/completions": "chat",
     "/v1/completions": "completions",
@@ -76,10 +77,8 @@ class GoldenServer:
         while self._running:
             if self._due:
                 self._timer.set(self._due[0][0])
-            try:
-                events = self._epoll.poll(0.2 if not self._due else -1)
-            except InterruptedError:
-                continue
+            # Not without end: a signal's handler runs, but does not end the wait (PEP 475).
+            events = self._epoll.poll(STOP_SEEN_S)
             self._send_due()
             for fd, bits in events:
                 self._react(fd, bits)

@@ -152,7 +152,7 @@ def ask(endpoint: Endpoint, request: bytes, route: Route, settings: ClientSettin
             outcome = answer.complete(done[0])
             detail = answer.detail or ""
     except (Broken, OSError) as error:
-        outcome, detail = Outcome.RESET, str(error)
+        outcome, detail = Outcome.RESET if answer.status is None else Outcome.TRUNCATED, str(error)
         if answer.status is not None and not connection.framed:
             outcome = answer.complete(time.monotonic())
             detail = answer.detail or ""

@@ -193,4 +193,4 @@ def _cutoff(plan: LoadPlan) -> Callable[[float], float]:
         return lambda _: end_s + drain_s
     last_due_s = max((row.due_s or 0.0 for row in plan.rows), default=0.0)
     horizon_s = last_due_s if plan.duration_s is None else plan.duration_s
-    return lambda last_start_s: max(horizon_s, last_start_s) + drain_s
+    return lambda _: horizon_s + drain_s
