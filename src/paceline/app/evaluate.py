@@ -1,14 +1,17 @@
 """Quality of any endpoint, alone or item by item against another one."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from paceline.app.registry import adapter
 from paceline.errors import Code, SetupError, SpecError
+from paceline.ports.fidelity import DistributionReader
 from paceline.ports.quality import Evaluator, OnProgress, ProgramScorer, StopRule, Suites
 from paceline.rank.quality import compare_quality
+from paceline.records.fidelity import Fidelity
 from paceline.records.load import Target
 from paceline.records.quality import (
     ItemScore,
@@ -16,9 +19,11 @@ from paceline.records.quality import (
     QualityResult,
     Scorer,
     Split,
+    StopCause,
     Stopped,
     Suite,
 )
+from paceline.trial.fidelity import compare_fidelity
 from paceline.trial.garbage import garbage_rule
 from paceline.trial.scoring import SuiteGrader
 from paceline.trial.sequential import PairedRule, PairedVerdict, first_of
@@ -26,13 +31,20 @@ from paceline.trial.sequential import PairedRule, PairedVerdict, first_of
 MakeEvaluator = Callable[[Path | None], Evaluator]
 """An evaluator that keeps its answers in a file, when one is named."""
 
-NOISE_SEED: Final = 1
-"""Added to the seed of the second asking: the same items in other company, other batches."""
+OTHER_ORDER: Final = 1
+"""Added to the seed of a second asking: the same items in other company, other batches."""
+
+FIDELITY_PROMPTS: Final = 32
+"""Prompts of the suite whose next tokens are read beside the fixed texts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvalRequest:
-    """What to ask of whom. `margin` is how much worse than `against` is still good enough."""
+    """What to ask of whom. `margin` is how much worse than `against` is still good enough.
+
+    `loaded_concurrency` asks the endpoint again with so many in flight. `fidelity` reads its
+    next-token distributions too, where both endpoints give them.
+    """
 
     target: Target
     suite: str
@@ -43,16 +55,20 @@ class EvalRequest:
     seed: int = 0
     every_item: bool = False
     noise_floor: bool = False
+    loaded_concurrency: int | None = None
+    fidelity: bool = False
     answers_path: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NoiseFloor:
-    """The baseline against itself: what two askings of one server already differ by.
+class Repeat:
+    """One endpoint against itself: `flips` of `items` got another score the second time.
 
-    `flips` of `items` got another score when the same items were asked in other batches.
+    Greedy decoding repeats itself only as far as the arithmetic does, and that depends on the
+    batch. `difference` is the second composite − the first, over the shared items.
     """
 
+    concurrency: int
     flips: int
     items: int
     difference: float
@@ -60,14 +76,21 @@ class NoiseFloor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """What came out; the last four are `None` when there was nothing to compare with."""
+    """What came out; what was not asked for, or had nothing to compare with, is `None`.
+
+    `noise` is the baseline asked twice, `under_load` the endpoint asked again in full batches.
+    `fidelity_because` says why there is no fidelity though it was asked for.
+    """
 
     suite: Suite
     result: QualityResult
     baseline: QualityResult | None = None
     comparison: QualityComparison | None = None
     verdict: PairedVerdict | None = None
-    noise: NoiseFloor | None = None
+    noise: Repeat | None = None
+    under_load: Repeat | None = None
+    fidelity: Fidelity | None = None
+    fidelity_because: str | None = None
 
 
 class Examiner:
@@ -79,10 +102,12 @@ class Examiner:
         *,
         suites: Suites,
         make_evaluator: MakeEvaluator,
+        reader: DistributionReader,
         on_progress: Callable[[str], OnProgress],
     ) -> None:
         self._request = request
         self._make_evaluator = make_evaluator
+        self._reader = reader
         self._on_progress = on_progress
         self._suite = _part(suites.find(request.suite), request.split)
         self._grader = SuiteGrader(_program(self._suite))
@@ -94,15 +119,32 @@ class Examiner:
         """
         request = self._request
         if request.against is None:
-            result = self._ask(request.target, "answers", garbage_rule(self._suite))
-            return Evaluation(suite=self._suite, result=result)
-        baseline = self._ask(request.against, "baseline", garbage_rule(self._suite))
-        noise = self._noise(request.against, baseline) if request.noise_floor else None
+            found = Evaluation(
+                suite=self._suite,
+                result=self._ask(request.target, "answers", garbage_rule(self._suite)),
+            )
+        else:
+            found = self._compared(request.target, request.against)
+        if request.loaded_concurrency is not None and not _is_broken(found.result):
+            loaded = self._repeat(
+                request.target, found.result, "loaded", concurrency=request.loaded_concurrency
+            )
+            found = replace(found, under_load=loaded)
+        return found
+
+    def _compared(self, target: Target, against: Target) -> Evaluation:
+        request = self._request
+        baseline = self._ask(against, "baseline", garbage_rule(self._suite))
+        noise = (
+            self._repeat(against, baseline, "noise", concurrency=request.concurrency)
+            if request.noise_floor
+            else None
+        )
         paired = PairedRule(self._suite, baseline, margin=request.margin)
         broken = garbage_rule(self._suite, baseline)
         rule = first_of(broken, _watching(paired) if request.every_item else paired)
-        result = self._ask(request.target, "answers", rule)
-        return Evaluation(
+        result = self._ask(target, "answers", rule)
+        found = Evaluation(
             suite=self._suite,
             result=result,
             baseline=baseline,
@@ -110,26 +152,53 @@ class Examiner:
             verdict=paired.verdict(),
             noise=noise,
         )
+        return self._with_fidelity(found, target, against) if request.fidelity else found
 
-    def _noise(self, against: Target, baseline: QualityResult) -> NoiseFloor:
-        again = self._ask(against, "noise", None, seed=self._request.seed + NOISE_SEED)
-        was = {score.item_id: score.score for score in baseline.items}
-        pairs = [(was[one.item_id], one.score) for one in again.items if one.item_id in was]
-        return NoiseFloor(
-            flips=sum(one != other for one, other in pairs),
-            items=len(pairs),
-            difference=again.score - baseline.score,
+    def _with_fidelity(self, found: Evaluation, target: Target, against: Target) -> Evaluation:
+        prompts = [item.messages[-1].content or "" for item in self._suite.items]
+        read = partial(
+            self._reader.read,
+            prompts=prompts[:FIDELITY_PROMPTS],
+            concurrency=self._request.concurrency,
+        )
+        base = read(against)
+        if base.reading is None:
+            return replace(found, fidelity_because=f"{against.base_url}: {base.unavailable}")
+        mine = read(target, reading=base.reading)
+        if mine.reading is None:
+            return replace(found, fidelity_because=f"{target.base_url}: {mine.unavailable}")
+        return replace(found, fidelity=compare_fidelity(mine, base))
+
+    def _repeat(
+        self, target: Target, first: QualityResult, part: str, *, concurrency: int
+    ) -> Repeat:
+        """Ask again in another order, so that the items meet in other batches."""
+        seed = self._request.seed + OTHER_ORDER
+        again = self._ask(target, part, None, seed=seed, concurrency=concurrency)
+        compared = compare_quality(again, first, seed=self._request.seed)
+        shared = {one.item_id for one in first.items} & {one.item_id for one in again.items}
+        return Repeat(
+            concurrency=concurrency,
+            flips=len(compared.lost) + len(compared.gained) if compared else 0,
+            items=len(shared),
+            difference=compared.difference if compared else again.score - first.score,
         )
 
     def _ask(
-        self, target: Target, part: str, rule: StopRule | None, *, seed: int | None = None
+        self,
+        target: Target,
+        part: str,
+        rule: StopRule | None,
+        *,
+        seed: int | None = None,
+        concurrency: int | None = None,
     ) -> QualityResult:
         result = self._make_evaluator(self._answers_path(part)).evaluate(
             target,
             self._suite,
             grader=self._grader,
             seed=self._request.seed if seed is None else seed,
-            concurrency=self._request.concurrency,
+            concurrency=concurrency or self._request.concurrency,
             stop=rule,
             on_progress=self._on_progress(part),
         )
@@ -147,10 +216,12 @@ def examine(request: EvalRequest, *, on_progress: Callable[[str], OnProgress]) -
     """`Examiner.run` with the adapters that come with Paceline."""
     make_suites: Callable[[], Suites] = adapter("suites", "files")
     make: Callable[..., Evaluator] = adapter("quality", "suites")
+    make_reader: Callable[[], DistributionReader] = adapter("quality", "fidelity")
     examiner = Examiner(
         request,
         suites=make_suites(),
         make_evaluator=lambda path: make(answers_path=path),
+        reader=make_reader(),
         on_progress=on_progress,
     )
     return examiner.run()
@@ -184,6 +255,10 @@ def _watching(paired: PairedRule) -> StopRule:
         return None
 
     return rule
+
+
+def _is_broken(result: QualityResult) -> bool:
+    return result.stopped is not None and result.stopped.cause is StopCause.GARBAGE
 
 
 def _require_answers(target: Target, result: QualityResult) -> None:

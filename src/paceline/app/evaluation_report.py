@@ -2,7 +2,7 @@
 
 from html import escape
 
-from paceline.app.evaluate import EvalRequest, Evaluation
+from paceline.app.evaluate import EvalRequest, Evaluation, Repeat
 from paceline.records.load import Target
 from paceline.records.measurement import Interval
 from paceline.records.quality import QualityResult
@@ -42,6 +42,7 @@ def evaluation_document(request: EvalRequest, found: Evaluation) -> Json:
             }
             for item in found.result.items
         ],
+        "under_load": _repeat(found.under_load),
         "against": None,
     }
     if request.against is not None and found.baseline is not None:
@@ -50,7 +51,8 @@ def evaluation_document(request: EvalRequest, found: Evaluation) -> Json:
             **_result(found.baseline),
             "comparison": _comparison(found),
             "verdict": _verdict(found),
-            "noise_floor": _noise(found),
+            "noise_floor": _repeat(found.noise),
+            "fidelity": _fidelity(found),
         }
     return document
 
@@ -141,11 +143,31 @@ def _verdict(found: Evaluation) -> Json | None:
     }
 
 
-def _noise(found: Evaluation) -> Json | None:
-    noise = found.noise
-    if noise is None:
+def _repeat(repeat: Repeat | None) -> Json | None:
+    if repeat is None:
         return None
-    return {"flips": noise.flips, "items": noise.items, "difference": noise.difference}
+    return {
+        "concurrency": repeat.concurrency,
+        "flips": repeat.flips,
+        "items": repeat.items,
+        "difference": repeat.difference,
+    }
+
+
+def _fidelity(found: Evaluation) -> Json | None:
+    fidelity = found.fidelity
+    if fidelity is None:
+        return {"unavailable": found.fidelity_because} if found.fidelity_because else None
+    return {
+        "reading": fidelity.reading.value,
+        "positions": fidelity.positions,
+        "mean_kl_nats": fidelity.mean_kl_nats,
+        "mean_kl_ci95": _interval(fidelity.mean_kl_ci95),
+        "top1_agreement": fidelity.top1_agreement,
+        "top1_ci95": _interval(fidelity.top1_ci95),
+        "perplexity_ratio": fidelity.perplexity_ratio,
+        "coverage": fidelity.coverage,
+    }
 
 
 def _interval(interval: Interval | None) -> list[float] | None:

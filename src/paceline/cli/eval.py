@@ -41,6 +41,13 @@ EveryItem = Annotated[
 Noise = Annotated[
     bool, typer.Option("--noise-floor", help="Ask the baseline twice and count its own flips.")
 ]
+Loaded = Annotated[
+    int | None,
+    typer.Option("--under-load", min=2, max=512, help="Ask again with so many in flight."),
+]
+FidelityToo = Annotated[
+    bool, typer.Option("--fidelity", help="Compare next-token distributions with --against.")
+]
 Completions = Annotated[
     bool, typer.Option("--completions", help="Use /v1/completions: no chat template needed.")
 ]
@@ -66,6 +73,8 @@ def eval_command(
     seed: Seed = 0,
     every_item: EveryItem = False,
     noise_floor: Noise = False,
+    under_load: Loaded = None,
+    fidelity: FidelityToo = False,
     completions: Completions = False,
     api_key: ApiKey = None,
     resume: Resume = None,
@@ -91,6 +100,8 @@ def eval_command(
         seed=seed,
         every_item=every_item,
         noise_floor=noise_floor,
+        loaded_concurrency=under_load,
+        fidelity=fidelity,
         answers_path=resume,
     )
     found = examine(request, on_progress=_progress)
@@ -166,11 +177,31 @@ def _sentences(found: Evaluation) -> list[str]:
         )
         lines += [f"  lost: {', '.join(flips.lost)}"] if flips.lost else []
         lines += [f"  gained: {', '.join(flips.gained)}"] if flips.gained else []
+    return [*lines, *_side_readings(found)]
+
+
+def _side_readings(found: Evaluation) -> list[str]:
+    lines = []
     if found.noise:
         lines.append(
             f"noise floor: {found.noise.flips} of {found.noise.items} items flip when the "
             "baseline is asked twice"
         )
+    if found.under_load:
+        loaded = found.under_load
+        lines.append(
+            f"under load: {loaded.flips} of {loaded.items} items flip with "
+            f"{loaded.concurrency} in flight ({loaded.difference:+.3f})"
+        )
+    if found.fidelity:
+        close = found.fidelity
+        lines.append(
+            f"fidelity ({close.reading.value}, {close.positions} positions): mean KL "
+            f"{close.mean_kl_nats:.4f} nats, top-1 agreement {close.top1_agreement:.3f}, "
+            f"perplexity × {close.perplexity_ratio:.4f}"
+        )
+    if found.fidelity_because:
+        lines.append(f"no fidelity: {found.fidelity_because}")
     return lines
 
 

@@ -1,4 +1,5 @@
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from paceline.app.evaluate import EvalRequest, Evaluation, Examiner
 from paceline.app.evaluation_report import evaluation_document, evaluation_page
 from paceline.errors import SetupError, SpecError
 from paceline.ports.quality import Grader, OnProgress, StopRule
+from paceline.records.fidelity import FidelityReading, NextToken, Reading, TextReading
 from paceline.records.load import Target
 from paceline.records.measurement import Verdict
 from paceline.records.quality import (
@@ -91,7 +93,32 @@ class Oracle:
 REQUEST = EvalRequest(target=BAD, suite="s", against=GOOD)
 
 
-def run(request: EvalRequest, oracle: Oracle, found: Suite | None = None) -> Evaluation:
+@dataclass
+class Distributions:
+    """Gives each endpoint's reading; by default none has any."""
+
+    by_url: dict[str, FidelityReading] = field(default_factory=dict)
+    asked: list[Reading | None] = field(default_factory=list)
+
+    def read(
+        self,
+        target: Target,
+        *,
+        prompts: Sequence[str],
+        concurrency: int,
+        reading: Reading | None = None,
+    ) -> FidelityReading:
+        self.asked.append(reading)
+        nothing = FidelityReading(reading=None, texts=(), unavailable="HTTP 400")
+        return self.by_url.get(target.base_url, nothing)
+
+
+def run(
+    request: EvalRequest,
+    oracle: Oracle,
+    found: Suite | None = None,
+    reader: Distributions | None = None,
+) -> Evaluation:
     def make(path: Path | None) -> Oracle:
         oracle.paths.append(path)
         return oracle
@@ -100,6 +127,7 @@ def run(request: EvalRequest, oracle: Oracle, found: Suite | None = None) -> Eva
         request,
         suites=Shelf(found or suite()),
         make_evaluator=make,
+        reader=reader or Distributions(),
         on_progress=lambda _part: lambda _progress: None,
     ).run()
 
@@ -155,6 +183,55 @@ def test_the_noise_floor_counts_the_flips_of_the_baseline_itself() -> None:
     found = run(replace(REQUEST, noise_floor=True), Oracle(answer))
     assert found.noise is not None
     assert (found.noise.flips, found.noise.items) == (20, 100)
+    assert found.under_load is None
+
+
+def test_under_load_the_endpoint_is_asked_again_with_more_in_flight() -> None:
+    def answer(_url: str, number: int) -> Reply:
+        return Reply(text="yes" if number % 4 else "no, sir")
+
+    request = EvalRequest(target=GOOD, suite="s", loaded_concurrency=64)
+    found = run(request, Oracle(answer))
+    assert found.under_load is not None
+    assert (found.under_load.concurrency, found.under_load.flips) == (64, 50)
+
+
+def test_a_broken_endpoint_is_not_put_under_load() -> None:
+    oracle = Oracle(lambda _url, _number: Reply(text=""))
+    found = run(EvalRequest(target=GOOD, suite="s", loaded_concurrency=64), oracle)
+    assert found.under_load is None
+    assert len(oracle.asked) == 1
+
+
+def reading(share: float) -> FidelityReading:
+    at = NextToken(text="a", logprob=math.log(share), top={"b": math.log(1 - share)})
+    return FidelityReading(
+        reading=Reading.GREEDY, texts=(TextReading(text_id="t", tokens=(at,) * 8),)
+    )
+
+
+def test_fidelity_reads_both_in_the_way_of_the_baseline() -> None:
+    reader = Distributions({GOOD.base_url: reading(0.9), BAD.base_url: reading(0.8)})
+    request = replace(REQUEST, fidelity=True)
+    found = run(request, Oracle(differing(50)), reader=reader)
+    assert reader.asked == [None, Reading.GREEDY]
+    assert found.fidelity is not None
+    assert found.fidelity.mean_kl_nats > 0
+    against = evaluation_document(request, found)["against"]
+    assert isinstance(against, dict)
+    assert against["fidelity"]["positions"] == 8
+
+
+@pytest.mark.parametrize("blind", [GOOD, BAD])
+def test_an_endpoint_without_log_probabilities_is_named_and_the_rest_goes_on(
+    blind: Target,
+) -> None:
+    seeing = {one.base_url: reading(0.9) for one in (GOOD, BAD) if one is not blind}
+    request = replace(REQUEST, fidelity=True)
+    found = run(request, Oracle(differing(50)), reader=Distributions(seeing))
+    assert found.fidelity is None
+    assert found.fidelity_because == f"{blind.base_url}: HTTP 400"
+    assert found.verdict is not None
 
 
 def test_each_part_keeps_its_answers_apart() -> None:
@@ -204,7 +281,12 @@ def test_the_document_holds_everything_but_the_key() -> None:
     assert isinstance(against, dict)
     assert against["verdict"]["verdict"] == "fail"
     assert against["comparison"]["lost"][0] == "q000"
-    assert against["noise_floor"] == {"flips": 0, "items": 100, "difference": 0.0}
+    assert against["noise_floor"] == {
+        "concurrency": 8,
+        "flips": 0,
+        "items": 100,
+        "difference": 0.0,
+    }
     assert "secret" not in repr(document)
 
 

@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from paceline.app.evaluate import EvalRequest, Evaluation, NoiseFloor
+from paceline.app.evaluate import EvalRequest, Evaluation, Repeat
 from paceline.cli import eval as command
 from paceline.ports.quality import OnProgress
 from paceline.rank.quality import compare_quality
@@ -39,7 +39,7 @@ def evaluation(suite: Suite, *, right: int, stopped: Stopped | None = None) -> E
         baseline=baseline,
         comparison=compare_quality(result, baseline, seed=0),
         verdict=paired_verdict(differences, margin=0.03),
-        noise=NoiseFloor(flips=1, items=40, difference=0.0),
+        noise=Repeat(concurrency=8, flips=1, items=40, difference=0.0),
     )
 
 

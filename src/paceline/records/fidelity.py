@@ -1,0 +1,64 @@
+"""Next-token distributions of an endpoint, and how far one endpoint's are from another's."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from paceline.records.measurement import Interval
+
+
+class Reading(StrEnum):
+    """How the distributions were read.
+
+    `FORCED`: over the tokens of a given text. `GREEDY`: over the endpoint's own continuation,
+    which is comparable up to the first token where two endpoints part.
+    """
+
+    FORCED = "forced"
+    GREEDY = "greedy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextToken:
+    """One position: the token that stands there, its logarithm of probability (natural), and
+    the most likely tokens as far as the endpoint lists them."""
+
+    text: str
+    logprob: float
+    top: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextReading:
+    """The positions of one text; `text_id` tells which."""
+
+    text_id: str
+    tokens: tuple[NextToken, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FidelityReading:
+    """What one endpoint gave, or why it gave nothing (`unavailable`)."""
+
+    reading: Reading | None
+    texts: tuple[TextReading, ...]
+    unavailable: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fidelity:
+    """A variant's next-token distributions against the baseline's, at the same positions.
+
+    `mean_kl_nats` is a lower bound of the Kullback–Leibler divergence: tokens that either side
+    does not list count as one. `coverage` is the baseline's probability on the tokens that both
+    list; near 1 the bound is tight. `perplexity_ratio` is variant ÷ baseline on the same tokens.
+    """
+
+    reading: Reading
+    positions: int
+    mean_kl_nats: float
+    mean_kl_ci95: Interval | None
+    top1_agreement: float
+    top1_ci95: Interval | None
+    perplexity_ratio: float
+    coverage: float

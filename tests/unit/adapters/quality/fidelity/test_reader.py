@@ -1,0 +1,102 @@
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from paceline.adapters.quality.fidelity.reader import LogprobReader, fixed_texts
+from paceline.records.fidelity import FidelityReading, NextToken, Reading
+from paceline.records.load import Target
+
+TARGET = Target(base_url="http://engine/", model="m", api_key="secret")
+
+
+class Engine:
+    """Says `a b` over and over; `ways` are those that it offers."""
+
+    def __init__(self, *ways: Reading, echo: bool = True) -> None:
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self._ways = ways
+        self._echo = echo
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content)
+        self.asked.append((request.url.path, body))
+        chat = request.url.path.endswith("chat/completions")
+        if (Reading.GREEDY if chat else Reading.FORCED) not in self._ways:
+            return httpx.Response(200, json={"choices": [{"logprobs": None}]})
+        return httpx.Response(200, json={"choices": [{"logprobs": self._listed(chat)}]})
+
+    def _listed(self, chat: bool) -> dict[str, Any]:
+        if chat:
+            top = [{"token": "a", "logprob": -0.1}, {"token": "b", "logprob": -2.5}]
+            return {"content": [{"token": "a", "logprob": -0.1, "top_logprobs": top}]}
+        tokens = ["The", " a", " b", "!"] if self._echo else ["!"]
+        return {
+            "tokens": tokens,
+            "token_logprobs": [None, -0.2, -0.3, -1.0][: len(tokens)],
+            "top_logprobs": [None, {" a": -0.2}, {" c": -0.1}, {"!": -1.0}][: len(tokens)],
+        }
+
+
+def read(engine: Engine, *prompts: str, reading: Reading | None = None) -> FidelityReading:
+    reader = LogprobReader(transport=httpx.MockTransport(engine))
+    return reader.read(TARGET, prompts=prompts, concurrency=2, reading=reading)
+
+
+def test_reads_the_tokens_of_the_texts_themselves_where_it_can() -> None:
+    engine = Engine(*Reading)
+    found = read(engine, "mine")
+    assert found.reading is Reading.FORCED
+    assert [text.text_id for text in found.texts][-1] == "prompt-0"
+    assert len(found.texts) == len(fixed_texts()) + 1
+    assert found.texts[0].tokens == (
+        NextToken(text=" a", logprob=-0.2, top={" a": -0.2}),
+        NextToken(text=" b", logprob=-0.3, top={" c": -0.1}),
+    )
+    path, body = engine.asked[0]
+    assert path == "/v1/completions"
+    assert body["echo"] is True
+    assert body["logprobs"] == 20
+
+
+@pytest.mark.parametrize("engine", [Engine(Reading.GREEDY), Engine(*Reading, echo=False)])
+def test_reads_the_continuation_where_the_endpoint_does_not_echo(engine: Engine) -> None:
+    found = read(engine)
+    assert found.reading is Reading.GREEDY
+    assert found.texts[0].tokens[0].top == {"a": -0.1, "b": -2.5}
+    assert engine.asked[-1][1]["messages"][0]["content"].startswith("Continue this text:")
+
+
+def test_reads_in_the_way_that_is_asked_for() -> None:
+    assert read(Engine(*Reading), reading=Reading.GREEDY).reading is Reading.GREEDY
+    assert read(Engine(Reading.GREEDY), reading=Reading.FORCED).reading is None
+
+
+def test_an_endpoint_without_log_probabilities_is_told_and_is_no_error() -> None:
+    found = read(Engine())
+    assert found.reading is None
+    assert found.unavailable == (
+        "forced: the answer has no `logprobs` with alternatives; "
+        "greedy: the answer has no `logprobs` with alternatives"
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (httpx.Response(400, text="logprobs not supported"), "HTTP 400: logprobs not supported"),
+        (httpx.Response(200, text="<html>"), "no `logprobs`"),
+        (httpx.Response(200, json={"choices": [{"logprobs": {"content": [1]}}]}), "no `logprobs`"),
+    ],
+)
+def test_every_refusal_has_its_reason(answer: httpx.Response, why: str) -> None:
+    reader = LogprobReader(transport=httpx.MockTransport(lambda _: answer))
+    found = reader.read(TARGET, prompts=(), concurrency=1)
+    assert found.unavailable is not None
+    assert why in found.unavailable
+
+
+def test_the_fixed_texts_are_long_enough_to_say_something() -> None:
+    assert len(fixed_texts()) == 6
+    assert sum(len(text.split()) for text in fixed_texts()) > 300
