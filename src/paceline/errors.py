@@ -37,6 +37,7 @@ class Code(StrEnum):
     SCORER_FAILED = "scorer-failed"
     STORE_UNUSABLE = "store-unusable"
     SUITE_CHANGED = "suite-changed"
+    TOO_MANY_FILES = "too-many-files"
     UNKNOWN_ARCHITECTURE = "unknown-architecture"
     UNKNOWN_NAME = "unknown-name"
     UNSUPPORTED = "unsupported"

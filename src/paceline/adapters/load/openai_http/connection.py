@@ -7,6 +7,7 @@ never depends on what the client was busy with.
 
 import errno
 import os
+import resource
 import select
 import socket
 import ssl
@@ -18,6 +19,7 @@ import httptools
 
 from paceline.adapters.load.openai_http.answer import Answer
 from paceline.adapters.load.openai_http.endpoint import Endpoint
+from paceline.errors import Code, SetupError
 
 READ_BYTES: Final = 256 * 1024
 SO_TIMESTAMPNS: Final = 35  # Linux; the socket module does not name it
@@ -58,16 +60,15 @@ class Connection:
 
     def __init__(
         self,
-        endpoint: Endpoint,
+        sock: socket.socket,
         *,
-        tls: ssl.SSLContext | None,
+        tls: "_TlsPipe | None" = None,
+        connect_error: int = 0,
         finished: Callable[["Connection"], None],
     ) -> None:
-        sock = socket.socket(endpoint.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self._sock = sock
-        self._tls = _TlsPipe(tls, endpoint.host) if tls else None
+        self._tls = tls
+        self._connect_error = connect_error
         self._outbox = b""
         self._finished: Callable[[Connection], None] | None = finished
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
@@ -79,8 +80,6 @@ class Connection:
         self.got_bytes = False
         self.ready = False
         self.served = 0
-        error = sock.connect_ex(endpoint.address)
-        self._connect_error = error if error not in (0, errno.EINPROGRESS) else 0
 
     @property
     def wants_write(self) -> bool:
@@ -189,6 +188,34 @@ class Connection:
         except OSError as error:
             raise Broken(str(error)) from error
         self._outbox = data[sent:]
+
+
+def dial(
+    endpoint: Endpoint,
+    *,
+    tls: ssl.SSLContext | None,
+    finished: Callable[[Connection], None],
+) -> Connection:
+    """A connection that is being made. Raises SetupError when no more sockets are allowed."""
+    try:
+        sock = socket.socket(endpoint.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    except OSError as error:
+        raise SetupError(
+            Code.TOO_MANY_FILES,
+            "no more connections can be opened",
+            why=f"{error.strerror}; the limit of open files is"
+            f" {resource.getrlimit(resource.RLIMIT_NOFILE)[0]}",
+            fix="raise it with `ulimit -n`, or lower --concurrency or --max-in-flight",
+        ) from error
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    error_number = sock.connect_ex(endpoint.address)
+    return Connection(
+        sock,
+        tls=_TlsPipe(tls, endpoint.host) if tls else None,
+        connect_error=0 if error_number == errno.EINPROGRESS else error_number,
+        finished=finished,
+    )
 
 
 class _TlsPipe:

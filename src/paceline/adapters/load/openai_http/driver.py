@@ -18,7 +18,13 @@ from typing import Final
 from paceline.adapters.load.openai_http.alarm import Alarm
 from paceline.adapters.load.openai_http.answer import Answer
 from paceline.adapters.load.openai_http.bodies import Bodies
-from paceline.adapters.load.openai_http.connection import READABLE, WRITABLE, Broken, Connection
+from paceline.adapters.load.openai_http.connection import (
+    READABLE,
+    WRITABLE,
+    Broken,
+    Connection,
+    dial,
+)
 from paceline.adapters.load.openai_http.endpoint import Endpoint, tls_context
 from paceline.adapters.load.openai_http.pace import OpenPace, Pace, Turn
 from paceline.adapters.load.openai_http.recorder import Recorder
@@ -395,7 +401,7 @@ class Driver:
         return True
 
     def _open(self) -> Connection:
-        connection = Connection(self._setting.endpoint, tls=self._tls, finished=self._on_answer)
+        connection = dial(self._setting.endpoint, tls=self._tls, finished=self._on_answer)
         self._connections[connection.fd] = connection
         self._epoll.register(connection.fd, WRITABLE)
         self.tally.opened += 1

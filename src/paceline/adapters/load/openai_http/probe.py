@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from paceline.adapters.load.openai_http.answer import Answer
 from paceline.adapters.load.openai_http.bodies import Bodies
-from paceline.adapters.load.openai_http.connection import READABLE, WRITABLE, Broken, Connection
+from paceline.adapters.load.openai_http.connection import READABLE, WRITABLE, Broken, dial
 from paceline.adapters.load.openai_http.endpoint import Endpoint, tls_context
 from paceline.adapters.load.openai_http.pace import Share, Turn
 from paceline.adapters.load.openai_http.texts import WordTexts, english_words, texts_for
@@ -126,7 +126,7 @@ def ask(endpoint: Endpoint, request: bytes, route: Route, settings: ClientSettin
     """Send one request on a connection of its own and wait for the end of the answer."""
     answer = Answer(route)
     done: list[float] = []
-    connection = Connection(
+    connection = dial(
         endpoint,
         tls=tls_context() if endpoint.tls else None,
         finished=lambda _: done.append(time.monotonic()),

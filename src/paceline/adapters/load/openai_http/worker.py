@@ -1,8 +1,7 @@
 """A client process: reads its job from stdin, reports on stdout, leaves its samples in a folder.
 
 Protocol, one line each: it writes `ready`, reads `go ZERO_S`, writes `progress JSON` from time to
-time and `done`. A line `stop` or the end of stdin ends the test early. Errors go to stderr with a
-non-zero exit code.
+time and `done`, or `error JSON`. A line `stop` or the end of stdin ends the test early.
 """
 
 import os
@@ -16,6 +15,7 @@ from contextlib import suppress
 import orjson
 
 from paceline.adapters.load.openai_http.share import Job, ShareRun
+from paceline.errors import PacelineError
 from paceline.records.load import LoadProgress
 
 STDIN, STDOUT = 0, 1
@@ -25,6 +25,16 @@ def main() -> int:
     """Run one job."""
     _allow_many_sockets()
     job = _read_job()
+    try:
+        return _run(job)
+    except PacelineError as error:
+        os.set_blocking(STDOUT, True)
+        told = (type(error).__name__, error.code, error.what, error.why, error.fix)
+        os.write(STDOUT, b"error " + orjson.dumps(told) + b"\n")
+        return 0
+
+
+def _run(job: Job) -> int:
     with ShareRun(job, cpu_s=time.process_time) as run:
         os.write(STDOUT, b"ready\n")
         word, _, zero_s = sys.stdin.buffer.readline().partition(b" ")

@@ -14,6 +14,7 @@ from typing import IO, Final
 import orjson
 
 from paceline.adapters.load.openai_http.share import Job
+from paceline.errors import Code, SetupError, SpecError
 from paceline.ports.load import OnProgress, Stop
 from paceline.records.load import LoadProgress
 
@@ -45,6 +46,8 @@ class Worker:
             self.done |= word == b"done"
             if word == b"progress":
                 self.progress.append(LoadProgress(**orjson.loads(rest)))
+            if word == b"error":
+                _raise(*orjson.loads(rest))
         return bool(data)
 
     def tell(self, line: bytes) -> None:
@@ -106,6 +109,12 @@ def _started(jobs: Sequence[Job]) -> Iterator[list[Worker]]:
     finally:
         for worker in workers:
             worker.end()
+
+
+def _raise(family: str, code: str, what: str, why: str, fix: str) -> None:
+    """An error of a worker, as if it had happened here."""
+    kind = SpecError if family == SpecError.__name__ else SetupError
+    raise kind(Code(code), what, why=why, fix=fix)
 
 
 def _listen(selector: selectors.BaseSelector) -> None:
