@@ -50,6 +50,11 @@ def read_suite(path: Path) -> Suite:
     text = _read(path)
     if path.suffix == ".csv":
         return _suite(path, _HeaderText(suite=path.stem, version="1"), _csv_lines(path, text), text)
+    return parse_jsonl(path, text)
+
+
+def parse_jsonl(path: Path, text: str) -> Suite:
+    """The suite in a JSONL text; `path` is what errors name. Raises SpecError as `read_suite`."""
     lines = list(_jsonl_lines(path, text))
     if lines and "suite" in lines[0].value:
         header = _validated(_HeaderText, path, lines[0])

@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
+from paceline.adapters.quality.suites.needle import NEEDLE, needle_suite
 from paceline.adapters.quality.suites.read import read_suite
 from paceline.errors import Code, SetupError, SpecError
 from paceline.records.quality import Suite
@@ -25,6 +26,8 @@ class SuiteShelf:
 
     def find(self, name: str) -> Suite:
         """See `Suites.find`."""
+        if name.startswith(NEEDLE):
+            return needle_suite(name)
         if name == STANDARD:
             return read_suite(Path(str(files(__package__) / "data" / "standard.jsonl")))
         for point in entry_points(group=MODELS_GROUP, name=name):
@@ -35,7 +38,8 @@ class SuiteShelf:
         raise SpecError(
             Code.UNKNOWN_NAME,
             f"no suite is called {name!r}",
-            why=f"known suites: {', '.join(self.names())}; files end in {' or '.join(_SUFFIXES)}",
+            why=f"known suites: {', '.join(self.names())}, {NEEDLE}TOKENS; "
+            f"files end in {' or '.join(_SUFFIXES)}",
             fix=f"--suite {near[0] if near else STANDARD}",
         )
 
