@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 from typing import Final
 
 from paceline.app.planning import Planned
@@ -31,7 +32,7 @@ from paceline.trial.garbage import garbage_rule
 from paceline.trial.machine import TrialEvent, after
 from paceline.trial.run import Rig, TrialOrder, TrialRun
 from paceline.trial.scoring import SuiteGrader
-from paceline.trial.workload import latency_limits_ms, load_shape
+from paceline.trial.workload import load_shape
 
 CANCEL: Final = "cancel-requested"
 """The audit event by which another process asks a run to stop."""
@@ -202,7 +203,7 @@ class Campaign:
             if self._suite
             else None,
             quality_concurrency=request.workload.concurrency,
-            limits_ms=latency_limits_ms(request.constraints),
+            constraints=request.constraints,
             price_usd_per_hour=_times(request.price_usd_per_hour, step.variant.count),
             seed=request.seed,
             cache=self._shop.places.cache,
@@ -244,7 +245,8 @@ class Campaign:
         path = self._planned.model.suite_path
         if path is None or not self._planned.model.trained:
             return None
-        return self._shop.suites.find(path)
+        suite = self._shop.suites.find(path)
+        return _part(suite, self._request.quality_items, seed=self._request.seed)
 
     def _remember_failure(self, trial: TrialRecord) -> None:
         if trial.cause in LASTING:
@@ -265,6 +267,14 @@ class Campaign:
 
     def _now(self) -> str:
         return self._shop.clock.utc_now().isoformat(timespec="seconds")
+
+
+def _part(suite: Suite, items: int | None, *, seed: int) -> Suite:
+    """A seeded random part of a suite, under the suite's own hash; all of it for `None`."""
+    if items is None or items >= len(suite.items):
+        return suite
+    chosen = Random(seed).sample(range(len(suite.items)), items)  # noqa: S311 - not a secret
+    return replace(suite, items=tuple(suite.items[index] for index in sorted(chosen)))
 
 
 def _own_environment() -> Environment:

@@ -65,6 +65,7 @@ def request_document(request: Request) -> Json:
             "output_tokens": load.output_tokens,
             "shared_prefix_tokens": load.shared_prefix_tokens,
             "duration_s": load.duration_s,
+            "max_requests": load.max_requests,
         },
         "engines": list(request.engines),
         "formats": list(request.formats),

@@ -4,7 +4,7 @@ Needs no network, no engine and no database: a folder with `receipts/` and `samp
 so a receipt can be checked where it was not made. Measures nothing.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -21,6 +21,7 @@ from paceline.records.serial import SCHEMA_VERSION, Malformed, NewerSchema, unpa
 from paceline.records.trial import TrialRecord
 from paceline.trial.metrics import Footprint, trial_metrics
 from paceline.trial.scoring import rescore
+from paceline.trial.slo import goodput
 from paceline.trial.timeline import summarise
 
 
@@ -54,6 +55,14 @@ class _Unreadable(Exception):
     """Raw data that a trial's figures rest on cannot be used."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Load:
+    """What the samples of one trial give."""
+
+    summary: LoadSummary
+    goodput_rps: float | None
+
+
 class _Bench:
     """Computes trials again; reads the suite once."""
 
@@ -64,7 +73,7 @@ class _Bench:
     def __call__(self, receipt: Receipt, index: int) -> Recomputed:
         trial = receipt.trials[index]
         try:
-            summary = self._summary(receipt, trial)
+            load = self._load(receipt, trial)
         except _Unreadable as error:
             return _as_stored(trial, f"$.trials[{index}].samples", error)
         try:
@@ -76,15 +85,18 @@ class _Bench:
             names = ", ".join(place.name for place in receipt.accelerators)
             why = f"{trial.variant.accelerator!r} is none of {names}"
             return _as_stored(trial, "$.accelerators", _Unreadable(why))
+        summary = None if load is None else load.summary
         again = replace(
             trial,
-            metrics=trial_metrics(summary, quality, footprint),
+            metrics=trial_metrics(
+                summary, quality, footprint, goodput_rps=None if load is None else load.goodput_rps
+            ),
             quality=quality,
             steady=summary.steady if summary else False,
         )
-        return Recomputed(trial=again, findings=(), samples=int(summary is not None))
+        return Recomputed(trial=again, findings=(), samples=int(load is not None))
 
-    def _summary(self, receipt: Receipt, trial: TrialRecord) -> LoadSummary | None:
+    def _load(self, receipt: Receipt, trial: TrialRecord) -> _Load | None:
         if trial.samples is None:
             return None
         try:
@@ -93,7 +105,13 @@ class _Bench:
             raise _Unreadable(f"{error.what}: {error.why}") from error
         except (ValueError, KeyError, OSError) as error:
             raise _Unreadable(f"these are no samples: {error}") from error
-        return summarise(table, open_loop=receipt.request.workload.rate_rps is not None)
+        open_loop = receipt.request.workload.rate_rps is not None
+        summary = summarise(table, open_loop=open_loop)
+        constraints = receipt.request.constraints
+        return _Load(
+            summary=summary,
+            goodput_rps=goodput(table, summary, constraints, open_loop=open_loop),
+        )
 
     def _quality(self, receipt: Receipt, trial: TrialRecord) -> QualityResult | None:
         if trial.quality is None:

@@ -70,7 +70,8 @@ class Constraint:
 class Workload:
     """Arrivals and lengths of one load; closed loop when `rate_rps` is `None`.
 
-    Lengths are in tokens; `duration_s` bounds one measured window, `min_requests` extends it.
+    Lengths are in tokens; one measured window ends after
+    `duration_s`, or after `max_requests` when that is sooner.
     """
 
     name: str
@@ -81,7 +82,7 @@ class Workload:
     output_tokens: int
     shared_prefix_tokens: int
     duration_s: Seconds
-    min_requests: int
+    max_requests: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,7 @@ def _preset(
         output_tokens=tokens[1],
         shared_prefix_tokens=prefix,
         duration_s=Seconds(window_s),
-        min_requests=0,
+        max_requests=None,
     )
 
 
@@ -50,7 +50,7 @@ PRESETS: Final[Mapping[str, Workload]] = {
     )
 }
 
-_LEAST: Final = {"concurrency": 1, "input": 1, "output": 1, "prefix": 0, "requests": 0}
+_LEAST: Final = {"concurrency": 1, "input": 1, "output": 1, "prefix": 0, "requests": 1}
 """Overrides that are whole numbers, with the least that each can be."""
 
 KEYS: Final = (*_LEAST, "rate", "arrivals", "duration")
@@ -87,7 +87,7 @@ def workload_of(name: str, overrides: Mapping[str, str]) -> Workload:
         input_tokens=counts.get("input", preset.input_tokens),
         output_tokens=counts.get("output", preset.output_tokens),
         shared_prefix_tokens=counts.get("prefix", preset.shared_prefix_tokens),
-        min_requests=counts.get("requests", preset.min_requests),
+        max_requests=counts.get("requests", preset.max_requests),
     )
     if "duration" in overrides:
         workload = replace(workload, duration_s=_duration(overrides["duration"]))

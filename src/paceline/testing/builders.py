@@ -97,7 +97,7 @@ def a_workload(*, concurrency: int = 8, rate_rps: float | None = None) -> Worklo
         output_tokens=64,
         shared_prefix_tokens=0,
         duration_s=Seconds(10.0),
-        min_requests=0,
+        max_requests=None,
     )
 
 

@@ -12,6 +12,7 @@ from paceline.records.metric_names import (
     COST_USD_PER_MTOK,
     COST_USD_PER_REQUEST,
     FAILED_SHARE,
+    GOODPUT,
     MEMORY_PERCENT,
     OUTPUT_TOKENS_PER_S,
     PEAK_MEMORY_GIB,
@@ -34,10 +35,19 @@ class Footprint:
 
 
 def trial_metrics(
-    load: LoadSummary | None, quality: QualityResult | None, footprint: Footprint
+    load: LoadSummary | None,
+    quality: QualityResult | None,
+    footprint: Footprint,
+    *,
+    goodput_rps: float | None = None,
 ) -> dict[str, Metric]:
-    """Every figure that could be computed; what is unknown is absent."""
+    """Every figure that could be computed; what is unknown is absent.
+
+    `goodput_rps` is of `trial.slo.goodput`, `None` when no latency was limited.
+    """
     found: dict[str, Metric] = {}
+    if goodput_rps is not None and load is not None:
+        found[GOODPUT] = Metric(value=goodput_rps, unit="requests/s", ci95=None, n=load.ok)
     if load is not None:
         found |= _latencies(load) | _rates(load)
         if footprint.price_usd_per_hour is not None:

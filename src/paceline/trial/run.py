@@ -24,13 +24,16 @@ from paceline.records.load import LoadResult, LoadSummary, Probe, Target
 from paceline.records.load_plan import LoadPlan
 from paceline.records.model import Model
 from paceline.records.quality import QualityResult, Suite
+from paceline.records.request import Constraint
 from paceline.records.samples import pack
 from paceline.records.trial import BlobRef, ColdStart, Provenance, TrialRecord, TrialState
 from paceline.records.variant import Variant
 from paceline.trial.innocence import judge_client
 from paceline.trial.machine import TrialEvent, after
 from paceline.trial.metrics import Footprint, trial_metrics
+from paceline.trial.slo import goodput
 from paceline.trial.timeline import summarise
+from paceline.trial.workload import latency_limits_ms
 
 
 class Journal(Protocol):
@@ -54,8 +57,8 @@ class TrialOrder:
     suite: Suite | None
     garbage_rule: StopRule | None
     quality_concurrency: int
-    limits_ms: tuple[float, ...]
-    """The latency limits asked for; the client must be innocent of moving their verdicts."""
+    constraints: tuple[Constraint, ...]
+    """Goodput counts requests within them; the client must be innocent of moving their verdicts."""
     price_usd_per_hour: float | None
     seed: int
     cache: Path
@@ -103,6 +106,7 @@ class _Seen:
     quality: QualityResult | None = None
     load: LoadResult | None = None
     summary: LoadSummary | None = None
+    goodput_rps: float | None = None
     foreign_cpu_share: float | None = None
     peak_memory_gib: float | None = None
     log_tail: str = ""
@@ -236,7 +240,8 @@ class TrialRun:
             result = self._rig.load.run(target, plan, probe=probe, stop=self._cancelled)
             share = cpu.foreign_cpu_share()
         summary = summarise(result.samples, open_loop=plan.open_loop)
-        self._note(load=result, summary=summary, foreign_cpu_share=share)
+        good = goodput(result.samples, summary, self._order.constraints, open_loop=plan.open_loop)
+        self._note(load=result, summary=summary, goodput_rps=good, foreign_cpu_share=share)
         if summary.ok:
             self._note(cause=Cause.FINISHED)
         else:
@@ -275,14 +280,20 @@ class TrialRun:
             cold_start_s=cold_start.total_s,
             price_usd_per_hour=order.price_usd_per_hour,
         )
-        client = judge_client(seen.load, limits_ms=order.limits_ms) if seen.load else None
+        client = (
+            judge_client(seen.load, limits_ms=latency_limits_ms(order.constraints))
+            if seen.load
+            else None
+        )
         return TrialRecord(
             trial_id=order.trial_id,
             variant=order.variant,
             repeat=order.repeat,
             cause=seen.cause,
             detail=seen.detail,
-            metrics=trial_metrics(seen.summary, seen.quality, footprint),
+            metrics=trial_metrics(
+                seen.summary, seen.quality, footprint, goodput_rps=seen.goodput_rps
+            ),
             quality=seen.quality,
             cold_start=cold_start,
             samples=self._keep_samples(),

@@ -15,7 +15,7 @@ import numpy as np
 
 from paceline.records.load import LoadSummary
 from paceline.records.measurement import Interval, Verdict
-from paceline.records.metric_names import SCHEDULED
+from paceline.records.metric_names import LATENCIES, SCHEDULED
 from paceline.records.ranking import ConstraintVerdict
 from paceline.records.request import Comparison, Constraint
 from paceline.records.samples import OUTCOMES, Floats, Outcome, SampleTable
@@ -155,10 +155,11 @@ def goodput(
     *,
     open_loop: bool,
 ) -> float | None:
-    """Requests per second that meet every latency limit; `None` when nothing was measured."""
-    if summary.window_s <= 0:
+    """Requests per second that meet every latency limit; `None` without a limit or a window."""
+    limits = [c for c in constraints if c.metric in LATENCIES and not c.relative]
+    if not limits or summary.window_s <= 0:
         return None
-    good = good_requests(samples, constraints, open_loop=open_loop)
+    good = good_requests(samples, limits, open_loop=open_loop)
     start_s = summary.window_start_s
     inside = (samples.end_s >= start_s) & (samples.end_s <= start_s + summary.window_s)
     return float((good & inside).sum()) / summary.window_s

@@ -19,6 +19,7 @@ def load_shape(workload: Workload, *, seed: int) -> LoadShape:
         arrivals=Arrivals(workload.arrivals) if open_loop else Arrivals.CLOSED,
         concurrency=None if open_loop else workload.concurrency,
         rate_rps=workload.rate_rps,
+        requests=workload.max_requests,
         duration_s=workload.duration_s,
         max_in_flight=None,
         input_tokens=Lengths(kind=LengthKind.FIXED, mean=workload.input_tokens),

@@ -24,7 +24,7 @@ def test_overrides_replace_what_they_name_and_nothing_else() -> None:
 def test_a_rate_opens_the_loop() -> None:
     assert parse_workload("chat,rate=2.5").arrivals == Arrivals.POISSON
     steady = parse_workload("chat,rate=2.5,arrivals=constant,requests=100")
-    assert (steady.rate_rps, steady.arrivals, steady.min_requests) == (2.5, "constant", 100)
+    assert (steady.rate_rps, steady.arrivals, steady.max_requests) == (2.5, "constant", 100)
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=lambda preset: preset.name)
