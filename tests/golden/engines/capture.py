@@ -1,4 +1,4 @@
-"""Writes the logs beside it: `python tests/golden/engines/capture.py [ENGINE…]`.
+"""Writes the logs beside it: `python tests/golden/engines/capture.py [ENGINE…] [CAUSE--CASE…]`.
 
 Starts the real engines in ways that fail and keeps what they write, one file per failure, named
 `CAUSE--CASE.log`. The first line holds the exit code. Needs the engines' environments; minutes.
@@ -92,7 +92,7 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
     "transformers": {
         "bad-flag--unknown": more("--no-such-flag"),
         "missing-dependency--no-uvicorn": hide_module("uvicorn"),
-        "out-of-memory--weights": limit_memory(900),
+        "out-of-memory--weights": limit_memory(740),
     },
     "openvino": {
         "bad-flag--unknown": more("--no-such-flag"),
@@ -106,8 +106,14 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
 def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for engine in (Transformers(), OpenVino()):
-            if len(sys.argv) == 1 or engine.name in sys.argv:
+            if wanted(engine.name):
                 capture(engine, Path(scratch) / engine.name)
+
+
+def wanted(name: str) -> bool:
+    """Whether the command line names it, or nothing of its kind."""
+    named = [argument for argument in sys.argv[1:] if ("--" in argument) == ("--" in name)]
+    return not named or name in named
 
 
 def capture(engine: Engine, scratch: Path) -> None:
@@ -147,6 +153,8 @@ def moved(spec: LaunchSpec) -> Callable[[int], LaunchSpec]:
 
 
 def keep(engine: Engine, case: str, build: Callable[[int], LaunchSpec], scratch: Path) -> None:
+    if not wanted(case):
+        return
     log = scratch / f"{case}.log"
     with LocalExecutor().start(build, log_path=log) as server:
         end = server.wait_ready()
@@ -156,6 +164,7 @@ def keep(engine: Engine, case: str, build: Callable[[int], LaunchSpec], scratch:
     text = end.log_tail.replace(str(scratch), "/models").replace(str(find_places().cache), "/cache")
     text = re.sub(r"/\S*/runtimes/", "/paceline/runtimes/", text)
     text = re.sub(r"/\S*/lib/python3\.\d+/", "/python/", text)
+    text = re.sub(r"/tmp/tmp\w+", "/scratch", text)  # noqa: S108 - other scratch folders
     target = HERE / f"{engine.name}-{engine.version}"
     target.mkdir(exist_ok=True)
     (target / log.name).write_text(f"exit {end.exit_code}\n{text}")

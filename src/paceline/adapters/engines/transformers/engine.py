@@ -41,7 +41,7 @@ _KNOBS: Final = (
     ),
 )
 # Importing torch takes seconds on a quiet machine and half a minute on a busy one.
-_START_S: Final = 120.0
+_START_S: Final = 180.0
 _START_S_PER_GIB: Final = 30.0
 # With continuous batching the worker thread takes 2 s to stop.
 _GRACE_S: Final = 5.0

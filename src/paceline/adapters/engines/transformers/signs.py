@@ -19,14 +19,14 @@ SIGNS: Final = (
     ),
     LogSign(
         pattern=r"does not recognize this architecture|Unrecognized model in"
-        r"|has no attribute \S*(CausalLM|ConditionalGeneration)|trust_remote_code",
+        r"|has no attribute \S*(CausalLM|ConditionalGeneration)|contains custom code",
         cause=Cause.UNSUPPORTED,
     ),
     LogSign(pattern=r"No such option|Invalid value for|Got unexpected", cause=Cause.BAD_FLAG),
     LogSign(
         pattern=r"SafetensorError|JSONDecodeError|is not a valid JSON|no file named|"
         r"size mismatch|does not appear to have|is missing from|Can't load|Couldn't instantiate"
-        r"|OSError: .*(config|tokenizer|model)",
+        r"|Unrecognized processing class|`ignore_mismatched_sizes`",
         cause=Cause.BAD_CHECKPOINT,
     ),
 )

@@ -30,7 +30,7 @@ _MEANINGS: Final = (
         fix="free space under {folder}, or set PACELINE_CACHE to a larger disk",
     ),
     _Meaning(
-        pattern=re.compile(r"Permission denied|Read-only file system|os error (13|30)\b"),
+        pattern=re.compile(r"Permission denied|Operation not permitted|Read-only file system"),
         code=Code.CACHE_UNWRITABLE,
         what="the engine cache cannot be written",
         fix="give yourself write access to {folder}, or set PACELINE_CACHE",

@@ -1,0 +1,47 @@
+"""The processor as an accelerator, within what the container allows."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from paceline.adapters.executors.local import inventory
+from paceline.records.hardware import AcceleratorKind
+
+
+def test_offers_one_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _process: {1, 5, 6})
+    place = inventory.find_cpu()
+    assert (place.name, place.kind, place.available) == ("cpu", AcceleratorKind.CPU, 1)
+    assert place.cores == 3
+
+
+def test_a_containers_limit_counts_when_it_is_less(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(inventory, "_CGROUP_LIMITS", (limit, tmp_path / "absent"))
+    whole = inventory.find_cpu().memory_gib
+    limit.write_text("max\n")
+    assert inventory.find_cpu().memory_gib == whole
+    limit.write_text(f"{2**29}\n")
+    assert inventory.find_cpu().memory_gib == 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "features"),
+    [
+        ("model name : x\nflags\t\t: fpu avx2 avx512_bf16 amx_int8\n", 3),
+        ("Features\t: asimd bf16 i8mm sve\n", 4),
+        ("nothing of the kind\n", 0),
+    ],
+)
+def test_only_instruction_sets_that_matter_are_named(
+    text: str, features: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "cpuinfo"
+    info.write_text(text)
+    monkeypatch.setattr(inventory, "_CPU_INFO", info)
+    found = inventory.find_cpu().features
+    assert len(found) == features
+    assert "fpu" not in found
