@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
+from paceline.adapters.quality.suites.mixture import mixture_of, parts_of
 from paceline.adapters.quality.suites.needle import NEEDLE, needle_suite
 from paceline.adapters.quality.suites.read import read_suite
 from paceline.errors import Code, SetupError, SpecError
@@ -25,7 +26,13 @@ class SuiteShelf:
         return (STANDARD, *sorted(models))
 
     def find(self, name: str) -> Suite:
-        """See `Suites.find`."""
+        """See `Suites.find`. A mixture is `SHARE*NAME+SHARE*NAME`."""
+        parts = parts_of(name)
+        if parts is not None:
+            return mixture_of(name, parts, [self._one(part.name) for part in parts])
+        return self._one(name)
+
+    def _one(self, name: str) -> Suite:
         if name.startswith(NEEDLE):
             return needle_suite(name)
         if name == STANDARD:
