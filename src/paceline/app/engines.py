@@ -26,9 +26,12 @@ class EngineStatus:
     environment: Environment | None
 
 
-def engine_statuses(shop: Workshop) -> tuple[EngineStatus, ...]:
-    """Every engine that an installed package offers. Changes nothing, needs no network."""
-    return tuple(_status(name, shop) for name in engine_names())
+def engine_statuses(shop: Workshop, *, examine: bool = False) -> tuple[EngineStatus, ...]:
+    """Every engine that an installed package offers. Changes nothing, needs no network.
+
+    With `examine`, what is installed is compared with what was (a second per engine).
+    """
+    return tuple(_status(name, shop, examine=examine) for name in engine_names())
 
 
 def install_engine(name: str, shop: Workshop, *, say: Say) -> Environment | None:
@@ -40,10 +43,11 @@ def install_engine(name: str, shop: Workshop, *, say: Say) -> Environment | None
     return None if spec is None else shop.environments.install(spec, say=say)
 
 
-def _status(name: str, shop: Workshop) -> EngineStatus:
+def _status(name: str, shop: Workshop, *, examine: bool) -> EngineStatus:
     engine = load_engine(name)
     spec = engine.environment()
-    found = None if spec is None else shop.environments.status(spec)
+    look = shop.environments.check if examine else shop.environments.status
+    found = None if spec is None else look(spec)
     return EngineStatus(
         name=name,
         version=engine.version,

@@ -61,7 +61,7 @@ def doctor(as_json: AsJson = False) -> None:
 
     Exits 3 when an environment is broken.
     """
-    statuses = engine_statuses(Workshop())
+    statuses = engine_statuses(Workshop(), examine=True)
     if as_json:
         print_json({"engines": [_document(status) for status in statuses]})
     else:

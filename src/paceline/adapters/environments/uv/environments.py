@@ -20,7 +20,7 @@ from typing import Final
 from paceline.adapters.environments.uv.failures import failure
 from paceline.adapters.environments.uv.program import find_uv, freeze, run
 from paceline.adapters.environments.uv.settings import pip_settings, torch_options, uv_variables
-from paceline.errors import SetupError
+from paceline.errors import Code, SetupError
 from paceline.ports.engine import Say
 from paceline.records.launch import (
     Environment,
@@ -67,7 +67,7 @@ class UvEnvironments:
     def check(self, spec: EnvironmentSpec) -> EnvironmentStatus:
         """Like `status`, and compares what is installed with what was (a second or two)."""
         status = self.status(spec)
-        if status.environment is None:
+        if status.environment is None or _own_folder(spec) is not None:
             return status
         found = freeze(find_uv(), status.environment.python)
         if found != status.environment.lock:
@@ -78,9 +78,11 @@ class UvEnvironments:
 
     def install(self, spec: EnvironmentSpec, *, say: Say) -> Environment:
         with _locked(self._root / f"{self.folder(spec).name}.lock", say):
-            found = self.status(spec)
+            found = self.check(spec)
             if found.state is EnvironmentState.INSTALLED and found.environment is not None:
                 return found.environment
+            if _own_folder(spec) is not None:
+                raise _own_is_broken(spec, found)
             return self._make(spec, say)
 
     def _make(self, spec: EnvironmentSpec, say: Say) -> Environment:
@@ -153,6 +155,16 @@ def _own_status(spec: EnvironmentSpec, bin_dir: Path) -> EnvironmentStatus:
         return _status(spec, EnvironmentState.BROKEN, error.why)
     environment = _environment(spec, bin_dir, lock, None)
     return _status(spec, EnvironmentState.INSTALLED, f"your own: {bin_dir}", environment)
+
+
+def _own_is_broken(spec: EnvironmentSpec, status: EnvironmentStatus) -> SetupError:
+    variable = f"PACELINE_ENGINE_{spec.name.upper()}"
+    return SetupError(
+        Code.ENGINE_NOT_INSTALLED,
+        f"your own installation of {spec.name!r} cannot be used",
+        why=status.detail,
+        fix=f"mend it, or unset {variable} and run: paceline engines install {spec.name}",
+    )
 
 
 def _read(spec: EnvironmentSpec, folder: Path) -> Environment | None:

@@ -71,7 +71,7 @@ def test_finds_it_the_second_time(shop: Workshop) -> None:
     first = shop.environments.install(SPEC, say=shop.said.append)
     calls = len(shop.called())
     second = shop.environments.install(SPEC, say=shop.said.append)
-    assert len(shop.called()) == calls
+    assert [call.split()[0:2] for call in shop.called()[calls:]] == [["pip", "freeze"]]
     assert second.installed_s is None
     assert (second.python, second.lock_sha256) == (first.python, first.lock_sha256)
 
@@ -111,6 +111,23 @@ def test_a_check_sees_what_changed_since(shop: Workshop) -> None:
     assert status.state is EnvironmentState.BROKEN
     assert "b==2" in status.detail
     assert "b==9" in status.detail
+
+
+def test_an_installation_that_changed_is_made_anew(shop: Workshop) -> None:
+    shop.environments.install(SPEC, say=shop.said.append)
+    shop.frozen.write_text("a==1\nb==9\n")
+    again = shop.environments.install(SPEC, say=shop.said.append)
+    assert again.installed_s is not None
+    assert shop.environments.check(SPEC).state is EnvironmentState.INSTALLED
+
+
+def test_a_broken_installation_of_the_users_own_is_not_replaced(
+    shop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PACELINE_ENGINE_OPENVINO", str(tmp_path / "absent"))
+    with pytest.raises(SetupError, match="PACELINE_ENGINE_OPENVINO") as error:
+        shop.environments.install(SPEC, say=shop.said.append)
+    assert error.value.code is Code.ENGINE_NOT_INSTALLED
 
 
 def test_a_cache_that_cannot_be_written_is_told(shop: Workshop) -> None:
