@@ -31,6 +31,8 @@ DRIFT_CHANCE: Final = 0.01
 FEWEST_VALUES: Final = 2
 """One value has no spread."""
 CONVERGED: Final = 1e-14
+QUANTILE_CONVERGED: Final = 1e-10
+"""Of a share: far below what any number of requests can tell apart."""
 DRIFT_RELATIVE: Final = 0.05
 """A change smaller than this share of the mean matters to nobody."""
 RAMP_BATCH: Final = 5  # requests per batch in MSER-5
@@ -196,7 +198,7 @@ def beta_quantile(share: float, a: float, b: float) -> float:
             lo = middle
         else:
             hi = middle
-        if hi - lo < CONVERGED * hi:
+        if hi - lo < QUANTILE_CONVERGED * hi:
             break
     return (lo + hi) / 2
 

@@ -160,6 +160,8 @@ def _expected(stage: Stage, elapsed_s: float) -> float:
 
 def _time_of(stage: Stage, arrivals: float) -> float:
     """When a stage has had so many expected arrivals: the inverse of `_expected`."""
+    if arrivals == 0.0:
+        return 0.0
     if stage.end_level is None or stage.end_level == stage.level:
         return arrivals / stage.level
     slope = (stage.end_level - stage.level) / stage.duration_s

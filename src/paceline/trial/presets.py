@@ -33,7 +33,7 @@ _ALL: Final = (
     Preset(
         name="chat",
         meaning="conversation with a person; the history is part of the prompt",
-        input_tokens=_long_tailed(512, 512, 16, 4096),
+        input_tokens=_long_tailed(512, 400, 144, 4096),
         output_tokens=_long_tailed(256, 200, 8, 2048),
         prefix_tokens=128,
     ),
@@ -47,7 +47,7 @@ _ALL: Final = (
     Preset(
         name="code",
         meaning="writing code with a part of the repository in the prompt",
-        input_tokens=_long_tailed(2048, 1500, 128, 8192),
+        input_tokens=_long_tailed(2048, 1500, 320, 8192),
         output_tokens=_long_tailed(512, 500, 8, 4096),
         prefix_tokens=256,
         prefix_groups=16,

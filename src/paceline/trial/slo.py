@@ -19,7 +19,7 @@ from paceline.records.metric_names import LATENCIES, SCHEDULED
 from paceline.records.ranking import ConstraintVerdict
 from paceline.records.request import Comparison, Constraint
 from paceline.records.samples import OUTCOMES, Floats, Outcome, SampleTable
-from paceline.stats import exceedance_effect, mean_bounds, proportion_bounds, quantile
+from paceline.stats import exceedance_effect, mean_bounds, proportion_bounds
 from paceline.trial.describe import PERCENTILES
 from paceline.trial.timeline import Timings, gaps_ms
 from paceline.units import MS_PER_S
@@ -82,7 +82,7 @@ def percentile_verdict(
     n = len(values) + misses + unknown
     if n == 0:
         return Finding(verdict=Verdict.UNRESOLVED, value=None, because="no request ended")
-    beyond = int(sum(not comparison.holds(value, limit) for value in values.tolist()))
+    beyond = int((~kept(values, limit, comparison)).sum())
     allowed = 1 - share if comparison.wants_less else share
     effect = exceedance_effect(values, share)
     bad = misses if comparison.wants_less else 0
@@ -133,6 +133,19 @@ def mean_verdict(
     return Finding(verdict=Verdict.UNRESOLVED, value=value, because=text)
 
 
+def kept(values: Floats, limit: float, comparison: Comparison) -> "np.typing.NDArray[np.bool_]":
+    """Which values keep a limit: `Comparison.holds` for many."""
+    match comparison:
+        case Comparison.AT_MOST:
+            return values <= limit
+        case Comparison.BELOW:
+            return values < limit
+        case Comparison.AT_LEAST:
+            return values >= limit
+        case Comparison.ABOVE:
+            return values > limit
+
+
 def good_requests(
     samples: SampleTable, constraints: Sequence[Constraint], *, open_loop: bool
 ) -> "np.typing.NDArray[np.bool_]":
@@ -143,8 +156,7 @@ def good_requests(
         values = _per_request(times, _metric(constraint, open_loop=open_loop))
         if values is None or constraint.relative:
             continue
-        kept = np.array([constraint.comparison.holds(v, constraint.limit) for v in values.tolist()])
-        good &= kept | np.isnan(values)
+        good &= kept(values, constraint.limit, constraint.comparison) | np.isnan(values)
     return good
 
 
@@ -209,9 +221,9 @@ def _max_verdict(values: Floats, misses: int, constraint: Constraint) -> Finding
     if not len(values):
         return Finding(verdict=Verdict.UNRESOLVED, value=None, because="no request ended well")
     value = float(np.max(values))
-    kept = constraint.comparison.holds(value, constraint.limit) and not misses
+    keeps = constraint.comparison.holds(value, constraint.limit) and not misses
     because = f"largest of {len(values)} is {value:.4g}, {misses} failed"
-    return Finding(verdict=Verdict.PASS if kept else Verdict.FAIL, value=value, because=because)
+    return Finding(verdict=Verdict.PASS if keeps else Verdict.FAIL, value=value, because=because)
 
 
 def _judge_rate(summary: LoadSummary, constraint: Constraint) -> Finding:
@@ -223,10 +235,10 @@ def _judge_rate(summary: LoadSummary, constraint: Constraint) -> Finding:
     if interval is None:
         because = f"{summary.ok} answers are too few for an interval"
         return Finding(verdict=Verdict.UNRESOLVED, value=value, because=because)
-    kept = [
+    keeps = [
         constraint.comparison.holds(edge, constraint.limit) for edge in (interval.lo, interval.hi)
     ]
-    verdict = Verdict.PASS if all(kept) else Verdict.UNRESOLVED if any(kept) else Verdict.FAIL
+    verdict = Verdict.PASS if all(keeps) else Verdict.UNRESOLVED if any(keeps) else Verdict.FAIL
     because = f"95 % interval {interval.lo:.4g}–{interval.hi:.4g} against {constraint.limit:g}"
     return Finding(verdict=verdict, value=value, because=because)
 
@@ -258,9 +270,11 @@ def _per_request(times: Timings, metric: str) -> Floats | None:
 
 def _quantile_with_misses(values: Floats, misses: int, share: float) -> float | None:
     """The quantile with misses above every value; `None` when it falls among them."""
-    padded = np.concatenate([values, np.full(misses, np.inf)])
-    found = quantile(padded, share) if len(padded) else math.inf
-    return found if math.isfinite(found) else None
+    padded = np.concatenate([np.sort(values), np.full(misses, np.inf)])
+    place = share * (len(padded) - 1)
+    if math.ceil(place) >= len(values):
+        return None
+    return float(np.interp(place, np.arange(len(values)), padded[: len(values)]))
 
 
 def _margin(value: float | None, constraint: Constraint) -> float | None:
