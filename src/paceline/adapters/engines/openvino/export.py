@@ -85,7 +85,10 @@ def _recipe(format_: str, environment: Environment) -> str:
 def _make(
     model: Model, flags: Sequence[str], environment: Environment, folder: Path, recipe: str
 ) -> None:
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
+    prefix = f".{folder.name}-"
+    for leftover in folder.parent.glob(f"{prefix}*"):  # of a killed export; the lock is ours
+        shutil.rmtree(leftover)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=prefix) as scratch:
         output = Path(scratch) / "model"
         _export(model, flags, environment, output)
         receipt = {"model": model.name, "model_sha256": model.sha256, "recipe": recipe}

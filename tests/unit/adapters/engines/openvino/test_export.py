@@ -112,6 +112,14 @@ def test_an_interrupted_export_is_made_again(kitchen: Kitchen) -> None:
     assert (folder / "paceline.json").is_file()
 
 
+def test_what_a_killed_export_left_is_cleared_away(kitchen: Kitchen) -> None:
+    folder = Path(kitchen.make().folder)
+    (folder / "paceline.json").unlink()
+    (folder.parent / f".{folder.name}-killed").mkdir()
+    kitchen.make()
+    assert kitchen.left() == [folder.name, f"{folder.name}.lock"]
+
+
 def test_an_unwritable_cache_is_told(kitchen: Kitchen) -> None:
     kitchen.cache.write_text("a file where a folder belongs")
     with pytest.raises(SetupError) as error:
