@@ -1,0 +1,1 @@
+"""Sourced tables of accelerators, formats, engines, models and prices."""

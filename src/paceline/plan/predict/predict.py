@@ -1,0 +1,103 @@
+"""Predictions with bands for a batch of deployments: rooflines, queues, correction."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from paceline.plan.predict.batching import MS, Physics, physics
+from paceline.plan.predict.columns import Counted, counted
+from paceline.plan.predict.correction import Correction, corrected, fitted
+from paceline.plan.predict.deployment import Array, Batch, Load
+from paceline.plan.predict.features import features
+from paceline.plan.predict.placement import Placement, placement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """A predicted value with the bounds that hold 90 % of unseen groups. `[deployments]`."""
+
+    value: Array
+    low: Array
+    high: Array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What a batch of deployments will do. Figures of those that do not fit mean nothing."""
+
+    fits: NDArray[np.bool_]
+    """One sequence of full length fits beside the weights."""
+    need_gib: Array
+    """Per device: weights, activations, overhead and one sequence."""
+    have_gib: Array
+    sequences: Array
+    """Most sequences of mean length that fit at once, over all devices."""
+    output_tokens_per_s: Band
+    tpot_ms: Band
+    ttft_ms: Band
+
+
+def predict(batch: Batch, model: Correction | None = None) -> Prediction:
+    """Predict throughput, TPOT and TTFT. Pure; no state, no I/O after the first call."""
+    model = fitted() if model is None else model
+    counts = counted(batch)
+    place = placement(batch, counts)
+    seen = physics(batch, counts, place)
+    fix = corrected(features(batch, counts, place, seen), model)
+    values = [
+        np.exp(base + fix.shift[:, metric])
+        for metric, base in enumerate(bases(counts, seen, fix.shift[:, 0]))
+    ]
+    widths = [
+        np.exp(fix.spread[:, metric] * model.quantiles[metric]) for metric in range(len(values))
+    ]
+    bands = [
+        Band(value=value, low=value / width, high=value * width)
+        for value, width in zip(values, widths, strict=True)
+    ]
+    return _prediction(batch, counts, place, bands)
+
+
+def bases(counts: Counted, seen: Physics, throughput_shift: Array) -> tuple[Array, Array, Array]:
+    """Logarithms that the corrections are added to: throughput, TPOT, TTFT.
+
+    What slows throughput slows steps and prompts alike, so the other two start from the
+    corrected throughput: most records give throughput only, and this is how they teach latency.
+    """
+    fixed_ms = counts.request_s * MS
+    prompts_ms = np.maximum(1e-3, seen.ttft_ms - fixed_ms)
+    return (
+        np.log(seen.out_tok_s),
+        np.log(seen.tpot_ms) - throughput_shift,
+        np.log(fixed_ms + prompts_ms * np.exp(-throughput_shift)),
+    )
+
+
+def _prediction(
+    batch: Batch, counts: Counted, place: Placement, bands: list[Band]
+) -> Prediction:
+    throughput, tpot, ttft = bands
+    # an open loop cannot put out more than is asked for
+    asked = np.where(
+        (batch.load == Load.OPEN) & np.isfinite(batch.requests_per_s),
+        batch.requests_per_s * batch.output_tokens,
+        np.inf,
+    )
+    throughput = Band(
+        value=np.minimum(throughput.value, asked),
+        low=np.minimum(throughput.low, asked),
+        high=np.minimum(throughput.high, asked * 1.05),
+    )
+    gib = 2.0**30
+    sequence = place.kv_bytes_per_token * (batch.input_tokens + batch.output_tokens)
+    need = place.weight_bytes + place.activation_bytes + place.overhead_bytes
+    return Prediction(
+        fits=place.sequences_at_most >= 1.0,
+        need_gib=(need + sequence + place.state_bytes) / gib,
+        have_gib=place.most_bytes / gib,
+        sequences=np.maximum(0.0, np.floor(place.sequences)) * place.lanes,
+        output_tokens_per_s=throughput,
+        tpot_ms=tpot,
+        ttft_ms=ttft,
+    )
