@@ -10,6 +10,8 @@ from paceline.adapters.load.openai_http.texts import WordTexts, english_words
 from paceline.errors import Code, SpecError
 
 WHOLE_WORD: Final = re.compile(r"[Ġ▁]([A-Za-z]{2,12})")  # the two marks of a leading space
+FIRST_WORD: Final = re.compile(r"[A-Za-z]{1,12}")
+"""A text begins without a space, which makes its first word another token."""
 WORDS_WANTED: Final = 2000
 WORDS_NEEDED: Final = 50
 ATTEMPTS: Final = 50
@@ -23,6 +25,14 @@ class ExactTexts:
         vocabulary = sorted(self._tokenizer.get_vocab().items(), key=lambda item: item[1])
         matches = (WHOLE_WORD.fullmatch(token) for token, _ in vocabulary)
         words = [match[1] for match in matches if match][:WORDS_WANTED]
+        firsts = [
+            token
+            for token, _ in vocabulary
+            if FIRST_WORD.fullmatch(token) and self.count(token) == 1
+        ]
+        self._firsts = (
+            WordTexts(firsts[-WORDS_WANTED:], seed=seed, tokens_per_word=1.0) if firsts else None
+        )
         self._source = WordTexts(
             words if len(words) >= WORDS_NEEDED else english_words(), seed=seed, tokens_per_word=1.0
         )
@@ -30,6 +40,8 @@ class ExactTexts:
     def text(self, tokens: int, key: str, *, after: str = "") -> str:
         head = f"{after} " if after else ""
         words = self._source.words(max(1, tokens - (self.count(head) if head else 0)), key)
+        if self._firsts is not None and not after:
+            words[:1] = self._firsts.words(1, key)
         best, best_miss = head, tokens + 1
         for attempt in range(ATTEMPTS):
             text = head + " ".join(words)
