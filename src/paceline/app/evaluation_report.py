@@ -62,11 +62,11 @@ def evaluation_page(request: EvalRequest, found: Evaluation) -> str:
     result = found.result
     lost = set(found.comparison.lost) if found.comparison else set()
     gained = set(found.comparison.gained) if found.comparison else set()
-    asked = {item.item_id: item for item in found.suite.items}
+    asked = {item.item_id: item.messages[-1].content or "" for item in found.suite.items}
     rows = []
     for item in result.items:
         kind = "lost" if item.item_id in lost else "gained" if item.item_id in gained else ""
-        question = asked[item.item_id].messages[-1].content or ""
+        question = asked.get(item.item_id, "")
         cells = (
             item.item_id,
             item.category,

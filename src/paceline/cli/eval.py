@@ -8,6 +8,8 @@ import typer
 
 from paceline.app.evaluate import EvalRequest, Evaluation, examine
 from paceline.app.evaluation_report import evaluation_document, evaluation_page
+from paceline.app.harness import HarnessRequest, examine_tasks
+from paceline.app.wiring import Workshop
 from paceline.cli.output import print_json, print_table
 from paceline.ports.quality import OnProgress
 from paceline.records.load import Route, Target
@@ -51,6 +53,13 @@ FidelityToo = Annotated[
 Completions = Annotated[
     bool, typer.Option("--completions", help="Use /v1/completions: no chat template needed.")
 ]
+Tasks = Annotated[
+    str | None, typer.Option("--tasks", help="Tasks of lm-eval instead of a suite: gsm8k,mmlu.")
+]
+Data = Annotated[
+    Path | None, typer.Option(help="Folder of task files and data for --tasks: no network.")
+]
+Limit = Annotated[int | None, typer.Option(min=1, help="Items of each task of --tasks.")]
 ApiKey = Annotated[
     str | None, typer.Option("--api-key", envvar="PACELINE_API_KEY", help="Sent as Bearer.")
 ]
@@ -76,6 +85,9 @@ def eval_command(
     under_load: Loaded = None,
     fidelity: FidelityToo = False,
     completions: Completions = False,
+    tasks: Tasks = None,
+    data: Data = None,
+    limit: Limit = None,
     api_key: ApiKey = None,
     resume: Resume = None,
     html: Html = None,
@@ -104,7 +116,11 @@ def eval_command(
         fidelity=fidelity,
         answers_path=resume,
     )
-    found = examine(request, on_progress=_progress)
+    if tasks is None:
+        found = examine(request, on_progress=_progress)
+    else:
+        asked = HarnessRequest(tasks=tuple(tasks.split(",")), data=data, limit=limit)
+        found = examine_tasks(request, asked, shop=Workshop(), say=_say)
     if html is not None:
         html.write_text(evaluation_page(request, found), encoding="utf-8")
     if as_json:
@@ -137,6 +153,10 @@ def _progress(part: str) -> OnProgress:
         sys.stderr.flush()
 
     return show
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
 
 
 def _print(found: Evaluation) -> None:

@@ -1,8 +1,11 @@
 """The Evaluator port: asking an endpoint the items of a suite."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
+from paceline.ports.engine import Say
+from paceline.records.launch import Environment, EnvironmentSpec
 from paceline.records.load import Target
 from paceline.records.quality import (
     Item,
@@ -86,5 +89,33 @@ class Evaluator(Protocol):
         Nothing is retried; a failed request is an item with an error and counts as wrong. `stop`
         sees a growing prefix of the order and what it did not see is dropped, so the result does
         not depend on which answer came first.
+        """
+        ...
+
+
+class Harness(Protocol):
+    """A foreign suite of tasks with scorers of its own, run in its own environment."""
+
+    def environment(self) -> EnvironmentSpec:
+        """What it needs; installed like an engine's."""
+        ...
+
+    def evaluate(
+        self,
+        target: Target,
+        tasks: Sequence[str],
+        *,
+        environment: Environment,
+        grader: Grader,
+        seed: int,
+        concurrency: int,
+        limit: int | None,
+        data: Path | None,
+        say: Say,
+    ) -> QualityResult:
+        """Ask the tasks, `limit` items of each; every task is a category.
+
+        `data` is a folder of task files and data sets, used without any network. Takes minutes to
+        hours. Raises SpecError for an unknown task, SetupError when the harness fails.
         """
         ...
