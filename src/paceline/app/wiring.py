@@ -15,6 +15,7 @@ from paceline.ports.hub import Hub
 from paceline.ports.load import LoadGenerator
 from paceline.ports.quality import Evaluator, Suites
 from paceline.ports.store import Store
+from paceline.ports.telemetry import Telemetry
 
 
 class Workshop:
@@ -68,3 +69,11 @@ class Workshop:
     def host(self) -> Host:
         make: Callable[[], Host] = adapter("hosts", "linux")
         return make()
+
+    @cached_property
+    def telemetry(self) -> tuple[Telemetry, ...]:
+        """What can be read beside a load, in the order in which it is shown."""
+        makers: list[Callable[[], Telemetry]] = [
+            adapter("telemetry", name) for name in ("prometheus", "nvidia", "host")
+        ]
+        return tuple(make() for make in makers)

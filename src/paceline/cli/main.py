@@ -14,6 +14,7 @@ from paceline.errors import Code, PacelineError, SetupError
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "optimize": ("paceline.cli.optimize:optimize", "Find the best variant of a model."),
     "plan": ("paceline.cli.optimize:plan", "Show what optimize would try, and what not."),
+    "bench": ("paceline.cli.bench:bench", "Load-test any OpenAI-compatible endpoint."),
     "runs": ("paceline.cli.runs:app", "Show, compare and cancel stored runs."),
     "eval": ("paceline.cli.eval:eval_command", "Score an endpoint, alone or against another."),
     "verify": ("paceline.cli.verify:verify", "Re-check a receipt offline."),

@@ -1,0 +1,129 @@
+"""A load test as one self-contained HTML page: no script, no font or file from elsewhere."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from html import escape
+from importlib.resources import files
+from typing import Final
+
+import orjson
+
+from paceline.app.bench import BenchPoint, BenchReport
+from paceline.app.bench_document import level_name, request_document
+from paceline.cli.bench_charts import latency_charts, load_charts, search_chart, timeline_charts
+from paceline.cli.bench_text import (
+    AGREEMENT_COLUMNS,
+    LATENCY_COLUMNS,
+    PROBE_COLUMNS,
+    VERDICT_COLUMNS,
+    agreement_rows,
+    client_rows,
+    headline,
+    latency_rows,
+    probe_rows,
+    telemetry_rows,
+    verdict_rows,
+)
+
+LATENCY_CAPTION: Final = "Milliseconds; ± is the 95 % interval of the mean."
+WORDS: Final = frozenset({"why", "what", "value", "verdict", "agree"})
+"""Columns of words; in all others are numbers."""
+VERDICTS: Final = frozenset({"pass", "fail", "unresolved", "client_bound"})
+
+
+def bench_page(report: BenchReport, *, made_at: str) -> str:
+    """The whole page. `made_at` is a date for people."""
+    shown = report.shown
+    if shown is None:
+        raise ValueError("nothing was measured, so there is nothing to show")
+    style = files(__package__).joinpath("bench_page.css").read_text(encoding="utf-8")
+    target = report.request.target
+    about = f"{target.base_url} · {target.route.value} · {made_at}"
+    body = "".join(
+        (
+            f"<h1>{escape(target.model)}: load test</h1>",
+            f'<p class="soft">{escape(about)}</p>',
+            *(f"<p>{escape(line)}</p>" for line in headline(report)),
+            _tiles(shown),
+            *_sections(report, shown),
+        )
+    )
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(target.model)}: load test</title><style>{style}</style></head>"
+        f"<body>{body}</body></html>\n"
+    )
+
+
+def _sections(report: BenchReport, shown: BenchPoint) -> Iterator[str]:
+    if shown.verdicts:
+        yield _section("Constraints", _table(VERDICT_COLUMNS, verdict_rows(shown)))
+    if report.max_load is not None:
+        unit = level_name(report.request)
+        yield _section("Throughput against latency", _cards([search_chart(report)]))
+        yield _section("Probes", _table((unit, *PROBE_COLUMNS), probe_rows(report)))
+    yield _section("Latency", _cards(latency_charts(report, shown)))
+    yield _table(LATENCY_COLUMNS, latency_rows(shown), caption=LATENCY_CAPTION)
+    yield _section("Over time", _cards([*timeline_charts(report, shown), *load_charts(shown)]))
+    yield _section("Client", _table(("what", "value"), client_rows(shown)))
+    yield _section("Beside the load", _table(("source", "what", "value"), telemetry_rows(shown)))
+    if shown.agreement:
+        yield _section("Client against server", _table(AGREEMENT_COLUMNS, agreement_rows(shown)))
+    if shown.notes:
+        yield _section("Notes", "".join(f"<p>{escape(note)}</p>" for note in shown.notes))
+    asked = orjson.dumps(_without_nothing(request_document(report.request))).decode()
+    yield _section("Asked for", f'<div class="card"><pre>{escape(asked)}</pre></div>')
+
+
+def _tiles(shown: BenchPoint) -> str:
+    summary = shown.summary
+    ttft_ms, tpot_ms = summary.ttft_ms.p95, summary.tpot_ms.mean
+    tiles = [
+        ("requests/s", f"{summary.requests_per_s:,.4g}"),
+        ("output tokens/s", f"{summary.output_tokens_per_s:,.5g}"),
+        ("TTFT p95", "–" if ttft_ms is None else f"{ttft_ms:,.4g} ms"),
+        ("TPOT mean", "–" if tpot_ms is None else f"{tpot_ms:,.4g} ms"),
+        ("answered", f"{summary.ok:,} of {summary.ok + summary.failed:,}"),
+        ("client", shown.client.verdict.value),
+    ]
+    cells = "".join(
+        f'<div class="card"><span class="soft">{escape(name)}</span><b>{escape(value)}</b></div>'
+        for name, value in tiles
+    )
+    return f'<div class="tiles">{cells}</div>'
+
+
+def _section(title: str, body: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>{body}</section>"
+
+
+def _cards(charts: Iterable[str]) -> str:
+    cards = "".join(f'<div class="card">{chart}</div>' for chart in charts if chart)
+    return f'<div class="charts">{cards}</div>'
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str = "") -> str:
+    """Columns of words lean left and wrap; columns of numbers do neither."""
+    words = {i for i, name in enumerate(columns) if name in WORDS}
+    head = "".join(_cell("th", name, words=i in words) for i, name in enumerate(columns))
+    lines = [
+        f"<tr>{''.join(_cell('td', text, words=i in words) for i, text in enumerate(row))}</tr>"
+        for row in rows
+    ]
+    told = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return (
+        f'<div class="wide"><table>{told}<thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def _cell(element: str, text: str, *, words: bool) -> str:
+    kinds = ["text"] if words else []
+    if text in VERDICTS:
+        kinds += ["verdict", text]
+    attribute = f' class="{" ".join(kinds)}"' if kinds else ""
+    return f"<{element}{attribute}>{escape(text)}</{element}>"
+
+
+def _without_nothing(document: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in document.items() if value not in (None, [], 0)}
