@@ -94,8 +94,7 @@ class Answer:
             case BodyKind.JSON:
                 self._read_json(b"".join(self._parts), at_s)
             case BodyKind.EVENTS:
-                if self._data:  # the final blank line is missing: tolerated at the end only
-                    self._dispatch(at_s)
+                self._dispatch_lines(at_s)  # a missing last blank line is tolerated
         if self._outcome is not None:
             return self._outcome
         if not (self._saw_done or self._finished):
@@ -107,21 +106,30 @@ class Answer:
         return Outcome.OK
 
     def _feed_events(self, body: bytes, at_s: float) -> None:
+        if not self._rest and not self._data and body.startswith(b"data: "):
+            # Nearly every read is one whole event, which needs no splitting.
+            end = len(body) - 2
+            if body.find(b"\n") == end and body.endswith(b"\n\n"):
+                self._dispatch(body[6:end], at_s)
+                return
         lines = (self._rest + body).split(b"\n") if self._rest else body.split(b"\n")
         self._rest = lines.pop()
         for line in lines:
             if line in (b"", b"\r"):
-                if self._data:
-                    self._dispatch(at_s)
+                self._dispatch_lines(at_s)
             elif line.startswith(b"data:"):
                 self._data.append(line[5:].strip())
             elif line[:1] == b"{":
                 # A JSON line outside any event: a server that lost its framing, not a comment.
                 self._fail(Outcome.GARBAGE, f"no event: {line[:80]!r}")
 
-    def _dispatch(self, at_s: float) -> None:
-        data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
-        self._data.clear()
+    def _dispatch_lines(self, at_s: float) -> None:
+        if self._data:
+            data = b"\n".join(self._data)
+            self._data.clear()
+            self._dispatch(data, at_s)
+
+    def _dispatch(self, data: bytes, at_s: float) -> None:
         if data == b"[DONE]":
             self._saw_done = True
             return
