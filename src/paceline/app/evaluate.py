@@ -172,15 +172,22 @@ class Examiner:
     def _repeat(
         self, target: Target, first: QualityResult, part: str, *, concurrency: int
     ) -> Repeat:
-        """Ask again in another order, so that the items meet in other batches."""
-        seed = self._request.seed + OTHER_ORDER
-        again = self._ask(target, part, None, seed=seed, concurrency=concurrency)
+        """Ask the same items in another order, so that they meet in other batches."""
+        asked = {score.item_id for score in first.items}
+        items = tuple(item for item in self._suite.items if item.item_id in asked)
+        again = self._ask(
+            target,
+            part,
+            None,
+            suite=replace(self._suite, items=items),
+            seed=self._request.seed + OTHER_ORDER,
+            concurrency=concurrency,
+        )
         compared = compare_quality(again, first, seed=self._request.seed)
-        shared = {one.item_id for one in first.items} & {one.item_id for one in again.items}
         return Repeat(
             concurrency=concurrency,
             flips=len(compared.lost) + len(compared.gained) if compared else 0,
-            items=len(shared),
+            items=len(items),
             difference=compared.difference if compared else again.score - first.score,
         )
 
@@ -190,12 +197,13 @@ class Examiner:
         part: str,
         rule: StopRule | None,
         *,
+        suite: Suite | None = None,
         seed: int | None = None,
         concurrency: int | None = None,
     ) -> QualityResult:
         result = self._make_evaluator(self._answers_path(part)).evaluate(
             target,
-            self._suite,
+            suite or self._suite,
             grader=self._grader,
             seed=self._request.seed if seed is None else seed,
             concurrency=concurrency or self._request.concurrency,

@@ -218,7 +218,7 @@ def _side_readings(found: Evaluation) -> list[str]:
         lines.append(
             f"fidelity ({close.reading.value}, {close.positions} positions): mean KL "
             f"{close.mean_kl_nats:.4f} nats, top-1 agreement {close.top1_agreement:.3f}, "
-            f"perplexity × {close.perplexity_ratio:.4f}"
+            f"perplexity × {close.perplexity_ratio:.4f} (coverage {close.coverage:.2f})"
         )
     if found.fidelity_because:
         lines.append(f"no fidelity: {found.fidelity_because}")

@@ -167,4 +167,7 @@ def _wilson(score: float, shares: Sequence[float]) -> Interval | None:
     z2 = _Z95 * _Z95
     centre = (score + z2 / (2 * n)) / (1 + z2 / n)
     half = _Z95 / (1 + z2 / n) * math.sqrt(score * (1 - score) / n + z2 / (4 * n * n))
-    return Interval(lo=max(centre - half, 0.0), hi=min(centre + half, 1.0))
+    # At the ends the formula gives the end itself but for rounding.
+    lo = centre - half if score > 0 else 0.0
+    hi = centre + half if score < 1 else 1.0
+    return Interval(lo=max(lo, 0.0), hi=min(hi, 1.0))
