@@ -75,6 +75,8 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
         },
         "clean_up_tokenization_spaces": False,
         "model_max_length": MAX_POSITIONS,
+        # Llama takes no token types, and transformers 4 would hand them over.
+        "model_input_names": ["input_ids", "attention_mask"],
         "chat_template": CHAT_TEMPLATE,
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n")

@@ -218,7 +218,7 @@ def main() -> None:
     """Read the command line and train."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--fall", type=int, default=1500)
     parser.add_argument("--every", type=int, default=500)
     arguments = parser.parse_args()
