@@ -15,8 +15,13 @@ from typing import Final
 
 PRECISION: Final = 0.05
 """Pass and fail this near to each other (relative) are the answer; or one request in flight."""
-MOST_LENGTH: Final = 4
-"""An unresolved probe is repeated twice as long, up to this many times the first length."""
+AROUND_UNRESOLVED: Final = 2
+"""So many times further apart they may be when what lies between stayed unresolved: limits are
+crossed gradually, and in the middle of the crossing no length of probe decides."""
+LONGER: Final = 3
+MOST_LENGTH: Final = 9
+"""An unresolved probe is repeated `LONGER` times as long, up to `MOST_LENGTH` times the first
+length: few looks at growing evidence, because each look is another chance to err."""
 CLIENT_ATTEMPTS: Final = 2
 """The client may have been disturbed by chance, so its bound must show twice."""
 
@@ -153,8 +158,8 @@ def _again(probes: Sequence[Probed]) -> NextProbe | None:
     """The last level once more, when that may still decide it."""
     last = probes[-1]
     if last.verdict is ProbeVerdict.UNRESOLVED and last.length < MOST_LENGTH:
-        because = "unresolved, so twice as long"
-        return NextProbe(level=last.level, length=last.length * 2, because=because)
+        because = f"unresolved, so {LONGER} times as long"
+        return NextProbe(level=last.level, length=last.length * LONGER, because=because)
     same = [p for p in probes if p.level == last.level and p.verdict is last.verdict]
     if last.verdict is ProbeVerdict.CLIENT_BOUND and len(same) < CLIENT_ATTEMPTS:
         because = "the client was the limit; once more, it may have been disturbed"
@@ -223,8 +228,11 @@ def _past_unresolved(
     all_open = all(known.verdict(block) is ProbeVerdict.UNRESOLVED for block in blocks)
     if all_open and (search.highest is None or top < search.highest):
         return _doubled(search, top, f"{known.told(top)}, so beyond it")
-    last = next((b for b in blocks if known.verdict(b) is not ProbeVerdict.UNRESOLVED), None)
-    told = "" if last is None else f", {known.told(last)}"
+    decided = next((b for b in blocks if known.verdict(b) is not ProbeVerdict.UNRESOLVED), top)
+    failed = known.verdict(decided) is ProbeVerdict.FAIL
+    if failed and _close(search, passed, decided, times=AROUND_UNRESOLVED):
+        return known.found(passed, decided)
+    told = "" if decided == blocks[0] else f", {known.told(decided)}"
     because = f"{passed:.4g} passes, {known.told(blocks[0])}{told}"
     return known.answer(MaxLoadVerdict.UNRESOLVED, because)
 
@@ -240,10 +248,10 @@ def _between(search: Search, low: float, high: float, because: str) -> NextProbe
     return NextProbe(level=level, length=1, because=because)
 
 
-def _close(search: Search, low: float, high: float) -> bool:
+def _close(search: Search, low: float, high: float, *, times: int = 1) -> bool:
     """Whether nothing worth a probe lies between."""
     gap = high - low
-    return gap <= search.precision * low or (search.whole and gap <= 1)
+    return gap <= times * search.precision * low or (search.whole and gap <= times)
 
 
 def _whole(search: Search, level: float) -> float:

@@ -15,14 +15,15 @@ MEAN_REQUESTS: Final = 64
 """A mean has two requests in each of its 32 batches."""
 TAIL: Final = 0.025
 """One side of a 95 % interval."""
-SPARE: Final = 2.5
+SPARE: Final = 2.0
 """Over the fewest requests that can prove a percentile: those allow no miss and no correlation."""
-WAVES: Final = 4
-"""Requests per slot in closed loop: the first wave is the ramp."""
+WAVES: Final = 8
+"""Requests per slot in closed loop. Slots tend to keep step, and requests of one wave meet the
+same fate: what counts as evidence is rather the number of waves."""
 SHORTEST_OPEN_S: Final = 3.0
 OPEN_TIMES_E2E: Final = 4.0
 """An open loop reaches its steady state after some lengths of a request."""
-LONGEST_S: Final = 120.0
+LONGEST_S: Final = 60.0
 """Of a probe at its first length; a slow server gets fewer requests and may stay unresolved."""
 START_S: Final = 10.0
 """About how long the first probe should take: at one request in flight it would take minutes."""

@@ -1,0 +1,81 @@
+from collections.abc import Sequence
+
+import pytest
+
+from paceline.errors import SpecError
+from paceline.records.measurement import Verdict
+from paceline.records.ranking import ConstraintVerdict
+from paceline.records.samples import Outcome, RequestSample, SampleTable, table_of
+from paceline.spec import parse_constraint
+from paceline.trial.attainment import judge_all, point_verdict, refuse_unjudged
+from paceline.trial.find_max import ProbeVerdict
+from paceline.trial.timeline import summarise
+
+
+def samples(ttft_s: Sequence[float | None]) -> SampleTable:
+    """Ten per second, each 0.3 s long; `None` is a request that failed."""
+    return table_of(
+        [
+            RequestSample(
+                index=i,
+                scheduled_s=i / 10,
+                sent_s=i / 10,
+                chunk_s=() if first_s is None else (i / 10 + first_s, i / 10 + 0.3),
+                end_s=i / 10 + 0.3,
+                input_tokens=8,
+                output_tokens=None if first_s is None else 2,
+                outcome=Outcome.RESET if first_s is None else Outcome.OK,
+            )
+            for i, first_s in enumerate(ttft_s)
+        ]
+    )
+
+
+def verdicts(table: SampleTable, *texts: str) -> tuple[ConstraintVerdict, ...]:
+    constraints = [parse_constraint(text) for text in texts]
+    refuse_unjudged(constraints)
+    summary = summarise(table, open_loop=False, trim=False)
+    return judge_all(table, summary, constraints, open_loop=False)
+
+
+@pytest.mark.parametrize(
+    ("failed_every", "limit", "verdict"),
+    [(0, 0.02, Verdict.PASS), (5, 0.02, Verdict.FAIL), (50, 0.02, Verdict.UNRESOLVED)],
+)
+def test_the_failed_share_is_judged_by_its_interval(
+    failed_every: int, limit: float, verdict: Verdict
+) -> None:
+    table = samples([None if failed_every and i % failed_every == 0 else 0.1 for i in range(400)])
+    (found,) = verdicts(table, f"failed_share <= {limit}")
+    assert found.verdict is verdict
+
+
+def test_goodput_counts_requests_that_keep_every_limit() -> None:
+    slow_half = samples([0.2 if i % 2 else 0.05 for i in range(400)])
+    _, easy, hard = verdicts(slow_half, "ttft p99 <= 100ms", "goodput >= 4", "goodput >= 8")
+    assert (easy.verdict, hard.verdict) == (Verdict.PASS, Verdict.FAIL)
+    assert easy.value == pytest.approx(5, rel=0.05)
+
+
+def test_failures_are_never_good() -> None:
+    (found,) = verdicts(samples([None] * 100), "goodput >= 1")
+    assert found.verdict is not Verdict.PASS
+    assert found.value in (0.0, None)
+
+
+def test_few_requests_leave_goodput_unresolved() -> None:
+    (found,) = verdicts(samples([0.1] * 20), "goodput >= 1")
+    assert found.verdict is Verdict.UNRESOLVED
+
+
+@pytest.mark.parametrize("text", ["quality >= 0.9", "cost <= 1 usd/mtok", "ttft p95 <= 2x"])
+def test_what_one_endpoint_cannot_tell_is_refused(text: str) -> None:
+    with pytest.raises(SpecError):
+        refuse_unjudged([parse_constraint(text)])
+
+
+def test_a_guilty_client_says_more_than_any_verdict() -> None:
+    failed = verdicts(samples([0.2] * 200), "ttft p95 <= 100ms")
+    assert point_verdict(failed, client_bound=False) is ProbeVerdict.FAIL
+    assert point_verdict(failed, client_bound=True) is ProbeVerdict.CLIENT_BOUND
+    assert point_verdict((), client_bound=False) is ProbeVerdict.PASS
