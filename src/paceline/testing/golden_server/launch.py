@@ -18,12 +18,16 @@ class Golden:
 
     def log(self, prefix: str = "request-") -> dict[int, dict[str, Any]]:
         """Its entries of requests with such ids, by the number after the prefix."""
-        entries = self._page("/log")
         return {
             int(entry["request_id"].removeprefix(prefix)): entry
-            for entry in entries
+            for entry in self.entries()
             if entry["request_id"].startswith(prefix)
         }
+
+    def entries(self) -> list[dict[str, Any]]:
+        """All of its entries, in order of arrival; fields as in `log.Entry`."""
+        entries: list[dict[str, Any]] = self._page("/log")
+        return entries
 
     def clear(self) -> None:
         """Forget the entries so far."""

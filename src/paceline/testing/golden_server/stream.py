@@ -68,7 +68,8 @@ class Stream:
         self.closes: str | None = None
         words = _words_of(request)
         entry.input_tokens = round(words * settings.tokens_per_word) + settings.overhead_tokens
-        entry.output_tokens = int(request.get("max_tokens") or 1) if phrases else 1
+        asked = request.get("max_completion_tokens") or request.get("max_tokens") or 1
+        entry.output_tokens = int(asked) if phrases else 1
 
     def start(self, at_ns: int, in_service: int) -> int:
         """The answer begins to be worked on; when the first piece is due."""
