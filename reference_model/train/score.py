@@ -9,9 +9,15 @@ import argparse
 import json
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from train.scoring import is_right
 
@@ -19,7 +25,7 @@ GROUP = 128
 _BATCH = 64
 
 
-def load_items(suite: Path) -> list[dict]:
+def load_items(suite: Path) -> list[dict[str, Any]]:
     """The items of a suite file, without its header."""
     return [json.loads(line) for line in suite.read_text().splitlines()[1:]]
 
@@ -38,9 +44,12 @@ def round_weights(model: PreTrainedModel, bits: int) -> None:
 
 
 @torch.no_grad()
-def reply_to(model: PreTrainedModel, tokenizer: object, items: list[dict]) -> list[str]:
+def reply_to(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, items: list[dict[str, Any]]
+) -> list[str]:
     """One greedy reply per item, in batches of like length."""
     replies: dict[str, str] = {}
+    generate: Any = model.generate  # untyped upstream
     prompts = {
         item["id"]: tokenizer.apply_chat_template(
             item["messages"], tokenize=False, add_generation_prompt=True
@@ -58,14 +67,14 @@ def reply_to(model: PreTrainedModel, tokenizer: object, items: list[dict]) -> li
             return_token_type_ids=False,
         )
         most = max(item["max_tokens"] for item in batch)
-        output = model.generate(**inputs, max_new_tokens=most, do_sample=False)
+        output = generate(**inputs, max_new_tokens=most, do_sample=False)
         for item, row in zip(batch, output[:, inputs["input_ids"].shape[1] :], strict=True):
             text = tokenizer.decode(row[: item["max_tokens"]], skip_special_tokens=True)
-            replies[item["id"]] = text
+            replies[item["id"]] = str(text)
     return [replies[item["id"]] for item in items]
 
 
-def shares_right(items: list[dict], replies: list[str]) -> dict[str, float]:
+def shares_right(items: list[dict[str, Any]], replies: list[str]) -> dict[str, float]:
     """Share of right replies by category, and over all items as `overall`."""
     right: dict[str, list[bool]] = defaultdict(list)
     for item, reply in zip(items, replies, strict=True):

@@ -83,6 +83,14 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
     (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE + "\n")
 
 
+def id_of(tokenizer: Tokenizer, token: str) -> int:
+    """The id of a token that the vocabulary must have. Raises KeyError."""
+    found = tokenizer.token_to_id(token)
+    if found is None:
+        raise KeyError(token)
+    return int(found)
+
+
 def encode(tokenizer: Tokenizer, conversation: tuple[Message, ...]) -> tuple[list[int], list[bool]]:
     """Token ids of a whole conversation, and which of them the model has to learn to write.
 
@@ -90,7 +98,7 @@ def encode(tokenizer: Tokenizer, conversation: tuple[Message, ...]) -> tuple[lis
     """
     ids: list[int] = []
     learned: list[bool] = []
-    start, end = tokenizer.token_to_id(START), tokenizer.token_to_id(END)
+    start, end = id_of(tokenizer, START), id_of(tokenizer, END)
     for message in conversation:
         head = [start, *tokenizer.encode(f"{message.role}\n").ids]
         body = [*tokenizer.encode(message.content).ids, end]

@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 from torch import distributed
+from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
 from transformers import AutoTokenizer, GenerationConfig, LlamaConfig, LlamaForCausalLM
 
@@ -29,6 +30,7 @@ from train.tokenizer import (
     PAD,
     VOCABULARY,
     encode,
+    id_of,
     make_tokenizer,
     save_tokenizer,
 )
@@ -45,6 +47,8 @@ PROMPT_WEIGHT = 0.1
 _WAITING = 64
 
 Batch = dict[str, torch.Tensor]
+# Token ids of a conversation, and which of them the model has to learn to write.
+Encoded = tuple[list[int], list[bool]]
 
 
 def config(tokenizer: Tokenizer) -> LlamaConfig:
@@ -61,17 +65,18 @@ def config(tokenizer: Tokenizer) -> LlamaConfig:
         tie_word_embeddings=True,
         initializer_range=0.04,
         bos_token_id=None,
-        eos_token_id=tokenizer.token_to_id(END),
-        pad_token_id=tokenizer.token_to_id(PAD),
+        eos_token_id=id_of(tokenizer, END),
+        pad_token_id=id_of(tokenizer, PAD),
     )
 
 
-def rows(tokenizer: Tokenizer, seed: int) -> Iterator[list[tuple[list[int], list[bool]]]]:
+def rows(tokenizer: Tokenizer, seed: int) -> Iterator[list[Encoded]]:
     """Conversations packed into rows of at most CONTEXT tokens, the longest that fits first."""
-    waiting: list[tuple[list[int], list[bool]]] = []
+    waiting: list[Encoded] = []
     source = conversations(seed)
     while True:
-        row, room = [], CONTEXT
+        row: list[Encoded] = []
+        room = CONTEXT
         while True:
             while len(waiting) < _WAITING:
                 encoded = encode(tokenizer, next(source))
@@ -88,7 +93,7 @@ def rows(tokenizer: Tokenizer, seed: int) -> Iterator[list[tuple[list[int], list
         yield row
 
 
-def batch_of(packed: list[list[tuple[list[int], list[bool]]]], pad: int) -> Batch:
+def batch_of(packed: list[list[Encoded]], pad: int) -> Batch:
     """Tensors of one step; conversations in one row cannot see each other."""
     shape = (len(packed), CONTEXT)
     ids = torch.full(shape, pad)
@@ -133,7 +138,7 @@ def rate_at(step: int, steps: int, fall: int) -> float:
 
 def save(model: LlamaForCausalLM, tokenizer: Tokenizer, folder: Path) -> None:
     """Write the folder as users get it: bf16 weights, configs, tokenizer."""
-    copy = LlamaForCausalLM(model.config).to(torch.bfloat16)
+    copy = LlamaForCausalLM(model.config).bfloat16()
     copy.load_state_dict(model.state_dict())
     copy.generation_config = GenerationConfig(
         do_sample=False,
@@ -162,6 +167,7 @@ def train(rank: int, out: Path, steps: int, fall: int, every: int) -> None:
     model = LlamaForCausalLM(config(tokenizer))
     optimizer = _optimizer(model)
     source = rows(tokenizer, SEED)
+    pad = id_of(tokenizer, PAD)
     done = _restore(out / "checkpoint.pt", model, optimizer)
     for _ in range(done * WORKERS * ROWS):
         next(source)
@@ -171,7 +177,7 @@ def train(rank: int, out: Path, steps: int, fall: int, every: int) -> None:
         packed = [next(source) for _ in range(WORKERS * ROWS)]
         for group in optimizer.param_groups:
             group["lr"] = rate_at(step, steps, fall)
-        loss = loss_of(shared, batch_of(packed[rank::WORKERS], model.config.pad_token_id))
+        loss = loss_of(shared, batch_of(packed[rank::WORKERS], pad))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -211,7 +217,7 @@ def _restore(path: Path, model: LlamaForCausalLM, optimizer: torch.optim.AdamW) 
     state = torch.load(path)
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
-    return state["step"]
+    return int(state["step"])
 
 
 def main() -> None:
@@ -226,7 +232,7 @@ def main() -> None:
     (arguments.out / "meeting").unlink(missing_ok=True)
     (arguments.out / "suite.jsonl").write_text(render(make_items()))
     settings = (arguments.out.resolve(), arguments.steps, arguments.fall, arguments.every)
-    torch.multiprocessing.spawn(train, args=settings, nprocs=WORKERS)
+    spawn(train, args=settings, nprocs=WORKERS)
 
 
 if __name__ == "__main__":
