@@ -1,10 +1,11 @@
 """Fit the correction of `paceline predict` to published measurements and store its parameters.
 
-    python benchmarks/fit_predictor.py MEASURED.csv
+    python benchmarks/fit_predictor.py MEASURED.csv [LEFT_OUT.csv]
 
-Writes src/paceline/plan/predict/correction.npz. Needs numpy only; takes a few minutes. Groups
-(model x accelerator x engine) are left out whole, in closed form, to choose nothing but the width
-of the bands; `benchmarks/score_predictor.py` reports the errors on left-out groups.
+Writes src/paceline/plan/predict/correction.npz and, when asked, the predictions that every row
+gets with its group left out, in the columns of `paceline predict`. Groups (model x accelerator x
+engine) are left out whole, in closed form; the width of the bands is chosen on them. Needs numpy
+only; takes seconds.
 """
 
 import csv
@@ -130,9 +131,9 @@ def space_of(columns: dict[str, Array]) -> Space:
 
 
 def _similar(points: Array, anchors: Array) -> Array:
-    return similarities(
-        points.astype(np.float32), anchors.astype(np.float32), LONG_RANGE
-    ).astype(np.float64)
+    return similarities(points.astype(np.float32), anchors.astype(np.float32), LONG_RANGE).astype(
+        np.float64
+    )
 
 
 def _kind(name: str) -> str:
@@ -300,7 +301,32 @@ def store(fitted: Fitted, path: Path) -> None:
     )
 
 
-if __name__ == "__main__":
-    result = fit_all(read_table(Path(sys.argv[1])))
-    store(result, TARGET)
+def write_left_out(table: Table, fitted: Fitted, path: Path) -> None:
+    """One line per row, predicted as if its group had never been seen."""
+    ends = ("", "_lo", "_hi")
+    header = ["row_id", "fits", "reason", *(f"{metric}{end}" for metric in METRICS for end in ends)]
+    value = np.exp(fitted.left_out)
+    width = np.exp(fitted.left_out_spread * fitted.quantiles)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        for at, row in enumerate(table.rows):
+            cells: list[object] = [row["row_id"], "yes", ""]
+            for metric in range(len(METRICS)):
+                middle, factor = float(value[at, metric]), float(width[at, metric])
+                cells += [round(v, 4) for v in (middle, middle / factor, middle * factor)]
+            writer.writerow(cells)
+
+
+def main() -> None:
+    """Fit, store, and write the left-out predictions when a second path is given."""
+    table = read_table(Path(sys.argv[1]))
+    fitted = fit_all(table)
+    store(fitted, TARGET)
     print(f"{TARGET.name}: {TARGET.stat().st_size / 1024:.0f} KiB")
+    if sys.argv[2:]:
+        write_left_out(table, fitted, Path(sys.argv[2]))
+
+
+if __name__ == "__main__":
+    main()

@@ -23,7 +23,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as data:
         plain = {**os.environ, "PACELINE_DATA": data, "COLUMNS": "118", "NO_COLOR": "1"}
         done = subprocess.run(
-            [sys.executable, "-m", "paceline", "optimize", "reference", WORDS],
+            [sys.executable, "-m", "paceline", "optimize", "reference", WORDS, "--budget", "5m"],
             env=plain,
             stdout=subprocess.PIPE,
             text=True,

@@ -38,7 +38,9 @@ class ShapeFinder:
 
     def __init__(self, shapes: Mapping[str, Shape]) -> None:
         self._exact = shapes
-        self._stems = {_stem(name): shape for name, shape in reversed(list(shapes.items()))}
+        # the shortest name is the model itself, the others were made from it
+        longest_first = sorted(shapes, key=len, reverse=True)
+        self._stems = {_stem(name): shapes[name] for name in longest_first}
 
     def find(self, *names: str) -> Shape | None:
         """The first of `names` that is known, exactly or by its stripped name."""

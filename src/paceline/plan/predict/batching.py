@@ -20,7 +20,7 @@ FIXED_POINT_ROUNDS: Final = 8
 SATURATION: Final = 0.95
 """Share of capacity that an open loop can use before its queue grows without bound."""
 PREFILL_TOKENS: Final = 1024.0
-"""Prompt tokens an engine processes in one pass; defaults allow 2048 to 16384, arrivals rarely fill them."""
+"""Prompt tokens processed in one pass: engines allow 2048 to 16384, arrivals rarely fill that."""
 SLACK: Final = 1.15
 """Sequences beyond the estimate that engines were seen to hold without queueing."""
 MS: Final = 1000.0

@@ -115,9 +115,9 @@ def counted(batch: Batch) -> Counted:
         prefill_dot_width=of_groups(
             lambda s: _groups(
                 s,
-                lambda g: g.layers
-                * g.dot_width
-                * (LATENT_PREFILL if g.mixer is Mixer.LATENT else 1.0),
+                lambda g: (
+                    g.layers * g.dot_width * (LATENT_PREFILL if g.mixer is Mixer.LATENT else 1.0)
+                ),
             )
         ),
         state_elements=of_shape(lambda s: s.state_elements()),

@@ -101,7 +101,8 @@ def _applied(standard: Array32, model: Correction) -> Array32:
     count = len(model.anchors)
     total: Array32 = near @ model.coefficients[:count]
     total += (standard * np.float32(model.ridge)) @ model.coefficients[count:-1]
-    return total + model.coefficients[-1]
+    total += model.coefficients[-1]
+    return total
 
 
 def similarities(points: Array32, anchors: Array32, long_range: float) -> Array32:

@@ -19,9 +19,7 @@ USUAL_YEAR: Final = 2024.6
 """Records without an engine version are mostly of mid 2024."""
 
 
-def features(
-    batch: Batch, counts: Counted, place: Placement, seen: Physics
-) -> dict[str, Array]:
+def features(batch: Batch, counts: Counted, place: Placement, seen: Physics) -> dict[str, Array]:
     """Columns `[deployments]` by name, in a fixed order."""
     return (
         _load_features(batch, place, seen)

@@ -110,5 +110,5 @@ def kv_bytes(batch: Batch, counts: Counted, *, shards: Array, context: Array) ->
     """KV bytes per token and device of one lane, windows averaged over the context."""
     share = np.minimum(1.0, counts.windows / context[:, None])
     split = np.minimum(counts.kv_heads, shards[:, None])
-    elements = (counts.kv_elements * share / split).sum(axis=1)
+    elements: Array = (counts.kv_elements * share / split).sum(axis=1)
     return elements * batch.kv_bits / BITS_PER_BYTE

@@ -62,21 +62,19 @@ def predict(batch: Batch, model: Correction | None = None) -> Prediction:
 def bases(counts: Counted, seen: Physics, throughput_shift: Array) -> tuple[Array, Array, Array]:
     """Logarithms that the corrections are added to: throughput, TPOT, TTFT.
 
-    What slows throughput slows steps and prompts alike, so the other two start from the
-    corrected throughput: most records give throughput only, and this is how they teach latency.
+    What slows throughput slows prompts alike, so TTFT starts from the corrected throughput: most
+    records give throughput only, and this is how they teach it.
     """
     fixed_ms = counts.request_s * MS
     prompts_ms = np.maximum(1e-3, seen.ttft_ms - fixed_ms)
     return (
         np.log(seen.out_tok_s),
-        np.log(seen.tpot_ms) - throughput_shift,
+        np.log(seen.tpot_ms),
         np.log(fixed_ms + prompts_ms * np.exp(-throughput_shift)),
     )
 
 
-def _prediction(
-    batch: Batch, counts: Counted, place: Placement, bands: list[Band]
-) -> Prediction:
+def _prediction(batch: Batch, counts: Counted, place: Placement, bands: list[Band]) -> Prediction:
     throughput, tpot, ttft = bands
     # an open loop cannot put out more than is asked for
     asked = np.where(

@@ -107,7 +107,8 @@ def _multiply_adds(counts: Counted, place: Placement, tokens: Array, *, heads: A
 
 def _dot(counts: Counted, context: Array) -> Array:
     share = np.minimum(1.0, counts.windows / np.maximum(1.0, context)[:, None])
-    return (counts.dot_width * share).sum(axis=1)
+    width: Array = (counts.dot_width * share).sum(axis=1)
+    return width
 
 
 def _step(

@@ -134,7 +134,7 @@ def _latent(config: Config, layers: int) -> tuple[MixerGroup, int]:
     q_rank = integer(config, "q_lora_rank")
     into_query = heads * (nope + rope)
     query = q_rank * (hidden + into_query) if q_rank else hidden * into_query
-    weights = query + hidden * (rank + rope) + rank * heads * (nope + value) + heads * value * hidden
+    weights = query + hidden * (rank + rope) + heads * (rank * (nope + value) + value * hidden)
     group = MixerGroup(
         mixer=Mixer.LATENT,
         layers=layers,
