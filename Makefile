@@ -16,7 +16,7 @@ engines: $(STAMP)  ## the two engines that the demo and the end-to-end tests run
 	$(BIN)/paceline engines install transformers openvino
 
 demo: engines  ## optimize the reference model on this machine
-	$(BIN)/paceline optimize reference "optimize for throughput, ttft p95 <= 500ms, quality >= 0.97x" --pipeline demo
+	$(BIN)/paceline optimize reference "optimize for throughput, ttft p95 <= 500ms, quality >= 0.97x" --pipeline demo --budget 5m
 
 test: engines  ## every test, real engines included
 	$(BIN)/python -m pytest -q

@@ -3,14 +3,14 @@
 import time
 
 import pytest
-
 from tests.e2e.conftest import Done, Paceline
 
 pytestmark = [pytest.mark.e2e, pytest.mark.engines, pytest.mark.enable_socket]
 
 REQUEST = (
     *("optimize", "reference", "--priority", "throughput"),
-    *("--constraint", "ttft p95 <= 500ms", "--constraint", "quality >= 0.97x", "--json"),
+    *("--constraint", "ttft p95 <= 500ms", "--constraint", "quality >= 0.97x"),
+    *("--budget", "5m", "--json"),
 )
 
 

@@ -90,6 +90,8 @@ class Campaign:
         self._writer = writer
         self._watch = watch
         self._trials = list(shop.store.trials(run.run_id))
+        self._spent_before_s = sum(trial.wall_s for trial in self._trials)
+        self._started_s = shop.clock.monotonic_s()
         self._tools: dict[str, _Tools] = {}
         self._suite = self._find_suite()
         self._seen_events = max(
@@ -263,7 +265,8 @@ class Campaign:
             )
 
     def _spent_s(self) -> float:
-        return sum(trial.wall_s for trial in self._trials)
+        """What earlier processes spent on trials that were kept, and all of this one's time."""
+        return self._spent_before_s + self._shop.clock.monotonic_s() - self._started_s
 
     def _now(self) -> str:
         return self._shop.clock.utc_now().isoformat(timespec="seconds")

@@ -34,7 +34,7 @@ MakeEvaluator = Callable[[Path | None], Evaluator]
 OTHER_ORDER: Final = 1
 """Added to the seed of a second asking: the same items in other company, other batches."""
 
-FIDELITY_PROMPTS: Final = 32
+FIDELITY_PROMPTS: Final = 64
 """Prompts of the suite whose next tokens are read beside the fixed texts."""
 
 
@@ -155,10 +155,13 @@ class Examiner:
         return self._with_fidelity(found, target, against) if request.fidelity else found
 
     def _with_fidelity(self, found: Evaluation, target: Target, against: Target) -> Evaluation:
-        prompts = [item.messages[-1].content or "" for item in self._suite.items]
+        prompts = [
+            "\n".join(message.content for message in item.messages if message.content)
+            for item in self._suite.items[:FIDELITY_PROMPTS]
+        ]
         read = partial(
             self._reader.read,
-            prompts=prompts[:FIDELITY_PROMPTS],
+            prompts=prompts,
             concurrency=self._request.concurrency,
         )
         base = read(against)

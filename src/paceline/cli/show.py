@@ -48,7 +48,7 @@ def _row(ranked: Ranked, ranking: Ranking) -> tuple[str, ...]:
         _number(metrics.get("ttft_p95_ms"), ",.0f"),
         _number(metrics.get("tpot_mean_ms"), ",.2f"),
         _number(metrics.get("quality"), ".3f"),
-        _number(metrics.get("cost_usd_per_mtok"), ",.3f"),
+        _number(metrics.get("cost_usd_per_mtok"), ",.3g"),
         _number(metrics.get("peak_memory_gib"), ",.2f"),
         _verdict(ranked),
     )

@@ -1,9 +1,13 @@
 """Short texts beside a variant, each backed by its measurements."""
 
+from typing import Final
+
 from paceline.rank.filter import Measured
 from paceline.rank.objective import Dimensions
 from paceline.records.metric_names import OUTPUT_TOKENS_PER_S, PEAK_MEMORY_GIB, QUALITY
 from paceline.units import format_gib
+
+TWO_DIGITS: Final = 10  # from here on a decimal would be below the noise
 
 
 def chips(measured: Measured, dims: Dimensions) -> tuple[str, ...]:
@@ -34,7 +38,8 @@ def _speed(measured: Measured) -> str | None:
     base = measured.baseline.metrics.get(OUTPUT_TOKENS_PER_S) if measured.baseline else None
     if own is None or base is None or base.value <= 0:
         return None
-    return f"{own.value / base.value:.2g}x baseline tokens/s"
+    gain = own.value / base.value
+    return f"{gain:.{0 if gain >= TWO_DIGITS else 1}f}x baseline tokens/s"
 
 
 def _quality(measured: Measured) -> str | None:
