@@ -67,7 +67,10 @@ class Setting:
 
 
 class Driver:
-    """Drives turns of a pace over keep-alive connections and records how they ended."""
+    """Drives turns of a pace over keep-alive connections and records how they ended.
+
+    One driver serves several phases (warm-up, window), so that connections stay open between them.
+    """
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting

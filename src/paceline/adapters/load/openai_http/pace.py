@@ -88,7 +88,7 @@ class ClosedPace:
         self._later: list[tuple[float, int, Turn]] = []
 
     def take(self, now_s: float) -> Turn | None:
-        if self.exhausted(now_s):
+        if self.exhausted(now_s) or now_s < self._levels[0].at_s:
             return None
         if self._later and self._later[0][0] <= now_s:
             turn = heapq.heappop(self._later)[2]
@@ -112,6 +112,8 @@ class ClosedPace:
         heapq.heappush(self._free, now_s + (PAUSE_AFTER_BROKEN_S if broken else 0.0))
 
     def next_s(self) -> float | None:
+        if not self._started_requests:
+            return self._levels[0].at_s
         times = [self._later[0][0]] if self._later else []
         times += self._free[:1]
         return min(times, default=None)

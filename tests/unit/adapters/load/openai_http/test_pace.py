@@ -41,6 +41,13 @@ def test_a_closed_loop_keeps_its_level() -> None:
     assert (third.serial, third.scheduled_s, third.allowed_s) == (2, 1.5, 1.5)
 
 
+def test_nothing_starts_before_the_window() -> None:
+    for pace in (ClosedPace(closed(5, 2), Share()), OpenPace(scheduled([0.0, 0.1]), Share())):
+        assert take_all(pace, -0.02) == []
+        assert pace.next_s() == 0.0
+        assert take_all(pace, 0.0)
+
+
 def test_a_closed_loop_ends_after_its_requests() -> None:
     pace = ClosedPace(closed(3, 2), Share())
     turns = take_all(pace, 0.0)
