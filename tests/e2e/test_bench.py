@@ -5,18 +5,24 @@ for `test_load_truth`.
 """
 
 import signal
+import socket
 import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from tests.e2e.conftest import Paceline
 
+from paceline import runtimes
 from paceline.records.samples import unpack
 from paceline.testing.golden_server.launch import Golden, golden_server
 
 pytestmark = [pytest.mark.e2e, pytest.mark.enable_socket]
 
+RUNTIMES = Path(runtimes.__file__).parent
 FAST = ("--model", "m", "--ttft-ms", "20", "--itl-ms", "1")
 SHORT = ("--model", "m", "--input-tokens", "16", "--output-tokens", "8")
 
@@ -192,3 +198,37 @@ def _kept(paceline: Paceline) -> int:
     found = list((paceline.data / "samples").glob("*.npz"))
     assert len(found) == 1
     return len(unpack(found[0].read_bytes()))
+
+
+def test_what_an_engine_says_about_itself_is_read_beside_the_load(paceline: Paceline) -> None:
+    with _fake_engine() as url:
+        done = paceline(
+            *("bench", f"{url}/v1", "--model", "m", "--concurrency", "4", "--duration", "3s"),
+            *("--output-tokens", "8", "--input-tokens", "16", "--json"),
+        )
+    assert done.code == 0, done.err
+    found = {source["source"]: source for source in done.document["server"]["telemetry"]}
+    engine = found["prometheus"]
+    assert engine["subject"] == "fake"
+    assert engine["gauges"]["requests_running"]["max"] <= 4
+    assert engine["counters"]["generation_tokens"] > 0
+    assert found["host"]["counters"]["cpu_busy_s"] > 0
+
+
+@contextmanager
+def _fake_engine() -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = ("--model-name", "m", "--port", str(port))
+    argv = [sys.executable, str(RUNTIMES / "run.py"), "fake_server", *options]
+    with subprocess.Popen(argv, stderr=subprocess.DEVNULL) as process:
+        try:
+            for _ in range(200):
+                with socket.socket() as asked:
+                    if asked.connect_ex(("127.0.0.1", port)) == 0:
+                        break
+                time.sleep(0.1)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()

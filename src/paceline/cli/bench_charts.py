@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 
 from paceline.app.bench import BenchPoint, BenchReport
+from paceline.app.bench_document import level_name
 from paceline.cli.svg import Dot, Mark, bars, cloud, line, scatter
 from paceline.records.measurement import Stat
 from paceline.records.metric_names import LATENCIES, SCHEDULED
@@ -80,29 +81,32 @@ def load_charts(shown: BenchPoint) -> Iterator[str]:
         yield line(middles, values, title=title, x_label="s since the start", y_label=unit)
 
 
-def search_chart(report: BenchReport) -> str:
-    """Every probe: what it delivered against how long it took."""
+def search_charts(report: BenchReport) -> Iterator[str]:
+    """The last probe of every level: latency against throughput, and each against the level."""
     constraint = _first_latency(report.request.constraints)
     metric = constraint.metric if constraint else "ttft"
     statistic = (constraint.statistic if constraint else None) or "p95"
+    limits = _limits([constraint] if constraint else [])
     tokens = any(point.summary.output_tokens_per_s for point in report.points)
-    dots = []
-    for point in sorted(report.points, key=lambda point: (point.level or 0.0, point.number)):
-        summary = point.summary
+    rate_label = "output tokens/s" if tokens else "requests/s"
+    unit = level_name(report.request)
+    by_rate, by_level, rates = [], [], []
+    last = {point.level or 0.0: point for point in report.points}
+    for level, point in sorted(last.items()):
+        summary, label, kind = point.summary, f"{level:.4g}", point.verdict.value
+        rate = summary.output_tokens_per_s if tokens else summary.requests_per_s
+        rates.append(Dot(x=level, y=rate, label=label, kind=kind))
         value = _of(_stat(point, metric), statistic)
         if value is not None:
-            rate = summary.output_tokens_per_s if tokens else summary.requests_per_s
-            label = f"{point.level:.4g}"
-            dots.append(Dot(x=rate, y=value, label=label, kind=point.verdict.value))
-    if not dots:
-        return ""
-    return scatter(
-        dots,
-        title=f"{metric.upper()} {statistic} by load; the label is the level",
-        x_label="output tokens/s" if tokens else "requests/s",
-        y_label="ms",
-        marks=_limits([constraint] if constraint else []),
-    )
+            by_rate.append(Dot(x=rate, y=value, label=label, kind=kind))
+            by_level.append(Dot(x=level, y=value, label=label, kind=kind))
+    name = f"{metric.upper()} {statistic}"
+    for dots, title, x_label, y_label, marks in (
+        (by_rate, f"{name} against throughput", rate_label, "ms", limits),
+        (by_level, f"{name} against {unit}", unit, "ms", limits),
+        (rates, f"Throughput against {unit}", unit, rate_label, []),
+    ):
+        yield scatter(dots, title=title, x_label=x_label, y_label=y_label, marks=marks)
 
 
 def _histogram(

@@ -9,7 +9,7 @@ import orjson
 
 from paceline.app.bench import BenchPoint, BenchReport
 from paceline.app.bench_document import level_name, request_document
-from paceline.cli.bench_charts import latency_charts, load_charts, search_chart, timeline_charts
+from paceline.cli.bench_charts import latency_charts, load_charts, search_charts, timeline_charts
 from paceline.cli.bench_text import (
     AGREEMENT_COLUMNS,
     LATENCY_COLUMNS,
@@ -27,6 +27,11 @@ from paceline.cli.bench_text import (
 LATENCY_CAPTION: Final = "Milliseconds; ± is the 95 % interval of the mean."
 WORDS: Final = frozenset({"why", "what", "value", "verdict", "agree"})
 """Columns of words; in all others are numbers."""
+SEARCH_LEGEND: Final = (
+    '<p class="soft">One dot per level, its last probe: <b class="pass">passed</b>,'
+    ' <b class="fail">failed</b>, <b class="unresolved">open</b>'
+    " (unresolved or limited by the client).</p>"
+)
 VERDICTS: Final = frozenset({"pass", "fail", "unresolved", "client_bound"})
 
 
@@ -60,7 +65,7 @@ def _sections(report: BenchReport, shown: BenchPoint) -> Iterator[str]:
         yield _section("Constraints", _table(VERDICT_COLUMNS, verdict_rows(shown)))
     if report.max_load is not None:
         unit = level_name(report.request)
-        yield _section("Throughput against latency", _cards([search_chart(report)]))
+        yield _section("Throughput against latency", _cards(search_charts(report)) + SEARCH_LEGEND)
         yield _section("Probes", _table((unit, *PROBE_COLUMNS), probe_rows(report)))
     yield _section("Latency", _cards(latency_charts(report, shown)))
     yield _table(LATENCY_COLUMNS, latency_rows(shown), caption=LATENCY_CAPTION)

@@ -73,7 +73,7 @@ def ticks(low: float, high: float, about: int = TICKS) -> list[float]:
 def number(value: float) -> str:
     """A tick's text: `0.5`, `20`, `1.5k`, `2M`."""
     for size, suffix in ((1e6, "M"), (1e3, "k")):
-        if abs(value) >= size * 10 or (abs(value) >= size and suffix == "M"):
+        if abs(value) >= size:
             return f"{value / size:.4g}{suffix}"
     return f"{value:.4g}"
 
@@ -152,13 +152,16 @@ def scatter(
     path = " L".join(f"{plot.x(dot.x):.1f},{plot.y(dot.y):.1f}" for dot in dots)
     plot.add(f'<path class="join" d="M{path}"/>' if dots else "")
     plot.horizontal(marks)
+    named: list[tuple[float, float]] = []
     for dot in dots:
-        at_x, at_y = plot.x(dot.x), plot.y(dot.y)
-        side = "end" if at_x > WIDTH - RIGHT - 40 else "start"
-        shift = -6 if side == "end" else 6
+        at = (plot.x(dot.x), plot.y(dot.y))
+        plot.add(f'<circle class="dot {dot.kind}" cx="{at[0]:.1f}" cy="{at[1]:.1f}" r="4"/>')
+        if any(abs(at[0] - x) < 2 * LETTER and abs(at[1] - y) < LETTER for x, y in named):
+            continue  # the names of dots this near would cover each other
+        named.append(at)
+        side, shift = ("end", -7) if at[0] > WIDTH - RIGHT - 40 else ("start", 7)
         plot.add(
-            f'<circle class="dot {dot.kind}" cx="{at_x:.1f}" cy="{at_y:.1f}" r="4"/>'
-            f'<text class="name" x="{at_x + shift:.1f}" y="{at_y - 5:.1f}"'
+            f'<text class="name" x="{at[0] + shift:.1f}" y="{at[1] - 5:.1f}"'
             f' text-anchor="{side}">{escape(dot.label)}</text>'
         )
     return plot.text()
