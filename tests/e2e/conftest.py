@@ -12,8 +12,6 @@ from typing import Any
 import psutil
 import pytest
 
-TIMEOUT_S = 240
-
 
 @dataclass(frozen=True)
 class Done:
@@ -33,7 +31,8 @@ class Done:
 class Paceline:
     """Runs `python -m paceline` on private data and cache folders."""
 
-    def __init__(self, folder: Path, *, shared_cache: bool) -> None:
+    def __init__(self, folder: Path, *, shared_cache: bool, timeout_s: float = 240.0) -> None:
+        self._timeout_s = timeout_s
         self.data = folder / "data"
         self.env = {**os.environ, "PACELINE_DATA": str(self.data), "COLUMNS": "160"}
         if not shared_cache:
@@ -49,9 +48,9 @@ class Paceline:
             text=True,
         )
 
-    def __call__(self, *arguments: str, timeout_s: float = TIMEOUT_S, **env: str) -> Done:
+    def __call__(self, *arguments: str, **env: str) -> Done:
         process = self.start(*arguments, **env)
-        out, err = process.communicate(timeout=timeout_s)
+        out, err = process.communicate(timeout=self._timeout_s)
         return Done(process.returncode, out, err)
 
 

@@ -17,9 +17,9 @@ REQUEST = (
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Paceline, Done, float]:
     """One full run, its command and the seconds it took; shared, as it takes minutes."""
-    paceline = Paceline(tmp_path_factory.mktemp("reference"), shared_cache=True)
+    paceline = Paceline(tmp_path_factory.mktemp("reference"), shared_cache=True, timeout_s=480)
     started_s = time.monotonic()
-    done = paceline(*REQUEST, timeout_s=480)
+    done = paceline(*REQUEST)
     return paceline, done, time.monotonic() - started_s
 
 
