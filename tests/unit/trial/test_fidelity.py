@@ -1,5 +1,7 @@
+import json
 import math
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -82,3 +84,30 @@ def test_a_token_that_the_variant_does_not_list_counts_as_its_least_likely() -> 
 )
 def test_without_common_positions_there_is_no_figure(other: FidelityReading) -> None:
     assert compare_fidelity(other, reading(at("a", a=1.0))) is None
+
+
+GOLDEN = Path(__file__).parents[3] / "tests/golden/fidelity/reference.json"
+
+
+def captured(variant: str) -> FidelityReading:
+    """What the reference model says with its weights rounded; see the file's first field."""
+    texts = json.loads(GOLDEN.read_text(encoding="utf-8"))["variants"][variant]
+    return FidelityReading(
+        reading=Reading.FORCED,
+        texts=tuple(
+            TextReading(text_id=str(number), tokens=tuple(NextToken(**one) for one in tokens))
+            for number, tokens in enumerate(texts)
+        ),
+    )
+
+
+def test_few_positions_order_the_precisions_of_a_real_model() -> None:
+    """29 positions are enough, where 300 answers cannot tell int8 or int4 from bf16."""
+    found = [
+        compare_fidelity(captured(variant), captured("bf16"))
+        for variant in ("bf16", "int8", "int4-clipped", "int4-nearest", "int3-per-row")
+    ]
+    values = [one.mean_kl_nats for one in found if one]
+    assert values == sorted(values)
+    assert values[0] == 0.0
+    assert values[1] < 0.1 * values[2] < 0.1 * values[3] < 0.1 * values[4]

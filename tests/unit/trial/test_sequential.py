@@ -21,6 +21,7 @@ from paceline.trial.sequential import (
     FEWEST,
     Floats,
     PairedRule,
+    PairedVerdict,
     difference_bounds,
     first_of,
     item_weights,
@@ -44,21 +45,28 @@ def differences(rng: np.random.Generator, loss: float, items: int = ITEMS) -> Fl
 
 def test_two_equal_variants_are_rarely_called_different() -> None:
     rng = np.random.default_rng(1)
-    called = [paired_verdict(differences(rng, 0.0), margin=0.01) for _ in range(COMPARISONS)]
+    called = [judged(differences(rng, 0.0), 0.01) for _ in range(COMPARISONS)]
     assert sum(one.different for one in called) <= 0.07 * COMPARISONS
     assert sum(one.verdict is Verdict.FAIL for one in called) <= 0.07 * COMPARISONS
 
 
 def test_a_loss_of_three_points_does_not_pass_a_margin_of_one() -> None:
     rng = np.random.default_rng(2)
-    called = [paired_verdict(differences(rng, 0.03), margin=0.01) for _ in range(COMPARISONS)]
-    assert sum(one.verdict is not Verdict.PASS for one in called) >= 0.8 * COMPARISONS
+    called = [judged(differences(rng, 0.03), 0.01) for _ in range(COMPARISONS)]
+    assert sum(one.verdict is not Verdict.PASS for one in called) >= 0.95 * COMPARISONS
+
+
+def test_a_loss_of_ten_points_is_found_out() -> None:
+    rng = np.random.default_rng(8)
+    called = [judged(differences(rng, 0.1), 0.03) for _ in range(COMPARISONS)]
+    assert sum(one.verdict is Verdict.FAIL for one in called) >= 0.9 * COMPARISONS
+    assert sum(one.different for one in called) >= 0.99 * COMPARISONS
 
 
 def test_a_loss_of_exactly_the_margin_passes_at_most_as_often_as_promised() -> None:
     """Looking after every item: the error of the whole procedure, not of one look."""
     rng = np.random.default_rng(3)
-    called = [paired_verdict(differences(rng, 0.03), margin=0.03) for _ in range(400)]
+    called = [judged(differences(rng, 0.03), 0.03) for _ in range(400)]
     assert sum(one.verdict is Verdict.PASS for one in called) <= 0.05 * 400
     assert sum(one.verdict is Verdict.FAIL for one in called) <= 0.05 * 400
 
@@ -100,6 +108,11 @@ def asked(rule: PairedRule, values: Sequence[float]) -> int:
     """How many items are asked until the rule stops."""
     given = scores(values)
     return next((n for n in range(1, len(given) + 1) if rule(given[:n])), len(given))
+
+
+def judged(values: Floats, margin: float) -> PairedVerdict:
+    """The verdict when every item was asked: all looks on the way, and the last one."""
+    return paired_verdict(values, margin=margin, complete=True)
 
 
 @pytest.mark.parametrize(
@@ -147,6 +160,22 @@ def test_the_interval_narrows_around_the_truth() -> None:
     assert late.hi - late.lo < early.hi - early.lo
     assert late.lo <= -0.1 <= late.hi
     assert difference_bounds(values[:0]).lo == -1.0
+
+
+def test_the_last_look_is_sharper_than_all_on_the_way() -> None:
+    rng = np.random.default_rng(9)
+    values = differences(rng, 0.08)
+    early, last = paired_verdict(values, margin=0.03), judged(values, 0.03)
+    assert last.difference_ci95.hi < early.difference_ci95.hi
+    assert early.difference_ci95.lo < last.difference_ci95.lo
+    assert last.difference_ci95.lo < last.difference < last.difference_ci95.hi
+
+
+def test_no_flip_at_all_still_leaves_room_for_a_loss() -> None:
+    found = judged(np.zeros(300), 0.01)
+    assert found.verdict is Verdict.UNRESOLVED
+    assert 0.01 < found.difference_ci95.hi < 0.02
+    assert not found.different
 
 
 def test_the_interval_holds_the_truth_as_often_as_promised() -> None:
