@@ -154,7 +154,7 @@ def client_rows(point: BenchPoint) -> list[tuple[str, ...]]:
         *(("reason", reason) for reason in point.client.reasons),
         ("event loop lag p99", f"{_ms(health.loop_lag_ms.p99)} ms"),
         ("send skew p99", f"{_ms(health.send_skew_ms.p99)} ms"),
-        ("CPU", f"{health.cpu_s:.3g} s in {health.processes} processes"),
+        ("CPU", f"{health.cpu_s:.3g} s, processes: {health.processes}"),
     ]
     if health.offered_rps is not None:
         sent = f"{health.achieved_rps:.4g} of {health.offered_rps:.4g} requests/s"

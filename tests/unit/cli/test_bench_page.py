@@ -13,6 +13,7 @@ from paceline.cli.bench_page import bench_page
 from paceline.cli.bench_text import headline, print_bench, probe_rows, verdict_rows
 from paceline.cli.bench_view import BenchView, LiveNumbers
 from paceline.records.load import LoadProgress
+from paceline.records.samples import Outcome
 from paceline.testing.simulated_load import SimulatedLoad
 
 NAME = 'a<script>alert("x")</script>'
@@ -132,3 +133,19 @@ def test_live_numbers_move_with_the_last_seconds() -> None:
     assert rows["TPOT"] == "–"
     assert rows["errors"] == "9 reset"
     assert "rate 2 requests/s" in numbers.line()
+
+
+def test_a_test_without_a_single_answer_can_be_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    load = SimulatedLoad()
+    load.outcome = Outcome.TIMED_OUT
+    shop = Workshop.__new__(Workshop)
+    shop.__dict__ |= {"load": load, "telemetry": ()}
+    options = BenchOptions(
+        url="h", model="m", rate=5.0, requests=100, constraint=["ttft p95 <= 1s", "goodput >= 1"]
+    )
+    made = run_bench(bench_request(options), shop, BenchView(io.StringIO()), lambda: False)
+    print_bench(made)
+    assert "0 answered, 100 failed" in capsys.readouterr().out
+    assert made.shown is not None
+    assert {row[1] for row in verdict_rows(made.shown)} == {"fail"}
+    assert "<svg" in bench_page(made, made_at="today")
