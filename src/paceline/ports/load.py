@@ -24,8 +24,8 @@ class LoadGenerator(Protocol):
     def probe(self, target: Target, plan: LoadPlan) -> Probe:
         """Ask once or twice before the load; what is wrong with an endpoint shows here.
 
-        Raises SetupError: unreachable, refuses the key, does not know the model, answers with an
-        error or with something else than the route promises.
+        Raises SetupError: unreachable, refuses the key, answers with an error or with something
+        else than the route promises. Raises SpecError: no such model, no URL, nothing to send.
         """
         ...
 
