@@ -59,7 +59,9 @@ def next_step(
     fresh = _by_promise([v for v in plan.variants if not launches[v.id]], leaders)
     repeats = _owed_repeats(plan, launches, leaders)
     left_s = float("inf") if budget_s is None else budget_s - spent_s
-    reserve_s = sum(expected_s(variant, trials) for variant in repeats)
+    # One variant alone is no contest yet: nothing is reserved for launching it again.
+    contest = len(repeats) > 1 or launches.total() > len(launches)
+    reserve_s = sum(expected_s(variant, trials) for variant in repeats) if contest else 0.0
     for variant in fresh:
         if expected_s(variant, trials) + reserve_s <= left_s:
             return Step(variant=variant, repeat=0, because="not measured yet")

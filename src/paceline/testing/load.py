@@ -5,6 +5,7 @@ down but does not break them.
 """
 
 import statistics
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -246,6 +247,14 @@ class LoadGeneratorContract:
         assert len(result.samples) == 4
         assert (result.warmup_requests, result.warmup_failed) == (3, 0)
         assert len(server.log("warmup-")) == 3
+
+    def test_it_sleeps_while_it_waits_for_the_last_answers(self, generator: LoadGenerator) -> None:
+        with golden_server("--ttft-ms", "600", "--capacity", "1") as server:
+            target = Target(base_url=server.url, model="golden")
+            started_s, used_s = time.monotonic(), time.process_time()
+            generator.run(target, closed(3, concurrency=3))
+            passed_s, used_s = time.monotonic() - started_s, time.process_time() - used_s
+        assert used_s < passed_s / 4, f"{used_s:.2f} s of CPU in {passed_s:.2f} s of waiting"
 
     def test_it_can_be_stopped_and_keeps_what_it_has(
         self, generator: LoadGenerator, server: Golden

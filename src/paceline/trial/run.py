@@ -23,7 +23,7 @@ from paceline.records.launch import Artefact, Cause, Environment, LaunchSpec, Pr
 from paceline.records.load import LoadResult, LoadSummary, Probe, Target
 from paceline.records.load_plan import LoadPlan
 from paceline.records.model import Model
-from paceline.records.quality import QualityResult, Suite
+from paceline.records.quality import QualityResult, StopCause, Suite
 from paceline.records.request import Constraint
 from paceline.records.samples import pack
 from paceline.records.trial import BlobRef, ColdStart, Provenance, TrialRecord, TrialState
@@ -229,10 +229,10 @@ class TrialRun:
             stop=self._order.garbage_rule,
         )
         self._note(quality=result)
-        if result.stopped is None:
-            return True
-        self._note(cause=Cause.GARBAGE, detail=result.stopped.because)
-        return False
+        if result.stopped is not None and result.stopped.cause is StopCause.GARBAGE:
+            self._note(cause=Cause.GARBAGE, detail=result.stopped.because)
+            return False
+        return True
 
     def _load(self, target: Target, plan: LoadPlan, probe: Probe) -> None:
         self._say("loading")

@@ -65,3 +65,10 @@ def test_what_the_budget_leaves_out_is_named() -> None:
     assert isinstance(end, Stop)
     assert set(end.left_out) == {INT4, INT8_WIDE, INT4_WIDE}
     assert "10 s of budget left" in end.because
+
+
+def test_a_slow_baseline_is_not_launched_again_before_anything_else_was_measured() -> None:
+    done = [a_trial(BASE, wall_s=140)]
+    following = step(done, leaders=[BASE], budget_s=300)
+    assert isinstance(following, Step)
+    assert (following.variant, following.repeat) == (INT8, 0)

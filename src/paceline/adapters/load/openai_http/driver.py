@@ -128,7 +128,7 @@ class Driver:
                 last_start_s = now_s
             if not (self._flights or self._unparsed) and pace.exhausted(now_s):
                 return
-            now_s = self._wait(beat_s)
+            now_s = self._wait(beat_s, looked_s=now_s)
             if now_s >= beat_s:
                 self._beat(now_s, beat_s)
                 if tick(now_s) or now_s > cutoff_s(last_start_s):
@@ -143,13 +143,19 @@ class Driver:
         self._alarm.close()
         self._epoll.close()
 
-    def _wait(self, beat_s: float) -> float:
-        """One look at the sockets, then some parsing; the time at which the look was taken."""
+    def _wait(self, beat_s: float, *, looked_s: float) -> float:
+        """One look at the sockets, then some parsing; the time at which the look was taken.
+
+        What the pace had ready at `looked_s` and did not start waits for something else (the end
+        of the test, a level): to wake for it at once would spin. The heartbeat looks again.
+        """
         busy = bool(self._unparsed) or self._bodies.make_one_ahead() or self._open_spare()
         if not busy:
             next_s = self._pace.next_s()
-            wake_s = beat_s if next_s is None else min(beat_s, next_s)
-            self._alarm.set(self._zero_s + wake_s)
+            if next_s is not None and looked_s < next_s < beat_s:
+                self._alarm.set(self._zero_s + next_s)
+            else:
+                self._alarm.set(self._zero_s + beat_s)
         events = self._epoll.poll(0 if busy else -1)
         now_s = self._now()
         self._collect(events, now_s)
