@@ -32,15 +32,15 @@ METRICS: Final = ("out_tok_s", "tpot_ms", "ttft_ms")
 ANCHORS: Final = 900
 LONG_RANGE: Final = 0.3
 RIDGE: Final = 0.08
-GROUP_SD: Final = 0.15
+GROUP_SD: Final = 0.05
 NOISE_SD: Final = 0.30
-OUTLIER_SD: Final = 0.45
+OUTLIER_SD: Final = 0.30
 """Residuals of this size count half: labels in published tables are sometimes wrong."""
 WINSOR: Final = 2.0
 COVERAGE: Final = 0.90
 # How fast similarity fades along each kind of feature, relative to all others: models, formats
 # and lengths vary smoothly, the way of loading does not.
-SCALES: Final = {"mode": 1.4, "engine": 1.0, "device": 0.8, "parallel": 0.9, "format": 0.6,
+SCALES: Final = {"mode": 1.4, "engine": 1.5, "device": 0.8, "parallel": 0.9, "format": 0.6,
                  "load": 0.6, "model": 0.6, "time": 0.8}  # fmt: skip
 KINDS: Final = {
     "mode": ("is_static", "is_single", "is_offline", "is_burst", "is_open", "knows_concurrency"),
@@ -230,20 +230,17 @@ class Fitted:
 
 
 def fit_all(table: Table) -> Fitted:
-    """Throughput first; TPOT and TTFT start from the corrected throughput, left out as well."""
+    """Fit throughput, TPOT and TTFT in the same basis, and the widths of their bands."""
     space = space_of(table.columns)
-    shift = np.zeros(len(table.rows))
     coefficients, quantiles, predicted, spreads = [], [], [], []
     scales = []
     for metric in range(len(METRICS)):
-        base = bases(table.counts, table.seen, shift)[metric]
+        base = bases(table.seen)[metric]
         residual = table.measured[:, metric] - base
         centre = float(np.nanmedian(residual))
         bounded = np.clip(residual - centre, -WINSOR, WINSOR)
         result = fit(space, bounded, table.groups)
         filled = _filled(result.left_out, space, result.coefficients) + centre
-        if metric == 0:
-            shift = filled
         own = result.coefficients.copy()
         own[-1] += centre
         coefficients.append(own)

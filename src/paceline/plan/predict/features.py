@@ -141,7 +141,7 @@ def _software_features(batch: Batch, counts: Counted) -> dict[str, Array]:
 
 
 def _is(batch: Batch, load: Load) -> Array:
-    return (batch.load == load).astype(np.float64)
+    return np.asarray(batch.load == load, dtype=np.float64)
 
 
 def _vendor(batch: Batch, name: str) -> Array:

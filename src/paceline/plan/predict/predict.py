@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from paceline.plan.predict.batching import MS, Physics, physics
+from paceline.plan.predict.batching import Physics, physics
 from paceline.plan.predict.columns import Counted, counted
 from paceline.plan.predict.correction import Correction, corrected, fitted
 from paceline.plan.predict.deployment import Array, Batch, Load
@@ -45,10 +45,7 @@ def predict(batch: Batch, model: Correction | None = None) -> Prediction:
     place = placement(batch, counts)
     seen = physics(batch, counts, place)
     fix = corrected(features(batch, counts, place, seen), model)
-    values = [
-        np.exp(base + fix.shift[:, metric])
-        for metric, base in enumerate(bases(counts, seen, fix.shift[:, 0]))
-    ]
+    values = [np.exp(base + fix.shift[:, metric]) for metric, base in enumerate(bases(seen))]
     widths = [
         np.exp(fix.spread[:, metric] * model.quantiles[metric]) for metric in range(len(values))
     ]
@@ -59,19 +56,9 @@ def predict(batch: Batch, model: Correction | None = None) -> Prediction:
     return _prediction(batch, counts, place, bands)
 
 
-def bases(counts: Counted, seen: Physics, throughput_shift: Array) -> tuple[Array, Array, Array]:
-    """Logarithms that the corrections are added to: throughput, TPOT, TTFT.
-
-    What slows throughput slows prompts alike, so TTFT starts from the corrected throughput: most
-    records give throughput only, and this is how they teach it.
-    """
-    fixed_ms = counts.request_s * MS
-    prompts_ms = np.maximum(1e-3, seen.ttft_ms - fixed_ms)
-    return (
-        np.log(seen.out_tok_s),
-        np.log(seen.tpot_ms),
-        np.log(fixed_ms + prompts_ms * np.exp(-throughput_shift)),
-    )
+def bases(seen: Physics) -> tuple[Array, Array, Array]:
+    """Logarithms that the corrections are added to: throughput, TPOT, TTFT."""
+    return np.log(seen.out_tok_s), np.log(seen.tpot_ms), np.log(seen.ttft_ms)
 
 
 def _prediction(batch: Batch, counts: Counted, place: Placement, bands: list[Band]) -> Prediction:

@@ -62,5 +62,6 @@ def test_checkpoints_share_the_shape_of_what_they_were_made_from() -> None:
     finder = ShapeFinder(shapes)
     base = shapes["Qwen/Qwen3-32B"]
     assert finder.find("someone/Qwen3-32B-GPTQ-Int4") == base
-    assert finder.find("", "Qwen/Qwen3-32B-FP8") == base
+    assert finder.find("", "Qwen/Qwen3-32B") == base
+    assert finder.find("Qwen/Qwen3-32B-FP8") == shapes["Qwen/Qwen3-32B-FP8"]  # its own config wins
     assert finder.find("someone/else-9B") is None
