@@ -16,7 +16,7 @@ DUAL_ATTENTION: Final = 7  # a second attention on the image stream, with its mo
 
 
 def diffusion_shape(config: Config) -> Shape:
-    """Count a Flux, Stable Diffusion 3 or UNet denoiser; within 3 % of the published sizes."""
+    """Count a Flux, Stable Diffusion 3 or UNet denoiser; within 9 % of the published sizes."""
     if config.get("_class_name") == "UNet2DConditionModel":
         return _shape(0, 0, _unet(config))
     heads, size = needed(config, "heads"), needed(config, "head_size")
