@@ -10,6 +10,7 @@ import yaml
 from paceline.errors import Code, SpecError
 
 Path = tuple[str | int, ...]
+KEYS_PAGE: Final = "docs/reference/constraints.md"
 MOST_CHARACTERS: Final = 200_000
 """A request is a screen of text; anything near this is another kind of file."""
 
@@ -29,32 +30,34 @@ class Document:
         return self.lines.get(path, 1)
 
 
-def read_yaml(text: str, source: str) -> Document:
-    """A YAML mapping with positions; `source` is the file name, for messages.
+def read_yaml(text: str, source: str, *, page: str = KEYS_PAGE) -> Document:
+    """A YAML mapping with positions; for messages `source` is the file name, `page` its docs.
 
     Raises SpecError (`bad-input-file`) for broken YAML, a repeated key, an alias, or a document
     that is no mapping.
     """
     if len(text) > MOST_CHARACTERS:
-        raise bad_file(source, None, f"{len(text)} characters; a request has at most 200,000")
+        raise bad_file(source, None, f"{len(text)} characters; at most 200,000 are read", page=page)
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):
                 mark = event.start_mark
                 line = None if mark is None else mark.line + 1
-                raise bad_file(source, line, f"aliases (*{event.anchor}) are not read")
+                raise bad_file(source, line, f"aliases (*{event.anchor}) are not read", page=page)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark is not None else None
-        raise bad_file(source, line, error.problem or "it is no YAML") from error
+        raise bad_file(source, line, error.problem or "it is no YAML", page=page) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise bad_file(source, None, str(error).splitlines()[0]) from error
+        raise bad_file(source, None, str(error).splitlines()[0], page=page) from error
     if not isinstance(node, yaml.MappingNode):
-        raise bad_file(source, 1, "it holds no keys; the first line is usually `version: 1`")
+        raise bad_file(
+            source, 1, "it holds no keys; the first line is usually `version: 1`", page=page
+        )
     lines: dict[Path, int] = {}
-    _walk(node, (), lines, source)
+    _walk(node, (), lines, source, page)
     return Document(source=source, data=data, lines=lines)
 
 
@@ -70,31 +73,31 @@ def at(document: Document, *path: str | int) -> Iterator[None]:
         ) from error
 
 
-def bad_file(source: str, line: int | None, why: str, *, key: str | None = None) -> SpecError:
-    """The error for a request file that cannot be used, at its line and key."""
+def bad_file(
+    source: str, line: int | None, why: str, *, key: str | None = None, page: str = KEYS_PAGE
+) -> SpecError:
+    """The error for a file that cannot be used, at its line and key; `page` lists its keys."""
     place = source if line is None else f"{source}, line {line}"
     return SpecError(
         Code.BAD_INPUT_FILE,
         f"{place}: cannot use {'the file' if key is None else f'`{key}`'}",
         why=why,
-        fix=f"mend {'the file' if line is None else f'line {line}'}; "
-        "the keys are in docs/reference/constraints.md",
+        fix=f"mend {'the file' if line is None else f'line {line}'}; the keys are in {page}",
     )
 
 
-def _walk(node: yaml.Node, path: Path, lines: dict[Path, int], source: str) -> None:
+def _walk(node: yaml.Node, path: Path, lines: dict[Path, int], source: str, page: str) -> None:
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             here = (*path, str(key.value))
             line = key.start_mark.line + 1
             if here in lines:
                 first = lines[here]
-                raise bad_file(
-                    source, line, f"the key was given in line {first} already", key=str(key.value)
-                )
+                why = f"the key was given in line {first} already"
+                raise bad_file(source, line, why, key=str(key.value), page=page)
             lines[here] = line
-            _walk(value, here, lines, source)
+            _walk(value, here, lines, source, page)
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             lines[*path, index] = item.start_mark.line + 1
-            _walk(item, (*path, index), lines, source)
+            _walk(item, (*path, index), lines, source, page)

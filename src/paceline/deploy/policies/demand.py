@@ -1,0 +1,91 @@
+"""What the traffic alone asks for, before the fleet's past is looked at."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from paceline.deploy.policies.means import mean_of_last, replicas_for
+from paceline.records.scaling import Fleet, Memory, PacelinePolicy, Replica
+from paceline.records.traffic import Window
+from paceline.stats import quantile
+
+WAIT_QUANTILE: Final = 0.9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """Loads are in requests in flight, a queued one counted by its weight."""
+
+    replicas: int
+    """What to have from now on, were there no past."""
+    at_once: int
+    """What the burst window alone would need; to keep what is there, not to add to it."""
+    stable: float
+    burst: float
+    bursting: bool
+    because: str
+
+
+def target_in_flight(policy: PacelinePolicy, replica: Replica) -> float:
+    """Requests in flight per replica that the policy aims at."""
+    if policy.target_in_flight is not None:
+        return policy.target_in_flight
+    return policy.target_share * replica.concurrency
+
+
+def demand(window: Window, fleet: Fleet, policy: PacelinePolicy, memory: Memory) -> Demand:
+    """The count that the rules for going up give, with the reason of the one that decided."""
+    target = target_in_flight(policy, fleet.replica)
+    supply = max(fleet.ready + fleet.starting, 1)
+    weight = queued_weight(memory, fleet.replica)
+    load = [
+        serving + weight * waiting
+        for serving, waiting in zip(window.serving, window.waiting, strict=True)
+    ]
+    stable, burst = mean_of_last(load, policy.stable_s), mean_of_last(load, policy.burst_s)
+    at_once = replicas_for(burst, target)
+    replicas = replicas_for(min(stable, burst, _arriving(window, policy, memory, weight)), target)
+    because = f"{stable:.1f} requests over {policy.stable_s:g} s at {target:g} per replica"
+    bursting = burst >= policy.burst_factor * supply * target
+    if bursting and at_once > replicas:
+        replicas = at_once
+        because = f"burst: {burst:.1f} requests over {policy.burst_s:g} s at {target:g} each"
+    wait_s = quantile(window.waits_s, WAIT_QUANTILE) if window.waits_s else 0.0
+    in_time = weight * window.queued > supply * fleet.replica.concurrency
+    if wait_s > policy.queue_delay_s and in_time and fleet.ready + 1 > replicas:
+        replicas = fleet.ready + 1
+        because = f"p90 wait {wait_s:.1f} s is above {policy.queue_delay_s:g} s"
+    if replicas == 0 and window.present:
+        replicas, because = 1, f"{window.present} requests present"
+    return Demand(
+        replicas=replicas,
+        at_once=at_once,
+        stable=stable,
+        burst=burst,
+        bursting=bursting,
+        because=because,
+    )
+
+
+def queued_weight(memory: Memory, replica: Replica) -> float:
+    """What a queued request counts for: its service time as a share of a cold start.
+
+    A queue is no load, it is work. A replica launched for it helps only with what is left once it
+    is ready; clearing a queue of q within a cold start takes q × service ÷ cold start in flight.
+    """
+    service_s = memory.service_s
+    if service_s is None and replica.requests_per_s:
+        service_s = replica.concurrency / replica.requests_per_s
+    if service_s is None or replica.cold_start_s <= 0:
+        return 1.0
+    return min(service_s / replica.cold_start_s, 1.0)
+
+
+def _arriving(window: Window, policy: PacelinePolicy, memory: Memory, weight: float) -> float:
+    """What the arrivals keep in flight by Little's law, and the queue; infinite when unknown.
+
+    Replicas that work off a queue are full whatever comes in; this is not.
+    """
+    if memory.service_s is None:
+        return float("inf")
+    rate_rps = mean_of_last(window.arrivals, policy.stable_s)
+    return rate_rps * memory.service_s + weight * window.queued

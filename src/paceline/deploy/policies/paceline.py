@@ -1,0 +1,118 @@
+"""The designed policy: up where it can help, down late and one at a time, to zero when it pays.
+
+What each rule is for, and what was measured, is in `docs/concepts/autoscaling.md`.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from paceline.deploy.memory import advanced, most, quiet_s, remembered
+from paceline.deploy.pace import load_on
+from paceline.deploy.policies.demand import Demand, demand, target_in_flight
+from paceline.records.scaling import Decision, Fleet, Memory, Mode, PacelinePolicy, Replica
+from paceline.records.traffic import Window
+
+DOWN_AFTER_S: Final = {Mode.FLEX: 30.0, Mode.ACTIVE: 120.0}
+IDLE_COLD_STARTS: Final = 4.0
+SHORTEST_IDLE_S: Final = 60.0
+LONGEST_IDLE_S: Final = 300.0
+
+
+def decide(window: Window, fleet: Fleet, policy: PacelinePolicy, now_s: float) -> Decision:
+    """The count from now on; pure."""
+    memory = advanced(fleet.memory, now_s, window)
+    asked = demand(window, fleet, policy, memory)
+    memory = _remember(memory, asked, policy)
+    if asked.replicas > fleet.wanted and window.present:
+        return Decision(replicas=asked.replicas, because=asked.because, memory=memory)
+    if not fleet.wanted:
+        return Decision(replicas=0, because="nothing to do", memory=memory)
+    because = _held(memory, policy)
+    if because is None and _idle(window, fleet, policy, memory):
+        because = f"idle for {quiet_s(memory):.0f} s"
+        return Decision(replicas=0, because=because, memory=memory)
+    if because is None and fleet.wanted == 1:
+        because = _last(window, fleet.replica, policy, asked, memory)
+    because = because or _needed(fleet, policy, asked, memory)
+    if because is not None:
+        return Decision(replicas=fleet.wanted, because=because, memory=memory)
+    return Decision(replicas=fleet.wanted - 1, because=asked.because, memory=memory)
+
+
+def idle_timeout_s(policy: PacelinePolicy, replica: Replica) -> float:
+    """How long the endpoint keeps a replica without traffic."""
+    if policy.idle_timeout_s is not None:
+        return policy.idle_timeout_s
+    return min(max(IDLE_COLD_STARTS * replica.cold_start_s, SHORTEST_IDLE_S), LONGEST_IDLE_S)
+
+
+def keeps_one(policy: PacelinePolicy, replica: Replica) -> bool:
+    """Whether the endpoint never goes to zero: active, or too slow to start again."""
+    return policy.mode is Mode.ACTIVE or replica.cold_start_s > policy.cold_start_budget_s
+
+
+def _remember(memory: Memory, asked: Demand, policy: PacelinePolicy) -> Memory:
+    now_s = memory.clock_s
+    down_after_s = policy.down_after_s
+    if down_after_s is None:
+        down_after_s = DOWN_AFTER_S[policy.mode]
+    counts = remembered(memory.counts, now_s, max(asked.replicas, asked.at_once), down_after_s)
+    peaks = remembered(memory.peaks, now_s, asked.stable, policy.peak_s)
+    hold_until_s = now_s + policy.burst_hold_s if asked.bursting else memory.hold_until_s
+    return replace(memory, counts=counts, peaks=peaks, hold_until_s=hold_until_s)
+
+
+def _held(memory: Memory, policy: PacelinePolicy) -> str | None:
+    """Why nothing may go whatever the traffic; `None` when something may."""
+    if memory.clock_s < policy.stable_s:
+        return f"watching for {memory.clock_s:.0f} s only"
+    if memory.hold_until_s is not None and memory.clock_s < memory.hold_until_s:
+        return f"{memory.hold_until_s - memory.clock_s:.0f} s until a burst counts as over"
+    return None
+
+
+def _idle(window: Window, fleet: Fleet, policy: PacelinePolicy, memory: Memory) -> bool:
+    return (
+        not window.present
+        and quiet_s(memory) >= idle_timeout_s(policy, fleet.replica)
+        and not keeps_one(policy, fleet.replica)
+    )
+
+
+def _last(
+    window: Window, replica: Replica, policy: PacelinePolicy, asked: Demand, memory: Memory
+) -> str:
+    """Why the last one stays."""
+    if not window.quiet:
+        return asked.because
+    if policy.mode is Mode.ACTIVE:
+        return "active: the last one stays"
+    if keeps_one(policy, replica):
+        budget_s = policy.cold_start_budget_s
+        return f"a cold start of {replica.cold_start_s:g} s is over the budget of {budget_s:g} s"
+    return f"idle for {quiet_s(memory):.0f} s of {idle_timeout_s(policy, replica):g} s"
+
+
+def _needed(fleet: Fleet, policy: PacelinePolicy, asked: Demand, memory: Memory) -> str | None:
+    """Why one fewer would not do, or not yet; `None` when it would."""
+    recent = int(most(memory.counts))
+    if recent >= fleet.wanted:
+        return f"{recent} were needed a moment ago"
+    if fleet.stopping:
+        return f"{fleet.stopping} still ending; one at a time"
+    return _too_full(fleet, policy, asked, memory)
+
+
+def _too_full(fleet: Fleet, policy: PacelinePolicy, asked: Demand, memory: Memory) -> str | None:
+    """Whether one fewer would soon be too few: now, or at the last minutes' peak."""
+    fewer = fleet.wanted - 1
+    carried = fewer * target_in_flight(policy, fleet.replica)
+
+    def share(load: float) -> float:
+        return load_on(fleet.replica, load, now=fleet.wanted, then=fewer) / carried
+
+    now, peak = share(max(asked.stable, asked.burst)), share(most(memory.peaks))
+    known = memory.clock_s >= policy.peak_s
+    if now < policy.gone_share or (known and max(now, peak) < policy.down_share):
+        return None
+    return f"{fewer} would be at {now:.0%} of target, {peak:.0%} at the peak"
