@@ -79,7 +79,7 @@ def test_the_best_that_keeps_the_constraints_wins() -> None:
     assert place(ranking, INT8).objective == Metric(
         value=240.0, unit="tokens/s", ci95=a_metric(240.0, spread=0.02).ci95, n=1
     )
-    assert place(ranking, INT8).chips[:3] == ("int8", "4x baseline tokens/s", "quality 1.00x")
+    assert place(ranking, INT8).chips[:3] == ("int8", "4.0x baseline tokens/s", "quality 1.00x")
     assert "simpler" in place(ranking, INT8).notes[0]
     assert ranking.formula == (
         "throughput at 8 concurrent requests: output_tokens_per_s, more is better"

@@ -70,10 +70,7 @@ class Counted:
 
 def counted(batch: Batch) -> Counted:
     """Gather the columns; the tables are small, so Python walks them once."""
-    shapes, devices, engines, formats = batch.shapes, batch.devices, batch.engines, batch.formats
-
-    def of_shape(value: Callable[[Shape], float]) -> Array:
-        return np.array([value(s) for s in shapes], dtype=np.float64)[batch.shape_at]
+    devices, engines, formats = batch.devices, batch.engines, batch.formats
 
     def of_device(value: Callable[[Device], float]) -> Array:
         return np.array([value(d) for d in devices], dtype=np.float64)[batch.device_at]
@@ -84,44 +81,13 @@ def counted(batch: Batch) -> Counted:
     def of_format(value: Callable[[Format], float]) -> Array:
         return np.array([value(f) for f in formats], dtype=np.float64)[batch.format_at]
 
-    def of_groups(value: Callable[[Shape], Sequence[float]]) -> Array:
-        return np.array([value(s) for s in shapes], dtype=np.float64)[batch.shape_at]
-
     # vLLM: `EngineArgs._get_default_args` asks for 70 GiB and excludes the A100
     large = (of_device(lambda d: d.memory_gib) >= 70.0) & (of_device(lambda d: d.year) > 2021)  # noqa: PLR2004
     large &= batch.release_year >= 2025.4  # noqa: PLR2004
     pairs = np.array([[matrix_rate(d, f) for f in formats] for d in devices], dtype=np.float64)
     native = np.array([[is_native(d, f) for f in formats] for d in devices], dtype=np.float64)
     return Counted(
-        layers=of_shape(lambda s: s.layers),
-        hidden=of_shape(lambda s: s.hidden_size),
-        linear_parameters=of_shape(linear_parameters),
-        embedding_parameters=of_shape(lambda s: s.embedding_parameters),
-        head_parameters=of_shape(lambda s: s.head_parameters),
-        separate_head_parameters=of_shape(separate_head_parameters),
-        expert_parameters=of_shape(lambda s: s.expert_parameters),
-        active_expert_parameters=of_shape(
-            lambda s: s.expert_parameters * s.experts_per_token / max(1, s.experts)
-        ),
-        experts=of_shape(lambda s: s.experts),
-        top_k=of_shape(lambda s: s.experts_per_token),
-        moe_layers=of_shape(lambda s: s.moe_layers),
-        kv_elements=of_groups(lambda s: _groups(s, lambda g: g.layers * g.kv_elements)),
-        kv_heads=of_groups(lambda s: _groups(s, lambda g: g.kv_heads, empty=1)),
-        windows=of_groups(
-            lambda s: _groups(s, lambda g: g.window_tokens or NO_WINDOW, empty=NO_WINDOW)
-        ),
-        dot_width=of_groups(lambda s: _groups(s, lambda g: g.layers * g.dot_width)),
-        prefill_dot_width=of_groups(
-            lambda s: _groups(
-                s,
-                lambda g: (
-                    g.layers * g.dot_width * (LATENT_PREFILL if g.mixer is Mixer.LATENT else 1.0)
-                ),
-            )
-        ),
-        state_elements=of_shape(lambda s: s.state_elements()),
-        attention_share=of_shape(_attention_share),
+        **_of_shapes(batch),
         bandwidth=of_device(lambda d: d.bandwidth_gb_s * 1e9),
         rate=pairs[batch.device_at, batch.format_at] * 1e12,
         rate_16bit=of_device(lambda d: d.tflops_16bit * 1e12),
@@ -143,6 +109,48 @@ def counted(batch: Batch) -> Counted:
         overhead_bytes=of_engine(lambda e: e.overhead_gib * 2**30),
         request_s=of_engine(lambda e: REQUEST_S if e.kind == "serving" else 0.0),
     )
+
+
+def _of_shapes(batch: Batch) -> dict[str, Array]:
+    """The columns that come from the model alone, `[rows]` or `[rows, groups]`, by field."""
+
+    def of_shape(value: Callable[[Shape], float]) -> Array:
+        return np.array([value(s) for s in batch.shapes], dtype=np.float64)[batch.shape_at]
+
+    def of_groups(value: Callable[[Shape], Sequence[float]]) -> Array:
+        return np.array([value(s) for s in batch.shapes], dtype=np.float64)[batch.shape_at]
+
+    return {
+        "layers": of_shape(lambda s: s.layers),
+        "hidden": of_shape(lambda s: s.hidden_size),
+        "linear_parameters": of_shape(linear_parameters),
+        "embedding_parameters": of_shape(lambda s: s.embedding_parameters),
+        "head_parameters": of_shape(lambda s: s.head_parameters),
+        "separate_head_parameters": of_shape(separate_head_parameters),
+        "expert_parameters": of_shape(lambda s: s.expert_parameters),
+        "active_expert_parameters": of_shape(
+            lambda s: s.expert_parameters * s.experts_per_token / max(1, s.experts)
+        ),
+        "experts": of_shape(lambda s: s.experts),
+        "top_k": of_shape(lambda s: s.experts_per_token),
+        "moe_layers": of_shape(lambda s: s.moe_layers),
+        "kv_elements": of_groups(lambda s: _groups(s, lambda g: g.layers * g.kv_elements)),
+        "kv_heads": of_groups(lambda s: _groups(s, lambda g: g.kv_heads, empty=1)),
+        "windows": of_groups(
+            lambda s: _groups(s, lambda g: g.window_tokens or NO_WINDOW, empty=NO_WINDOW)
+        ),
+        "dot_width": of_groups(lambda s: _groups(s, lambda g: g.layers * g.dot_width)),
+        "prefill_dot_width": of_groups(
+            lambda s: _groups(
+                s,
+                lambda g: (
+                    g.layers * g.dot_width * (LATENT_PREFILL if g.mixer is Mixer.LATENT else 1.0)
+                ),
+            )
+        ),
+        "state_elements": of_shape(lambda s: s.state_elements()),
+        "attention_share": of_shape(_attention_share),
+    }
 
 
 LINKS: Final = {"none": 0, "bridge": 1, "fabric": 2, "nvlink": 3}

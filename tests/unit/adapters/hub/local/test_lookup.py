@@ -29,7 +29,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: paceline-shipped\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
-        "[paceline.models]\nreference = paceline_shipped:shipped\nbroken = paceline_shipped:gone\n"
+        "[paceline.models]\nworld = paceline_shipped:shipped\nbroken = paceline_shipped:gone\n"
     )
     (site / "paceline_shipped.py").write_text(PACKAGE)
     (site / "weights").mkdir()
@@ -54,7 +54,7 @@ def test_a_folder_is_called_by_its_last_part(tmp_path: Path) -> None:
 
 
 def test_an_installed_model_brings_its_suite(installed: Path) -> None:
-    place = locate("reference")
+    place = locate("world")
     assert place.folder == installed / "weights"
     assert place.suite == installed / "suite.jsonl"
 
@@ -63,10 +63,10 @@ def test_a_bare_word_means_the_installed_model_and_a_path_the_folder(
     installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "reference").mkdir()
-    (tmp_path / "reference/config.json").touch()
-    assert locate("reference").folder == installed / "weights"
-    assert locate("./reference").folder == tmp_path / "reference"
+    (tmp_path / "world").mkdir()
+    (tmp_path / "world/config.json").touch()
+    assert locate("world").folder == installed / "weights"
+    assert locate("./world").folder == tmp_path / "world"
 
 
 def test_a_package_that_does_not_import_is_reported(installed: Path) -> None:
@@ -83,10 +83,11 @@ def test_a_hub_id_says_that_no_hub_was_asked(installed: Path) -> None:
 
 
 def test_a_near_name_is_offered(installed: Path) -> None:
-    assert refusal("referense").fix == "did you mean 'reference'?"
+    assert refusal("wordl").fix == "did you mean 'world'?"
 
 
-def test_the_reference_model_says_how_it_is_installed() -> None:
+def test_the_reference_model_says_how_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("paceline.adapters.hub.local.lookup.entry_points", lambda **_: ())
     assert "pip install" in refusal("reference").fix
 
 
