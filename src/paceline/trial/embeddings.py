@@ -30,9 +30,7 @@ def compare_embeddings(
         queries=len(baseline.queries),
         documents=len(baseline.documents),
         overlap=float(np.mean(overlaps)),
-        overlap_ci95=(
-            Interval(lo=max(bounds.lo, 0.0), hi=min(bounds.hi, 1.0)) if bounds else None
-        ),
+        overlap_ci95=(Interval(lo=max(bounds.lo, 0.0), hi=min(bounds.hi, 1.0)) if bounds else None),
         mean_cosine=None if cosines is None else float(cosines.mean()),
         least_cosine=None if cosines is None else float(cosines.min()),
     )
