@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -39,6 +40,8 @@ class Paceline:
             self.env["PACELINE_CACHE"] = str(folder / "cache")
 
     def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
+        # Started in the background by a shell we ignore Ctrl-C, and the command would inherit that.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         return subprocess.Popen(
             [sys.executable, "-m", "paceline", *arguments],
             env={**self.env, **env},
