@@ -191,7 +191,9 @@ def _replica(document: Document, given: _Replica) -> Replica:
 
 
 def _at_its_line(document: Document, error: ValidationError) -> SpecError:
-    first = error.errors(include_url=False)[0]
+    found = error.errors(include_url=False)
+    # A misspelt key is reported beside the one that is now missing; it is the cause.
+    first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
     if first["type"] == "extra_forbidden":
         why = "there is no such key"
     else:

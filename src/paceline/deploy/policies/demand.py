@@ -1,5 +1,6 @@
 """What the traffic alone asks for, before the fleet's past is looked at."""
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -36,14 +37,23 @@ def demand(window: Window, fleet: Fleet, policy: PacelinePolicy, memory: Memory)
     """The count that the rules for going up give, with the reason of the one that decided."""
     target = target_in_flight(policy, fleet.replica)
     supply = max(fleet.ready + fleet.starting, 1)
-    weight = queued_weight(memory, fleet.replica)
+    service_s = expected_service_s(memory, fleet.replica)
+    weight = queued_weight(service_s, fleet.replica.cold_start_s)
     load = [
         serving + weight * waiting
         for serving, waiting in zip(window.serving, window.waiting, strict=True)
     ]
     stable, burst = mean_of_last(load, policy.stable_s), mean_of_last(load, policy.burst_s)
     at_once = replicas_for(burst, target)
-    replicas = replicas_for(min(stable, burst, _arriving(window, policy, memory, weight)), target)
+    # Replicas that work off a queue are full whatever comes in, and while none is ready nothing
+    # is in flight; what the arrivals keep in flight, by Little's law, knows neither.
+    arriving = math.inf
+    if service_s is not None and len(window.arrivals) >= policy.burst_s:
+        arriving = mean_of_last(window.arrivals, policy.stable_s) * service_s
+        arriving += weight * window.queued
+    if fleet.ready == 0 and arriving < math.inf:
+        stable = burst = arriving
+    replicas = replicas_for(min(stable, burst, arriving), target)
     because = f"{stable:.1f} requests over {policy.stable_s:g} s at {target:g} per replica"
     bursting = burst >= policy.burst_factor * supply * target
     if bursting and at_once > replicas:
@@ -66,26 +76,19 @@ def demand(window: Window, fleet: Fleet, policy: PacelinePolicy, memory: Memory)
     )
 
 
-def queued_weight(memory: Memory, replica: Replica) -> float:
+def queued_weight(service_s: float | None, cold_start_s: float) -> float:
     """What a queued request counts for: its service time as a share of a cold start.
 
     A queue is no load, it is work. A replica launched for it helps only with what is left once it
     is ready; clearing a queue of q within a cold start takes q × service ÷ cold start in flight.
     """
-    service_s = memory.service_s
-    if service_s is None and replica.requests_per_s:
-        service_s = replica.concurrency / replica.requests_per_s
-    if service_s is None or replica.cold_start_s <= 0:
+    if service_s is None or cold_start_s <= 0:
         return 1.0
-    return min(service_s / replica.cold_start_s, 1.0)
+    return min(service_s / cold_start_s, 1.0)
 
 
-def _arriving(window: Window, policy: PacelinePolicy, memory: Memory, weight: float) -> float:
-    """What the arrivals keep in flight by Little's law, and the queue; infinite when unknown.
-
-    Replicas that work off a queue are full whatever comes in; this is not.
-    """
-    if memory.service_s is None:
-        return float("inf")
-    rate_rps = mean_of_last(window.arrivals, policy.stable_s)
-    return rate_rps * memory.service_s + weight * window.queued
+def expected_service_s(memory: Memory, replica: Replica) -> float | None:
+    """How long a request is in a replica: as last seen, else as measured; `None` if neither."""
+    if memory.service_s is None and replica.requests_per_s:
+        return replica.concurrency / replica.requests_per_s
+    return memory.service_s
