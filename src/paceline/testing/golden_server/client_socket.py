@@ -4,7 +4,6 @@ import socket
 import struct
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 import httptools
 
@@ -81,10 +80,17 @@ class ClientSocket:
         return at_ns
 
     def flush(self) -> bool:
-        """Send what did not fit before; `True` when nothing is left."""
-        with suppress(BlockingIOError):
+        """Send what did not fit before; `True` when nothing is left to send to this client."""
+        if not self._unsent:
+            return True  # sending nothing to a client that has gone is an error all the same
+        try:
             sent = self._sock.send(self._unsent)
-            del self._unsent[:sent]
+        except BlockingIOError:
+            return False
+        except OSError:
+            self.open = False
+            return True
+        del self._unsent[:sent]
         return not self._unsent
 
     def close(self, *, reset: bool = False) -> None:
