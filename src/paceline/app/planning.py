@@ -7,7 +7,7 @@ from paceline.app.wiring import Workshop
 from paceline.errors import Code, SpecError
 from paceline.plan.enumerate import EngineOffer
 from paceline.plan.make import make_plan
-from paceline.ports.engine import Engine
+from paceline.ports.engine import CanSpeculate, Engine
 from paceline.records.hardware import Accelerator
 from paceline.records.launch import EnvironmentState
 from paceline.records.model import Model
@@ -71,6 +71,7 @@ def _offer(engine: Engine, shop: Workshop) -> EngineOffer:
         name=engine.name,
         formats=engine.formats(),
         knobs=engine.knobs(),
+        speculations=engine.speculations() if isinstance(engine, CanSpeculate) else (),
         missing=_missing(engine, shop),
     )
 

@@ -1,11 +1,11 @@
 """The variants that could exist, in a stable order.
 
-Covers engines × formats × one changed knob at a time. Combinations of changed knobs are left to
-a search that has measurements to go by.
+Covers engines × formats × one changed knob or one kind of speculation at a time. Combinations of
+changes are left to a search that has measurements to go by.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from paceline.records.hardware import Accelerator
 from paceline.records.variant import Knob, Scalar, Variant
@@ -23,12 +23,14 @@ class EngineOffer:
     formats: tuple[str, ...]
     knobs: tuple[Knob, ...]
     missing: str | None = None
+    speculations: tuple[str, ...] = ()
 
 
 def enumerate_variants(
     offers: Sequence[EngineOffer], accelerators: Sequence[Accelerator]
 ) -> tuple[Variant, ...]:
-    """Every engine × format at default knobs first, then each with one knob changed.
+    """Every engine × format at default knobs first, then each with one knob changed, then each
+    with speculation.
 
     The order follows the arguments, so that the same request gives the same plan.
     """
@@ -44,7 +46,13 @@ def enumerate_variants(
         for variant in plain
         for name, value in _alternatives(knobs[variant.engine])
     ]
-    return (*plain, *turned)
+    guessing = {offer.name: offer.speculations for offer in offers}
+    speculative = [
+        replace(variant, speculation=method)
+        for variant in plain
+        for method in guessing[variant.engine]
+    ]
+    return (*plain, *turned, *speculative)
 
 
 def _alternatives(knobs: Iterable[Knob]) -> Iterator[tuple[str, Scalar]]:
@@ -54,10 +62,4 @@ def _alternatives(knobs: Iterable[Knob]) -> Iterator[tuple[str, Scalar]]:
 
 
 def _with_knob(variant: Variant, name: str, value: Scalar) -> Variant:
-    return Variant(
-        accelerator=variant.accelerator,
-        count=variant.count,
-        format=variant.format,
-        engine=variant.engine,
-        knobs=((name, value),),
-    )
+    return replace(variant, knobs=((name, value),))

@@ -121,7 +121,7 @@ def _baseline(
 
     Where nothing unquantized can run, the first that can: then quality is relative to that.
     """
-    plain = [variant for variant in runnable if not variant.knobs]
+    plain = [v for v in runnable if not v.knobs and v.speculation is None]
     own = [variant for variant in plain if variant.format == model.format]
     first_format = {offer.name: offer.formats[0] for offer in offers}
     nearest = [variant for variant in plain if variant.format == first_format[variant.engine]]

@@ -7,7 +7,7 @@ the same decision that the killed one would have taken.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from paceline.records.plan import Plan
@@ -87,17 +87,15 @@ def _by_promise(variants: list[Variant], leaders: Sequence[str]) -> list[Variant
     place = {variant_id: index for index, variant_id in enumerate(leaders)}
     return sorted(
         variants,
-        key=lambda v: (bool(v.knobs), place.get(_plain(v).id, len(place)) if v.knobs else 0),
+        key=lambda v: (
+            v != _plain(v),
+            place.get(_plain(v).id, len(place)) if v != _plain(v) else 0,
+        ),
     )
 
 
 def _plain(variant: Variant) -> Variant:
-    return Variant(
-        accelerator=variant.accelerator,
-        count=variant.count,
-        format=variant.format,
-        engine=variant.engine,
-    )
+    return replace(variant, knobs=(), speculation=None)
 
 
 def _owed_repeats(plan: Plan, launches: Counter[str], leaders: Sequence[str]) -> list[Variant]:

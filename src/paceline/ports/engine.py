@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from paceline.records.hardware import Accelerator
 from paceline.records.launch import (
@@ -73,4 +73,16 @@ class Engine(Protocol):
 
     def classify(self, end: ProcessEnd) -> Cause:
         """Why a process died or never became ready, from exit code and log."""
+        ...
+
+
+@runtime_checkable
+class CanSpeculate(Protocol):
+    """An engine that can guess several tokens ahead and check them in one pass."""
+
+    def speculations(self) -> tuple[str, ...]:
+        """The methods it has: `ngram` (looks the prompt up) and `draft` (a small model guesses).
+
+        `Variant.speculation` names one of them; `Engine.launch` turns it on.
+        """
         ...

@@ -27,3 +27,10 @@ def test_every_format_is_tried_with_every_changed_knob() -> None:
 
 def test_the_same_offers_give_the_same_order() -> None:
     assert enumerate_variants(OFFERS, [a_cpu()]) == enumerate_variants(OFFERS, [a_cpu()])
+
+
+def test_speculation_comes_last_and_only_where_the_engine_has_it() -> None:
+    guesser = EngineOffer(name="guesser", formats=("bf16",), knobs=(), speculations=("ngram",))
+    variants = enumerate_variants([*OFFERS, guesser], [a_cpu()])
+    assert [(v.engine, v.speculation) for v in variants if v.speculation] == [("guesser", "ngram")]
+    assert variants[-1].speculation == "ngram"
