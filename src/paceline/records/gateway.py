@@ -12,7 +12,7 @@ from enum import StrEnum
 class UnknownParameters(StrEnum):
     """What becomes of request fields that the OpenAI API does not have."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 - not a password
     DROP = "drop"
     STRICT = "strict"
 
@@ -87,7 +87,7 @@ class EndpointRoute:
     """One endpoint: its names, its replicas, and how requests wait for them.
 
     At most `queue_length` requests wait, each at most `hold_s`. `routes` are paths such as
-    `/v1/chat/completions`. `failed` says why the endpoint cannot have a replica, `None` when it can.
+    `/v1/chat/completions`. `failed` says why there can be no replica.
     """
 
     name: str
