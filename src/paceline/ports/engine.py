@@ -86,3 +86,16 @@ class CanSpeculate(Protocol):
         `Variant.speculation` names one of them; `Engine.launch` turns it on.
         """
         ...
+
+
+@runtime_checkable
+class LoadsCheckpoints(Protocol):
+    """An engine that loads quantized folders which a quantizer makes (`ports/quantizer.py`)."""
+
+    def checkpoint_formats(self) -> tuple[str, ...]:
+        """Those of `formats()` that it loads and cannot make: `gptq-4`, `w8a8`, `fp8` …
+
+        `prepare` is not called for them: the folder is made by a quantizer, and `launch` gets it
+        as its artefact. `unsupported` still says where one of them cannot run.
+        """
+        ...
