@@ -31,6 +31,7 @@ class Code(StrEnum):
     ENGINE_FAILED = "engine-failed"
     ENGINE_NOT_INSTALLED = "engine-not-installed"
     INSTALL_FAILED = "install-failed"
+    MISSING_TOOL = "missing-tool"
     NOT_UNDERSTOOD = "not-understood"
     PLUGIN_BROKEN = "plugin-broken"
     RUN_BUSY = "run-busy"

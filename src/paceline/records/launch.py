@@ -8,22 +8,44 @@ from paceline.records.variant import Scalar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceBuild:
+    """Programs that CMake builds from the source inside a distribution of the package index.
+
+    `sdist` is `name==version` and `sha256` that of its file; `folder` is the CMake project in it.
+    `programs` are needed, `targets` (which include them) are built. An installation of the user's
+    own that has all `programs` in one folder of PATH spares the build.
+    """
+
+    sdist: str
+    sha256: str
+    folder: str
+    options: tuple[str, ...]
+    programs: tuple[str, ...]
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentSpec:
     """The Python environment an engine needs; equal specs share one environment.
 
     `requirements` are pinned; `overrides` replace pins of dependencies (uv's override file).
     `program` is the engine's command, by which an installation of the user's own is found.
+    `source` is for an engine that is no Python package: its programs are built besides.
     """
 
     name: str
     requirements: tuple[str, ...]
     overrides: tuple[str, ...] = ()
     program: str | None = None
+    source: SourceBuild | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """An installed environment. `lock` lists every distribution with its exact version."""
+    """An installed environment. `lock` lists every distribution with its exact version.
+
+    `source_dir` is the unpacked source of an engine that is built from one, else `None`.
+    """
 
     name: str
     python: str
@@ -32,6 +54,7 @@ class Environment:
     lock_sha256: str
     installed_s: float | None = None
     """What the installation took, `None` when it was found in place."""
+    source_dir: str | None = None
 
 
 class EnvironmentState(StrEnum):
