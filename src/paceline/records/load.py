@@ -88,6 +88,8 @@ class ClientHealth:
     """Requests repeated because the server closed an idle connection under them."""
     kernel_stamps: bool
     """Whether arrival times were taken by the kernel (else right after the poll)."""
+    deaths: tuple[int, ...] = ()
+    """Exit codes of client processes that died in the window; what they had not written is lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,12 +32,22 @@ def judge_client(result: LoadResult, *, limits_ms: Sequence[float] = ()) -> Clie
 
 def _reasons(result: LoadResult, limits_ms: Sequence[float]) -> Iterator[str]:
     times = Timings(result.samples)
+    yield from _deaths(result.health)
     yield from _delays(result.health, times, limits_ms)
     if result.health.offered_rps is None:
         yield from _empty_slots(result.health, times)
     else:
         yield from _shortfall(result.health, len(result.samples))
     yield from _cpu(result.health)
+
+
+def _deaths(health: ClientHealth) -> Iterator[str]:
+    if health.deaths:
+        codes = ", ".join(str(code) for code in health.deaths)
+        yield (
+            f"{len(health.deaths)} of {health.processes} client processes died (exit code {codes});"
+            " the test was ended and their last requests are missing"
+        )
 
 
 def _delays(health: ClientHealth, times: Timings, limits_ms: Sequence[float]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from paceline.adapters.load.openai_http.endpoint import Endpoint, resolve
 from paceline.adapters.load.openai_http.pace import Share
 from paceline.adapters.load.openai_http.probe import probe_endpoint
 from paceline.adapters.load.openai_http.share import Job, ShareRun
-from paceline.adapters.load.openai_http.workers import run_in_workers
+from paceline.adapters.load.openai_http.workers import Joint, run_in_workers
 from paceline.errors import Code, SpecError
 from paceline.ports.load import OnProgress, Stop
 from paceline.records.load import LoadProgress, LoadResult, Probe, Target
@@ -65,19 +65,19 @@ class OpenAiHttp:
                 path.mkdir()
             report, asked = on_progress or _ignore, stop or _never
             if processes == 0:
-                zero_s = _run_here(jobs[0], report, asked)
+                joint = _run_here(jobs[0], report, asked)
             else:
-                zero_s = run_in_workers(jobs, report, asked)
+                joint = run_in_workers(jobs, report, asked)
             samples, tallies = read_samples(folders), read_tallies(folders)
         own_cpu_s = time.thread_time() - cpu_before_s if processes else 0.0
         return LoadResult(
             samples=samples,
-            health=health_of(tallies, samples, plan, parent_cpu_s=own_cpu_s),
+            health=health_of(tallies, samples, plan, parent_cpu_s=own_cpu_s, deaths=joint.deaths),
             probe=probe,
             warmup_requests=sum(tally["warmup_requests"] for tally in tallies),
             warmup_failed=sum(tally["warmup_failed"] for tally in tallies),
             stopped=any(tally["stopped"] for tally in tallies),
-            window_start_monotonic_s=zero_s,
+            window_start_monotonic_s=joint.zero_s,
             started_at_utc=started_at.isoformat(timespec="seconds"),
         )
 
@@ -110,11 +110,11 @@ def _processes(plan: LoadPlan) -> int:
     return min([wanted, *(limit for limit in limits if limit is not None)])
 
 
-def _run_here(job: Job, report: OnProgress, stop: Stop) -> float:
+def _run_here(job: Job, report: OnProgress, stop: Stop) -> Joint:
     with ShareRun(job, cpu_s=time.thread_time) as run:
         zero_s = time.monotonic()
         run.measure(zero_s, report=report, stop=stop)
-    return zero_s
+    return Joint(zero_s=zero_s, deaths=())
 
 
 def _ignore(_: LoadProgress) -> None:

@@ -19,14 +19,13 @@ from paceline.units import MS_PER_S
 
 
 def read_samples(folders: Sequence[Path]) -> SampleTable:
-    """All requests of all processes, in order of their schedule."""
-    parts = [
-        np.fromfile(folder / "rows.bin", dtype=np.dtype(list(ROW_FIELDS))) for folder in folders
-    ]
-    rows = np.concatenate(parts)
-    chunks = np.concatenate(
-        [np.fromfile(folder / "chunks.bin", dtype=np.uint32) for folder in folders]
-    )
+    """All requests of all processes, in order of their schedule.
+
+    Of a process that died, those that it had written whole.
+    """
+    parts = [_read_part(folder) for folder in folders]
+    rows = np.concatenate([part[0] for part in parts])
+    chunks = np.concatenate([part[1] for part in parts])
     order = np.lexsort((rows["index"], rows["scheduled_s"]))
     starts = np.concatenate([[0], np.cumsum(rows["chunks"])])[:-1]
     counts = rows["chunks"][order]
@@ -36,7 +35,9 @@ def read_samples(folders: Sequence[Path]) -> SampleTable:
     chunk_us = chunks[np.repeat(starts[order], counts) + place]
     details: dict[int, str] = {}
     for folder in folders:
-        details |= {int(k): v for k, v in json.loads((folder / "details.json").read_text()).items()}
+        path = folder / "details.json"
+        found = json.loads(path.read_text()) if path.exists() else {}
+        details |= {int(index): text for index, text in found.items()}
     rows = rows[order]
     row_of = {int(index): row for row, index in enumerate(rows["index"]) if int(index) in details}
     columns = {name: np.ascontiguousarray(rows[name]) for name, _ in ROW_FIELDS if name != "chunks"}
@@ -48,21 +49,41 @@ def read_samples(folders: Sequence[Path]) -> SampleTable:
     )
 
 
+def _read_part(folder: Path) -> tuple[npt.NDArray[np.void], npt.NDArray[np.uint32]]:
+    """Rows and chunk times of one process; rows without all of their chunks are left out."""
+    row = np.dtype(list(ROW_FIELDS))
+    whole = (folder / "rows.bin").stat().st_size // row.itemsize
+    rows = np.fromfile(folder / "rows.bin", dtype=row, count=whole)
+    chunks = np.fromfile(folder / "chunks.bin", dtype=np.uint32)
+    ends = np.cumsum(rows["chunks"])
+    kept = int(np.searchsorted(ends, len(chunks), side="right"))
+    return rows[:kept], chunks[: int(ends[kept - 1]) if kept else 0]
+
+
 def read_tallies(folders: Sequence[Path]) -> list[dict[str, Any]]:
-    """What each process counted, as `share.ShareRun` wrote it."""
-    return [json.loads((folder / "tally.json").read_text()) for folder in folders]
+    """What each process counted, as `share.ShareRun` wrote it; one that died left none."""
+    paths = [folder / "tally.json" for folder in folders]
+    return [json.loads(path.read_text()) for path in paths if path.exists()]
 
 
 def health_of(
-    tallies: Sequence[dict[str, Any]], samples: SampleTable, plan: LoadPlan, *, parent_cpu_s: float
+    tallies: Sequence[dict[str, Any]],
+    samples: SampleTable,
+    plan: LoadPlan,
+    *,
+    parent_cpu_s: float,
+    deaths: tuple[int, ...],
 ) -> ClientHealth:
     """The account of the client over all processes; their series are pooled."""
-    window_s = max(tally["window_s"] for tally in tallies)
-    lags_ms = np.concatenate([tally["lags_s"] for tally in tallies]) * MS_PER_S
-    skews_ms = np.concatenate([tally["skews_s"] for tally in tallies]) * MS_PER_S
+    window_s = max((tally["window_s"] for tally in tallies), default=0.0)
+    none = np.empty(0)
+    lags_ms = np.concatenate([none, *(tally["lags_s"] for tally in tallies)]) * MS_PER_S
+    skews_ms = np.concatenate([none, *(tally["skews_s"] for tally in tallies)]) * MS_PER_S
+    processes = len(tallies) + len(deaths)
     return ClientHealth(
-        processes=len(tallies),
-        cores=min(len(tallies), len(os.sched_getaffinity(0))),
+        processes=processes,
+        deaths=deaths,
+        cores=min(processes, len(os.sched_getaffinity(0))),
         cpu_s=sum(tally["cpu_s"] for tally in tallies) + parent_cpu_s,
         window_cpu_s=sum(tally["window_cpu_s"] for tally in tallies),
         window_s=window_s,

@@ -44,7 +44,8 @@ def _run(job: Job) -> int:
         os.set_blocking(STDOUT, False)
         run.measure(float(zero_s), report=_report, stop=_told_to_stop)
         os.set_blocking(STDOUT, True)
-    os.write(STDOUT, b"done\n")
+    with suppress(BrokenPipeError):  # the parent may have gone
+        os.write(STDOUT, b"done\n")
     return 0
 
 
@@ -55,7 +56,7 @@ def _read_job() -> Job:
 
 
 def _report(progress: LoadProgress) -> None:
-    with suppress(BlockingIOError):
+    with suppress(BlockingIOError, BrokenPipeError):
         os.write(STDOUT, b"progress " + orjson.dumps(progress) + b"\n")
 
 

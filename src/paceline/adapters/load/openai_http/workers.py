@@ -34,6 +34,8 @@ class Worker:
     unread: bytes = b""
     ready: bool = False
     done: bool = False
+    died: int | None = None
+    """Exit code of a process that ended before it was done."""
     progress: list[LoadProgress] = field(default_factory=list)
 
     def listen(self) -> bool:
@@ -68,26 +70,45 @@ class Worker:
         self.reports.close()
 
 
-def run_in_workers(jobs: Sequence[Job], on_progress: OnProgress, stop: Stop) -> float:
-    """Run one process per job; the start of their common window on CLOCK_MONOTONIC."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joint:
+    """A window that several processes shared: its start on CLOCK_MONOTONIC, and who died in it.
+
+    `deaths` has the exit code of each process that did not reach the end.
+    """
+
+    zero_s: float
+    deaths: tuple[int, ...]
+
+
+def run_in_workers(jobs: Sequence[Job], on_progress: OnProgress, stop: Stop) -> Joint:
+    """Run one process per job. When one dies in the window, the others stop and keep theirs.
+
+    Raises ChildProcessError when one dies before the window.
+    """
     with _started(jobs) as workers, selectors.DefaultSelector() as selector:
         for worker in workers:
             selector.register(worker.reports, selectors.EVENT_READ, worker)
         while not all(worker.ready for worker in workers):
             _listen(selector)
+            for worker in workers:
+                if worker.died is not None:
+                    raise ChildProcessError(f"a load process ended with exit code {worker.died}")
         zero_s = time.monotonic() + LEAD_S
         for worker in workers:
             worker.tell(b"go %r\n" % zero_s)
         told = False
-        while not all(worker.done for worker in workers):
+        while not all(worker.done or worker.died is not None for worker in workers):
             _listen(selector)
             for progress in _merged(workers):
                 on_progress(progress)
-            if not told and stop():
+            lost = any(worker.died is not None for worker in workers)
+            if not told and (lost or stop()):
                 told = True
                 for worker in workers:
                     worker.tell(b"stop\n")
-        return zero_s
+        deaths = tuple(worker.died for worker in workers if worker.died is not None)
+        return Joint(zero_s=zero_s, deaths=deaths)
 
 
 @contextmanager
@@ -123,8 +144,7 @@ def _listen(selector: selectors.BaseSelector) -> None:
         if not worker.listen():
             selector.unregister(key.fileobj)
             if not worker.done:
-                code = worker.process.wait()
-                raise ChildProcessError(f"a load process ended with exit code {code}")
+                worker.died = worker.process.wait()
 
 
 def _merged(workers: Sequence[Worker]) -> Iterator[LoadProgress]:
