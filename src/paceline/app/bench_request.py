@@ -29,8 +29,8 @@ from paceline.records.load_plan import (
     Stage,
 )
 from paceline.records.request import Constraint
-from paceline.spec import parse_constraint
 from paceline.spec.contradiction import refuse_contradictions
+from paceline.spec.grammar import parse_constraint
 from paceline.spec.names import unknown_name
 from paceline.trial.attainment import refuse_unjudged
 from paceline.trial.lengths import parse_lengths
@@ -247,6 +247,11 @@ def _shape(options: BenchOptions, *, searching: bool) -> LoadShape:
     if not (searching or stages or trace or options.requests is not None or duration_s):
         duration_s = DEFAULT_DURATION_S
     closed = arrivals is Arrivals.CLOSED and not stages
+    if closed and searching and options.warmup is not None:
+        raise contradiction(
+            f"--warmup {options.warmup} and a search for the highest concurrency",
+            "each probe warms each of its slots up once",
+        )
     return LoadShape(
         arrivals=arrivals,
         concurrency=(options.concurrency or 1) if closed and searching else options.concurrency,

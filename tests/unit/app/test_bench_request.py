@@ -34,6 +34,7 @@ def options(**given: object) -> BenchOptions:
         ({"rate": 1.0, "dataset": Path("d"), "input_tokens": "8"}, Code.CONTRADICTION),
         ({"trace": Path("t"), "output_tokens": "8"}, Code.CONTRADICTION),
         ({"find_max": True}, Code.BAD_OPTION),
+        ({"find_max": True, "constraint": LIMIT, "warmup": 4}, Code.CONTRADICTION),
         ({"find_max": True, "constraint": LIMIT, "max_probes": 0}, Code.BAD_OPTION),
         ({"find_max": True, "constraint": LIMIT, "rate_bounds": "9:3"}, Code.CONTRADICTION),
         ({"find_max": True, "constraint": LIMIT, "rate_bounds": "9"}, Code.BAD_OPTION),

@@ -6,7 +6,7 @@ from paceline.errors import SpecError
 from paceline.records.measurement import Verdict
 from paceline.records.ranking import ConstraintVerdict
 from paceline.records.samples import Outcome, RequestSample, SampleTable, table_of
-from paceline.spec import parse_constraint
+from paceline.spec.grammar import parse_constraint
 from paceline.trial.attainment import judge_all, point_verdict, refuse_unjudged
 from paceline.trial.find_max import ProbeVerdict
 from paceline.trial.timeline import summarise
