@@ -74,6 +74,8 @@ class RejectionReason(StrEnum):
     KNOWN_FAILURE = "known-failure"
     LAUNCH_FAILED = "launch-failed"
     CONSTRAINT = "constraint"
+    PREDICTED = "predicted-to-lose"
+    """Even the optimistic end of its band is behind the pessimistic end of another's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
