@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.stamp
 
-.PHONY: demo test check engines docs docs-check bench reference-model clean
+.PHONY: demo test test-more check engines docs docs-check bench reference-model clean
 
 $(STAMP): pyproject.toml reference_model/pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Paceline needs Python 3.11 or newer; run: make PYTHON=python3.11")'
@@ -21,6 +21,10 @@ demo: engines  ## optimize the reference model on this machine
 test: engines  ## every test, real engines included
 	$(BIN)/python -m pytest -q
 	$(BIN)/python -m pytest -q -m engines
+
+test-more: $(STAMP)  ## the tests of engines and tools that take long to build or to download
+	$(BIN)/paceline engines install llamacpp vllm
+	$(BIN)/python -m pytest -q -m more_engines
 
 check: $(STAMP)  ## what must hold before a change lands, tests apart
 	$(BIN)/ruff check .
