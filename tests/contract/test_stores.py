@@ -27,6 +27,7 @@ from paceline.records.run import RunState
 from paceline.records.serial import pack
 from paceline.records.trial import TrialState
 from paceline.testing.builders import a_trial
+from paceline.testing.deployments import DeploymentsContract
 from paceline.testing.stores import GRANTED, RIVAL, StoreContract, a_run, a_version
 
 WRITER = """
@@ -68,13 +69,13 @@ def opened(path: Path) -> Iterator[Store]:
     store.close()
 
 
-class TestMemoryStore(StoreContract):
+class TestMemoryStore(StoreContract, DeploymentsContract):
     @pytest.fixture
     def store(self) -> Store:
         return MemoryStore()
 
 
-class TestSqlStore(StoreContract):
+class TestSqlStore(StoreContract, DeploymentsContract):
     @pytest.fixture
     def store(self, path: Path, empty: Path) -> Iterator[Store]:
         shutil.copy(empty, path)

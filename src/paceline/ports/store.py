@@ -8,6 +8,7 @@ SetupError `store-unusable` (unreadable, locked for too long, stored by a newer 
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from paceline.ports.deployments import Deployments
 from paceline.records.plan import Plan
 from paceline.records.run import AuditEvent, RunRecord, RunResult, RunState, TrialTransition
 from paceline.records.trial import TrialRecord
@@ -150,6 +151,11 @@ class Store(RunStore, VersionStore, HistoryStore, Protocol):
 
     `close` lets go of the database; the store is not used afterwards.
     """
+
+    @property
+    def deployments(self) -> Deployments:
+        """Endpoints and replicas."""
+        ...
 
     def close(self) -> None:
         """Free what is held."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from paceline.adapters.stores.memory.deployments import MemoryDeployments
 from paceline.clock import Clock, SystemClock
 from paceline.errors import CapacityError, Code, SpecError
 from paceline.ports.store import RunWriter, StaleWrite
@@ -97,6 +98,11 @@ class MemoryStore:
         self._current: dict[str, int] = {}
         self._failures: dict[tuple[str, str, str], FailureFact] = {}
         self._events: list[AuditEvent] = []
+        self._deployments = MemoryDeployments()
+
+    @property
+    def deployments(self) -> MemoryDeployments:
+        return self._deployments
 
     def close(self) -> None:
         """Nothing is held."""

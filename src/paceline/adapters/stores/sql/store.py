@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from paceline.adapters.stores.sql.database import Database
+from paceline.adapters.stores.sql.deployments import SqlDeployments
 from paceline.adapters.stores.sql.rows import event_of, record_of, run_of, transition_of
 from paceline.adapters.stores.sql.tables import (
     EVENTS,
@@ -40,6 +41,11 @@ class SqlStore:
     def __init__(self, path: Path, *, clock: Clock | None = None) -> None:
         self._database = Database(path)
         self._clock = clock or SystemClock()
+        self._deployments = SqlDeployments(self._database)
+
+    @property
+    def deployments(self) -> SqlDeployments:
+        return self._deployments
 
     def close(self) -> None:
         self._database.close()

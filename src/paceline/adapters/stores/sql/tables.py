@@ -107,3 +107,43 @@ EVENTS: Final = Table(
     Column("run_id", Text, index=True),
     Column("pipeline", Text, index=True),
 )
+
+ENDPOINTS: Final = Table(
+    "endpoints",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("pipeline", Text, nullable=False),
+    Column("revision", Integer, nullable=False),  # goes on rising when a removed name comes back
+    Column("record", Text),  # NULL once it was removed
+    Column("status", Text),
+)
+
+REPLICAS: Final = Table(
+    "replicas",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("replica_id", Text, nullable=False),
+    Column("endpoint", Text, nullable=False, index=True),
+    Column("pipeline", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("record", Text, nullable=False),
+    UniqueConstraint("replica_id"),
+    Index(None, "pipeline", "version"),
+)
+
+REPLICA_STEPS: Final = Table(
+    "replica_steps",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("replica_id", ForeignKey("replicas.replica_id"), nullable=False, index=True),
+    Column("record", Text, nullable=False),
+)
+
+ENDPOINT_LOG: Final = Table(
+    "endpoint_log",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("endpoint", Text, nullable=False, index=True),
+    Column("record", Text, nullable=False),
+)

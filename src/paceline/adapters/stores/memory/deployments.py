@@ -1,0 +1,109 @@
+"""The Deployments port in this process's memory."""
+
+from dataclasses import replace
+
+from paceline.errors import Code, SpecError
+from paceline.ports.store import StaleWrite
+from paceline.records.deployment import (
+    Endpoint,
+    EndpointStatus,
+    LogLine,
+    ReplicaRecord,
+    ReplicaState,
+    ReplicaStep,
+)
+
+
+class MemoryDeployments:
+    """Everything in lists; gone with the process."""
+
+    def __init__(self) -> None:
+        self._endpoints: dict[str, Endpoint] = {}
+        self._revisions: dict[str, int] = {}
+        self._statuses: dict[str, EndpointStatus] = {}
+        self._replicas: dict[str, ReplicaRecord] = {}
+        self._steps: list[ReplicaStep] = []
+        self._lines: list[LogLine] = []
+
+    def put_endpoint(self, endpoint: Endpoint, *, expected: int | None = None) -> Endpoint:
+        stored = self._endpoints.get(endpoint.name)
+        current = 0 if stored is None else stored.revision
+        if expected is not None and expected != current:
+            raise StaleWrite(f"endpoint {endpoint.name} is at {current}, not at {expected}")
+        revision = self._revisions.get(endpoint.name, 0) + 1
+        placed = replace(endpoint, revision=revision)
+        self._revisions[endpoint.name] = revision
+        self._endpoints[endpoint.name] = placed
+        return placed
+
+    def endpoint(self, name: str) -> Endpoint:
+        if name not in self._endpoints:
+            raise self._unknown(name)
+        return self._endpoints[name]
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        return tuple(self._endpoints[name] for name in sorted(self._endpoints))
+
+    def remove_endpoint(self, name: str) -> None:
+        if self._endpoints.pop(name, None) is None:
+            raise self._unknown(name)
+        self._statuses.pop(name, None)
+
+    def save_status(self, status: EndpointStatus) -> None:
+        if status.name in self._endpoints:
+            self._statuses[status.name] = status
+
+    def status(self, name: str) -> EndpointStatus | None:
+        return self._statuses.get(name)
+
+    def add_replica(self, replica: ReplicaRecord) -> None:
+        if replica.replica_id in self._replicas:
+            raise StaleWrite(f"replica {replica.replica_id} is already stored")
+        self._replicas[replica.replica_id] = replica
+
+    def move_replica(self, step: ReplicaStep, replica: ReplicaRecord) -> None:
+        stored = self._replicas.get(step.replica_id)
+        if stored is None or stored.state is not step.before:
+            raise StaleWrite(f"replica {step.replica_id} is not {step.before}")
+        self._replicas[step.replica_id] = replica
+        self._steps.append(step)
+
+    def replicas(
+        self,
+        *,
+        endpoint: str | None = None,
+        pipeline: str | None = None,
+        version: int | None = None,
+        live: bool = False,
+        limit: int | None = None,
+    ) -> tuple[ReplicaRecord, ...]:
+        found = [
+            replica
+            for replica in reversed(self._replicas.values())
+            if endpoint in (None, replica.endpoint)
+            and pipeline in (None, replica.pipeline)
+            and version in (None, replica.version)
+            and not (live and replica.state is ReplicaState.ENDED)
+        ]
+        return tuple(found[:limit])
+
+    def replica_steps(self, replica_id: str) -> tuple[ReplicaStep, ...]:
+        return tuple(step for step in self._steps if step.replica_id == replica_id)
+
+    def log(self, line: LogLine) -> None:
+        self._lines.append(replace(line, number=len(self._lines) + 1))
+
+    def log_of(
+        self, endpoint: str, *, after: int = 0, limit: int | None = None
+    ) -> tuple[LogLine, ...]:
+        found = [line for line in self._lines[after:] if line.endpoint == endpoint]
+        return tuple(found[-limit:] if limit else found)
+
+    def _unknown(self, name: str) -> SpecError:
+        known = ", ".join(sorted(self._endpoints))
+        return SpecError(
+            Code.UNKNOWN_NAME,
+            f"no endpoint is called {name!r}",
+            why=f"known: {known}" if known else "nothing is deployed yet",
+            fix="paceline endpoints",
+        )
