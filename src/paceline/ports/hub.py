@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from paceline.ports.engine import Say
+from paceline.records.checkpoint import Fetched, Relatives
 from paceline.records.model import Model, SynthPlan
 
 
@@ -41,6 +42,46 @@ class HubFactory(Protocol):
 
     def __call__(self, cache: Path, *, say: Say = ..., allow_remote_code: bool = ...) -> Hub:
         """A hub that keeps what it learns in `cache` and is silent unless `say` is given.
+
+        Models that bring Python code of their own are refused unless `allow_remote_code`.
+        """
+        ...
+
+
+class Source(Protocol):
+    """A place that models are fetched from."""
+
+    def covers(self, name: str) -> bool:
+        """Whether `name` is in this source's form (`ORG/NAME`, `s3://…`); asks nobody."""
+        ...
+
+    def fetch(self, name: str, *, weights: bool) -> Fetched:
+        """The model's files in a local folder, at one revision; fetched once.
+
+        Without `weights` only the small files (config, tokenizer) are fetched: enough to plan.
+        Raises SpecError: no such model, no access, code of its own, no safetensors weights;
+        SetupError: not reachable, offline, wrong token; CapacityError: asked too often.
+        """
+        ...
+
+
+@runtime_checkable
+class FindsRelatives(Protocol):
+    """A source that knows which checkpoints were made from which model."""
+
+    def relatives(self, name: str, *, limit: int) -> Relatives:
+        """Checkpoints of the model `name` in other formats; examines up to `limit` repositories.
+
+        Seconds. Raises like `Source.fetch`; what is wrong with a candidate is told in the answer.
+        """
+        ...
+
+
+class SourceFactory(Protocol):
+    """What an entry point of `paceline.sources` names."""
+
+    def __call__(self, cache: Path, *, say: Say = ..., allow_remote_code: bool = ...) -> Source:
+        """A source that may keep files in `cache`.
 
         Models that bring Python code of their own are refused unless `allow_remote_code`.
         """
