@@ -1,6 +1,6 @@
 """The Engine port: everything that differs between engines."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -14,6 +14,7 @@ from paceline.records.launch import (
     ProcessEnd,
 )
 from paceline.records.model import Model
+from paceline.records.support import Need, Support
 from paceline.records.variant import Knob, Variant
 
 Say = Callable[[str], None]
@@ -98,4 +99,47 @@ class LoadsCheckpoints(Protocol):
         `prepare` is not called for them: the folder is made by a quantizer, and `launch` gets it
         as its artefact. `unsupported` still says where one of them cannot run.
         """
+        ...
+
+
+@runtime_checkable
+class CanValidate(Protocol):
+    """An engine whose own parser judges a command line without starting it."""
+
+    def refusals(
+        self, launches: Sequence[LaunchSpec], *, environment: Environment
+    ) -> tuple[str | None, ...]:
+        """For each launch the parser's own words against it, `None` where it accepts.
+
+        One process in the engine's environment judges all of them: importing an engine takes tens
+        of seconds, a command line a fraction of one. What the parser cannot see (memory, missing
+        cards) is not judged; a parser that cannot be asked at all refuses nothing.
+        """
+        ...
+
+
+@runtime_checkable
+class HasSupportTable(Protocol):
+    """An engine that can show what it loads where, with sources."""
+
+    def support(self) -> tuple[Support, ...]:
+        """Every row by which `unsupported` decides."""
+        ...
+
+
+@runtime_checkable
+class HasNeeds(Protocol):
+    """An engine that needs more of a machine than its Python environment."""
+
+    def needs(self) -> tuple[Need, ...]:
+        """Compilers, drivers and the like, found or missing (milliseconds, starts nothing)."""
+        ...
+
+
+@runtime_checkable
+class Unverified(Protocol):
+    """An engine whose command line and settings have not been seen to work on real hardware yet."""
+
+    def unverified(self) -> str:
+        """What was checked instead, in words; every output marks its variants."""
         ...

@@ -31,6 +31,8 @@ class EnvironmentSpec:
     `requirements` are pinned; `overrides` replace pins of dependencies (uv's override file).
     `program` is the engine's command, by which an installation of the user's own is found.
     `source` is for an engine that is no Python package: its programs are built besides.
+    `aliases` (`name==version`) are names under which a package asks for itself although it is
+    distributed under another; they are written down as distributions without files.
     """
 
     name: str
@@ -38,6 +40,7 @@ class EnvironmentSpec:
     overrides: tuple[str, ...] = ()
     program: str | None = None
     source: SourceBuild | None = None
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from paceline.adapters.environments.uv.aliases import write_aliases
 from paceline.adapters.environments.uv.failures import failure
 from paceline.adapters.environments.uv.program import find_uv, freeze, run
 from paceline.adapters.environments.uv.settings import pip_settings, torch_options, uv_variables
@@ -46,6 +47,7 @@ class UvEnvironments:
             spec.overrides,
             platform.python_version(),
             platform.platform(terse=True),
+            *([spec.aliases] if spec.aliases else []),  # without any, folders keep their names
         ]
         digest = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
         return self._root / f"{spec.name}-{digest[:_HASH_LENGTH]}"
@@ -119,6 +121,10 @@ class UvEnvironments:
     def _finish(
         self, spec: EnvironmentSpec, folder: Path, uv: str, installed_s: float
     ) -> Environment:
+        try:
+            write_aliases(folder, spec.aliases)
+        except OSError as error:
+            raise failure(spec.name, str(error), self._root) from error
         lock = freeze(uv, str(folder / "bin" / "python"))
         receipt = {"requirements": spec.requirements, "lock": lock, "installed_s": installed_s}
         unfinished = folder / f"{RECEIPT}.new"

@@ -1,6 +1,7 @@
 """Installed once, whole or not at all; uv here is a script that does what the test says."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,16 @@ def test_installs_into_an_environment_of_its_own(shop: Workshop) -> None:
     assert environment.installed_s is not None
     assert "Resolved 2 packages" in shop.said
     assert not any("+ a" in line for line in shop.said)
+
+
+def test_an_alias_is_written_and_makes_another_environment(shop: Workshop) -> None:
+    spec = replace(SPEC, aliases=("d==4",))
+    plain, named = shop.environments.folder(SPEC), shop.environments.folder(spec)
+    assert plain != named
+    site = "lib/python3.11/site-packages"
+    shop.installs(f"mkdir -p {named}/{site}")
+    shop.environments.install(spec, say=shop.said.append)
+    assert (named / site / "d-4.dist-info" / "METADATA").is_file()
 
 
 def test_finds_it_the_second_time(shop: Workshop) -> None:
