@@ -37,8 +37,9 @@ class Workshop:
 
     @cached_property
     def environments(self) -> Environments:
-        make: Callable[[Path], Environments] = adapter("environments", "uv")
-        return make(self.places.cache)
+        python: Callable[[Path], Environments] = adapter("environments", "uv")
+        built: Callable[..., Environments] = adapter("environments", "cmake")
+        return built(self.places.cache, python=python(self.places.cache))
 
     @cached_property
     def executor(self) -> Executor:

@@ -1,0 +1,19 @@
+"""The GGUF formats on offer, and what llama-quantize calls them.
+
+All names begin with `gguf-`: an 8-bit GGUF and another engine's 8-bit weights are different weights
+with different answers, so they are different formats.
+"""
+
+from typing import Final
+
+BASE: Final = "gguf-bf16"
+"""Made by the converter; the others are made from it."""
+
+QUANTIZED: Final = {
+    "gguf-q8_0": "Q8_0",
+    "gguf-q6_k": "Q6_K",
+    "gguf-q5_k_m": "Q5_K_M",
+    "gguf-q4_k_m": "Q4_K_M",
+    "gguf-q4_0": "Q4_0",
+}
+FORMATS: Final = (BASE, *QUANTIZED)

@@ -1,0 +1,1 @@
+"""Ends a server only when it has nothing in flight."""
