@@ -1,0 +1,1 @@
+"""Makes one checkpoint with llmcompressor, inside its environment."""
