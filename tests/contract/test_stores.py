@@ -26,6 +26,7 @@ from paceline.ports.store import RunWriter, Store
 from paceline.records.run import RunState
 from paceline.records.serial import pack
 from paceline.records.trial import TrialState
+from paceline.testing.access import AccessContract
 from paceline.testing.builders import a_trial
 from paceline.testing.deployments import DeploymentsContract
 from paceline.testing.stores import GRANTED, RIVAL, StoreContract, a_run, a_version
@@ -69,13 +70,13 @@ def opened(path: Path) -> Iterator[Store]:
     store.close()
 
 
-class TestMemoryStore(StoreContract, DeploymentsContract):
+class TestMemoryStore(StoreContract, DeploymentsContract, AccessContract):
     @pytest.fixture
     def store(self) -> Store:
         return MemoryStore()
 
 
-class TestSqlStore(StoreContract, DeploymentsContract):
+class TestSqlStore(StoreContract, DeploymentsContract, AccessContract):
     @pytest.fixture
     def store(self, path: Path, empty: Path) -> Iterator[Store]:
         shutil.copy(empty, path)

@@ -8,6 +8,7 @@ SetupError `store-unusable` (unreadable, locked for too long, stored by a newer 
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from paceline.ports.access import Access
 from paceline.ports.deployments import Deployments
 from paceline.records.plan import Plan
 from paceline.records.run import AuditEvent, RunRecord, RunResult, RunState, TrialTransition
@@ -155,6 +156,11 @@ class Store(RunStore, VersionStore, HistoryStore, Protocol):
     @property
     def deployments(self) -> Deployments:
         """Endpoints and replicas."""
+        ...
+
+    @property
+    def access(self) -> Access:
+        """Keys and usage."""
         ...
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from paceline.adapters.stores.memory.access import MemoryAccess
 from paceline.adapters.stores.memory.deployments import MemoryDeployments
 from paceline.clock import Clock, SystemClock
 from paceline.errors import CapacityError, Code, SpecError
@@ -99,10 +100,15 @@ class MemoryStore:
         self._failures: dict[tuple[str, str, str], FailureFact] = {}
         self._events: list[AuditEvent] = []
         self._deployments = MemoryDeployments()
+        self._access = MemoryAccess()
 
     @property
     def deployments(self) -> MemoryDeployments:
         return self._deployments
+
+    @property
+    def access(self) -> MemoryAccess:
+        return self._access
 
     def close(self) -> None:
         """Nothing is held."""

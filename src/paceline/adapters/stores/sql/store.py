@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from paceline.adapters.stores.sql.access import SqlAccess
 from paceline.adapters.stores.sql.database import Database
 from paceline.adapters.stores.sql.deployments import SqlDeployments
 from paceline.adapters.stores.sql.rows import event_of, record_of, run_of, transition_of
@@ -42,10 +43,15 @@ class SqlStore:
         self._database = Database(path)
         self._clock = clock or SystemClock()
         self._deployments = SqlDeployments(self._database)
+        self._access = SqlAccess(self._database)
 
     @property
     def deployments(self) -> SqlDeployments:
         return self._deployments
+
+    @property
+    def access(self) -> SqlAccess:
+        return self._access
 
     def close(self) -> None:
         self._database.close()

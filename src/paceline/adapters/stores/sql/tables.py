@@ -9,7 +9,17 @@ Times are ISO 8601 in UTC, as the records have them, and are for people: order c
 
 from typing import Final
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 METADATA: Final = MetaData(
     naming_convention={
@@ -146,4 +156,51 @@ ENDPOINT_LOG: Final = Table(
     Column("number", Integer, primary_key=True),
     Column("endpoint", Text, nullable=False, index=True),
     Column("record", Text, nullable=False),
+)
+
+KEYS: Final = Table(
+    "keys",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("key_id", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("workspace", Text, nullable=False),
+    Column("record", Text, nullable=False),
+    UniqueConstraint("key_id"),
+    UniqueConstraint("digest"),
+)
+
+USAGE: Final = Table(
+    "usage",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("request_id", Text, nullable=False),
+    Column("at_s", Float, nullable=False, index=True),
+    Column("day", Text, nullable=False),
+    Column("workspace", Text, nullable=False),
+    Column("endpoint", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("replica_id", Text),
+    Column("key_id", Text),
+    Column("route", Text, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("ended", Text, nullable=False),
+    Column("queue_s", Float, nullable=False),
+    Column("cold_s", Float, nullable=False),
+    Column("execution_s", Float, nullable=False),
+    Column("input_tokens", Integer, nullable=False),
+    Column("output_tokens", Integer, nullable=False),
+    Column("images", Integer, nullable=False),
+    Column("usd", Float, nullable=False),
+    # Few requests are under way at once: where one that ended looks for its beginning.
+    Index(None, "ended", "request_id"),
+    Index(None, "key_id", "at_s"),
+)
+
+SPOOLS: Final = Table(
+    "spools",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("file", Text, nullable=False),
+    Column("position", Integer, nullable=False),
 )

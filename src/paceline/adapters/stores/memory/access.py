@@ -1,0 +1,125 @@
+"""The Access port in this process's memory."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from paceline.errors import Code, SpecError
+from paceline.ports.store import StaleWrite
+from paceline.records.access import ApiKey
+from paceline.records.gateway import Ended, UsageLine
+from paceline.records.usage import PricedLine, SpoolPosition, UsageBy, UsageTotal
+
+
+class MemoryAccess:
+    """Everything in lists; gone with the process."""
+
+    def __init__(self) -> None:
+        self._keys: dict[str, ApiKey] = {}
+        self._lines: list[PricedLine] = []
+        self._positions: dict[str, SpoolPosition] = {}
+
+    def add_key(self, key: ApiKey) -> None:
+        if key.key_id in self._keys or key.digest in {k.digest for k in self._keys.values()}:
+            raise StaleWrite(f"key {key.key_id} is already stored")
+        self._keys[key.key_id] = key
+
+    def keys(self, *, workspace: str | None = None) -> tuple[ApiKey, ...]:
+        return tuple(
+            key for key in self._keys.values() if workspace is None or key.workspace == workspace
+        )
+
+    def end_key(
+        self, key_id: str, *, expires_at_utc: str | None = None, revoked_at_utc: str | None = None
+    ) -> ApiKey:
+        key = self._keys.get(key_id)
+        if key is None:
+            known = ", ".join(self._keys)
+            raise SpecError(
+                Code.UNKNOWN_NAME,
+                f"no key is called {key_id!r}",
+                why=f"known: {known}" if known else "no key was made yet",
+                fix="paceline keys list",
+            )
+        self._keys[key_id] = replace(
+            key,
+            expires_at_utc=expires_at_utc or key.expires_at_utc,
+            revoked_at_utc=revoked_at_utc or key.revoked_at_utc,
+        )
+        return self._keys[key_id]
+
+    def position(self, spool: str) -> SpoolPosition:
+        return self._positions.get(spool, SpoolPosition())
+
+    def account(self, spool: str, lines: Sequence[PricedLine], position: SpoolPosition) -> None:
+        for priced in lines:
+            began = self._began(priced.line)
+            if began is None:
+                self._lines.append(priced)
+            else:
+                self._lines[began] = priced
+        self._positions[spool] = position
+
+    def usage(
+        self, *, by: UsageBy, since_s: float = 0.0, until_s: float | None = None
+    ) -> tuple[UsageTotal, ...]:
+        groups: dict[str, list[PricedLine]] = {}
+        for priced in self._lines:
+            at_s = priced.line.at_s
+            if at_s >= since_s and (until_s is None or at_s < until_s):
+                groups.setdefault(_group(priced.line, by), []).append(priced)
+        return tuple(_total(group, groups[group]) for group in sorted(groups))
+
+    def spent_usd(self, *, since_s: float) -> Mapping[str, float]:
+        spent: dict[str, float] = {}
+        for priced in self._lines:
+            key_id = priced.line.key_id
+            if key_id is not None and priced.line.at_s >= since_s:
+                spent[key_id] = spent.get(key_id, 0.0) + priced.usd
+        return spent
+
+    def _began(self, line: UsageLine) -> int | None:
+        if line.ended is Ended.BEGAN:
+            return None
+        return next(
+            (
+                index
+                for index, kept in enumerate(self._lines)
+                if kept.line.ended is Ended.BEGAN and kept.line.request_id == line.request_id
+            ),
+            None,
+        )
+
+
+def _group(line: UsageLine, by: UsageBy) -> str:
+    match by:
+        case UsageBy.ENDPOINT:
+            return line.endpoint
+        case UsageBy.KEY:
+            return line.key_id or "-"
+        case UsageBy.VERSION:
+            return f"{line.endpoint}@{line.version}"
+        case UsageBy.WORKSPACE:
+            return line.workspace
+        case UsageBy.DAY:
+            return datetime.fromtimestamp(line.at_s, UTC).date().isoformat()
+
+
+def _total(group: str, lines: Sequence[PricedLine]) -> UsageTotal:
+    ends = [priced.line.ended for priced in lines]
+    return UsageTotal(
+        group=group,
+        requests=len(lines),
+        ok=ends.count(Ended.OK),
+        aborted=ends.count(Ended.ABORTED),
+        failed=ends.count(Ended.FAILED),
+        refused=ends.count(Ended.REFUSED),
+        unknown=ends.count(Ended.BEGAN),
+        input_tokens=sum(priced.line.input_tokens for priced in lines),
+        output_tokens=sum(priced.line.output_tokens for priced in lines),
+        images=sum(priced.line.images for priced in lines),
+        queue_s=sum(priced.line.queue_s for priced in lines),
+        cold_s=sum(priced.line.cold_s for priced in lines),
+        execution_s=sum(priced.line.execution_s for priced in lines),
+        usd=sum(priced.usd for priced in lines),
+    )

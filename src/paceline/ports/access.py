@@ -1,0 +1,49 @@
+"""The Access port: keys, and the account of what was used with them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from paceline.records.access import ApiKey
+from paceline.records.usage import PricedLine, SpoolPosition, UsageBy, UsageTotal
+
+
+class Access(Protocol):
+    """Keys and usage. Errors and durability are those of `ports.store`."""
+
+    def add_key(self, key: ApiKey) -> None:
+        """Store a new key. Raises StaleWrite when its id or digest is taken."""
+        ...
+
+    def keys(self, *, workspace: str | None = None) -> tuple[ApiKey, ...]:
+        """All of them, expired and revoked ones included, oldest first."""
+        ...
+
+    def end_key(
+        self, key_id: str, *, expires_at_utc: str | None = None, revoked_at_utc: str | None = None
+    ) -> ApiKey:
+        """Let a key expire at a time, or revoke it; what is not given stays.
+
+        Raises SpecError for a key that does not exist.
+        """
+        ...
+
+    def position(self, spool: str) -> SpoolPosition:
+        """How far the spool of this name is accounted for."""
+        ...
+
+    def account(self, spool: str, lines: Sequence[PricedLine], position: SpoolPosition) -> None:
+        """Add lines and remember how far the spool was read, both or neither.
+
+        A line that ended takes the place of the one that began it.
+        """
+        ...
+
+    def usage(
+        self, *, by: UsageBy, since_s: float = 0.0, until_s: float | None = None
+    ) -> tuple[UsageTotal, ...]:
+        """Sums of the requests that arrived in the time (seconds since 1970), by group."""
+        ...
+
+    def spent_usd(self, *, since_s: float) -> Mapping[str, float]:
+        """What each key has cost since then; keys without a request are not in it."""
+        ...

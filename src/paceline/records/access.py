@@ -1,0 +1,48 @@
+"""Keys to endpoints and to the management API, and what they may cost."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Purpose(StrEnum):
+    """What a key is for; one is never accepted in place of the other."""
+
+    INFERENCE = "inference"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyLimits:
+    """What a key may use; `None` does not apply. The month of the budget is the calendar's, UTC."""
+
+    requests_per_min: int | None = None
+    tokens_per_min: int | None = None
+    concurrency: int | None = None
+    budget_usd_per_month: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """A key as it is kept: never the key itself, only the SHA-256 of it in hex.
+
+    `endpoints` `None` is every endpoint of the workspace. `replaces` is the key that a rotation
+    put it in the place of. Times are ISO 8601 in UTC.
+    """
+
+    key_id: str
+    name: str
+    digest: str
+    purpose: Purpose
+    workspace: str
+    created_at_utc: str
+    endpoints: tuple[str, ...] | None = None
+    limits: KeyLimits = KeyLimits()
+    expires_at_utc: str | None = None
+    revoked_at_utc: str | None = None
+    replaces: str | None = None
+
+    def valid_at(self, at_utc: str) -> bool:
+        """Whether it opens anything at that moment."""
+        return self.revoked_at_utc is None and (
+            self.expires_at_utc is None or at_utc < self.expires_at_utc
+        )

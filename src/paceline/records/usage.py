@@ -1,0 +1,57 @@
+"""What was used: requests as accounted for, and their sums."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from paceline.records.gateway import UsageLine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpoolPosition:
+    """Everything before this byte of this file, and all files before it, is accounted for."""
+
+    file: str = ""
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PricedLine:
+    """A line of the spool with what it cost; nothing where the endpoint has no price."""
+
+    line: UsageLine
+    usd: float
+
+
+class UsageBy(StrEnum):
+    """What requests are summed by."""
+
+    ENDPOINT = "endpoint"
+    KEY = "key"
+    VERSION = "version"
+    WORKSPACE = "workspace"
+    DAY = "day"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageTotal:
+    """Sums over the requests of one group.
+
+    `unknown` are requests that a replica was given and whose end nobody saw, because the gateway
+    was killed. Times in seconds: `queue_s` waiting with a replica ready, `cold_s` without one,
+    `execution_s` in a replica.
+    """
+
+    group: str
+    requests: int
+    ok: int
+    aborted: int
+    failed: int
+    refused: int
+    unknown: int
+    input_tokens: int
+    output_tokens: int
+    images: int
+    queue_s: float
+    cold_s: float
+    execution_s: float
+    usd: float

@@ -1,0 +1,133 @@
+"""What every store must do with keys and usage."""
+
+from dataclasses import replace
+
+import pytest
+
+from paceline.errors import Code, SpecError
+from paceline.ports.access import Access
+from paceline.ports.store import StaleWrite, Store
+from paceline.records.access import ApiKey, KeyLimits, Purpose
+from paceline.records.gateway import Ended, UsageLine
+from paceline.records.usage import PricedLine, SpoolPosition, UsageBy
+
+NOON = "2026-01-01T12:00:00+00:00"
+NOON_S = 1_767_268_800.0
+
+
+def a_key(key_id: str = "k1", *, workspace: str = "default") -> ApiKey:
+    """With everything that can be set."""
+    return ApiKey(
+        key_id=key_id,
+        name="for tests",
+        digest=key_id * 32,
+        purpose=Purpose.INFERENCE,
+        workspace=workspace,
+        created_at_utc=NOON,
+        endpoints=("demo",),
+        limits=KeyLimits(requests_per_min=60, budget_usd_per_month=20.0),
+        expires_at_utc="2027-01-01T12:00:00+00:00",
+    )
+
+
+def a_line(
+    request_id: str = "r1", *, ended: Ended = Ended.OK, key_id: str | None = "k1"
+) -> UsageLine:
+    """A request that took two seconds and 30 tokens."""
+    return UsageLine(
+        request_id=request_id,
+        at_s=NOON_S,
+        workspace="default",
+        endpoint="demo",
+        version=1,
+        replica_id="demo-1",
+        key_id=key_id,
+        route="/v1/chat/completions",
+        status=200,
+        ended=ended,
+        execution_s=2.0,
+        input_tokens=10,
+        output_tokens=20,
+    )
+
+
+class AccessContract:
+    """Subclass it and give a fixture `store`."""
+
+    @pytest.fixture
+    def access(self, store: Store) -> Access:
+        return store.access
+
+    def test_keys_come_back_as_they_were_given(self, access: Access) -> None:
+        access.add_key(a_key())
+        access.add_key(a_key("k2", workspace="other"))
+        assert access.keys() == (a_key(), a_key("k2", workspace="other"))
+        assert access.keys(workspace="other") == (a_key("k2", workspace="other"),)
+
+    @pytest.mark.parametrize(
+        "again", [replace(a_key("k2"), key_id="k1"), replace(a_key("k2"), digest=a_key().digest)]
+    )
+    def test_an_id_and_a_digest_exist_once(self, access: Access, again: ApiKey) -> None:
+        access.add_key(a_key())
+        with pytest.raises(StaleWrite):
+            access.add_key(again)
+
+    def test_a_key_ends_and_keeps_its_rules(self, access: Access) -> None:
+        access.add_key(a_key())
+        assert a_key().valid_at(NOON)
+        ended = access.end_key("k1", revoked_at_utc=NOON)
+        assert access.keys() == (ended,)
+        assert ended == replace(a_key(), revoked_at_utc=NOON)
+        assert not ended.valid_at(NOON)
+        sooner = access.end_key("k1", expires_at_utc=NOON)
+        assert (sooner.expires_at_utc, sooner.revoked_at_utc) == (NOON, NOON)
+
+    def test_a_key_that_does_not_exist_is_told(self, access: Access) -> None:
+        with pytest.raises(SpecError, match="nobody") as caught:
+            access.end_key("nobody", revoked_at_utc=NOON)
+        assert caught.value.code is Code.UNKNOWN_NAME
+
+    def test_what_ended_takes_the_place_of_what_began(self, access: Access) -> None:
+        began = PricedLine(line=a_line(ended=Ended.BEGAN), usd=0.0)
+        position = SpoolPosition(file="usage-1.jsonl", offset=100)
+        access.account("gateway", [began, began], position)
+        assert access.position("gateway") == position
+        [total] = access.usage(by=UsageBy.ENDPOINT)
+        assert (total.requests, total.unknown) == (2, 2)
+        ended = PricedLine(line=a_line(ended=Ended.ABORTED), usd=0.25)
+        access.account("gateway", [ended], replace(position, offset=200))
+        [total] = access.usage(by=UsageBy.ENDPOINT)
+        assert (total.requests, total.unknown, total.aborted, total.usd) == (2, 1, 1, 0.25)
+
+    def test_a_spool_that_was_never_read_starts_at_its_beginning(self, access: Access) -> None:
+        assert access.position("gateway") == SpoolPosition()
+
+    @pytest.mark.parametrize(
+        ("by", "groups"),
+        [
+            (UsageBy.ENDPOINT, {"demo": 3, "other": 1}),
+            (UsageBy.KEY, {"-": 1, "k1": 2, "k2": 1}),
+            (UsageBy.VERSION, {"demo@1": 2, "demo@2": 1, "other@1": 1}),
+            (UsageBy.WORKSPACE, {"default": 4}),
+            (UsageBy.DAY, {"2026-01-01": 3, "2026-01-02": 1}),
+        ],
+    )
+    def test_sums_by_group(self, access: Access, by: UsageBy, groups: dict[str, int]) -> None:
+        lines = [
+            a_line("a"),
+            a_line("b", key_id=None),
+            replace(a_line("c"), version=2, at_s=NOON_S + 86_400),
+            replace(a_line("d", key_id="k2", ended=Ended.FAILED), endpoint="other"),
+        ]
+        access.account("g", [PricedLine(line=line, usd=0.5) for line in lines], SpoolPosition())
+        found = access.usage(by=by)
+        assert {total.group: total.requests for total in found} == groups
+        assert sum(total.execution_s for total in found) == pytest.approx(8.0)
+        assert sum(total.output_tokens for total in found) == 80
+
+    def test_a_time_is_half_open(self, access: Access) -> None:
+        access.account("g", [PricedLine(line=a_line(), usd=0.5)], SpoolPosition())
+        assert access.usage(by=UsageBy.KEY, since_s=NOON_S, until_s=NOON_S + 1)
+        assert not access.usage(by=UsageBy.KEY, until_s=NOON_S)
+        assert access.spent_usd(since_s=NOON_S) == {"k1": 0.5}
+        assert access.spent_usd(since_s=NOON_S + 1) == {}
