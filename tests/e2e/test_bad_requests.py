@@ -1,5 +1,6 @@
 """Wrong requests: one clear error, the right exit code, nothing half-written."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,18 @@ from tests.e2e.conftest import Paceline
 pytestmark = [pytest.mark.e2e, pytest.mark.enable_socket]
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    synth = Paceline(folder, shared_cache=False)
+    assert synth("models", "synth", "tiny", str(folder / "tiny")).code == 0
+    return folder / "tiny"
+
+
 @pytest.fixture
-def model(paceline: Paceline, tmp_path: Path) -> Path:
-    folder = tmp_path / "tiny"
-    assert paceline("models", "synth", "tiny", str(folder)).code == 0
-    return folder
+def model(made: Path, tmp_path: Path) -> Path:
+    """A copy that a test may damage."""
+    return shutil.copytree(made, tmp_path / "tiny")
 
 
 @pytest.mark.parametrize(
