@@ -22,6 +22,7 @@ class Code(StrEnum):
     BAD_INPUT_FILE = "bad-input-file"
     BAD_MODEL = "bad-model"
     BAD_OPTION = "bad-option"
+    BUDGET_TOO_SMALL = "budget-too-small"
     CACHE_UNWRITABLE = "cache-unwritable"
     CONTRADICTION = "contradiction"
     DISK_FULL = "disk-full"

@@ -1,6 +1,6 @@
 """Price × time → cost. Formulas as in `docs/concepts/metrics.md`."""
 
-from paceline.units import Usd
+from paceline.units import Seconds, Usd
 
 SECONDS_PER_HOUR = 3600.0
 HOURS_PER_MONTH = 730.0  # 8,760 h / 12
@@ -23,3 +23,13 @@ def usd_per_request(price_usd_per_hour: float, requests_per_s: float) -> Usd | N
 def usd_per_month(price_usd_per_hour: float, replicas: int = 1) -> Usd:
     """An always-on deployment, idle hours included: `price × replicas × 730 h`."""
     return Usd(price_usd_per_hour * replicas * HOURS_PER_MONTH)
+
+
+def usd_for(seconds: float, price_usd_per_hour: float) -> Usd:
+    """What so much time costs: `seconds ÷ 3600 × price`."""
+    return Usd(seconds / SECONDS_PER_HOUR * price_usd_per_hour)
+
+
+def seconds_for(usd: float, price_usd_per_hour: float) -> Seconds:
+    """How long the money lasts: `usd ÷ price × 3600`; `price_usd_per_hour` above 0."""
+    return Seconds(usd / price_usd_per_hour * SECONDS_PER_HOUR)

@@ -8,11 +8,13 @@ from random import Random
 from typing import Final
 
 from paceline.app.planning import Planned
+from paceline.app.race import Race, with_variant
 from paceline.app.receipts import write_receipt
 from paceline.app.registry import load_engine
 from paceline.app.watch import Watch
 from paceline.app.wiring import Workshop
-from paceline.plan.order import Step, Stop, expected_s, next_step
+from paceline.money import seconds_for
+from paceline.plan.search import RULES, Step, Stop, expected_s
 from paceline.ports.engine import Engine
 from paceline.ports.store import RunWriter
 from paceline.rank import rank
@@ -30,9 +32,10 @@ from paceline.records.version import FailureFact, Version
 from paceline.trial.arrivals import plan_load
 from paceline.trial.garbage import garbage_rule
 from paceline.trial.machine import TrialEvent, after
-from paceline.trial.run import Rig, TrialOrder, TrialRun
+from paceline.trial.run import FirstRung, Rig, TrialOrder, TrialRun
 from paceline.trial.scoring import SuiteGrader
 from paceline.trial.workload import load_shape
+from paceline.units import Seconds
 
 CANCEL: Final = "cancel-requested"
 """The audit event by which another process asks a run to stop."""
@@ -89,8 +92,10 @@ class Campaign:
         self._shop = shop
         self._writer = writer
         self._watch = watch
+        self._race = Race(run.request)
+        self._plan = planned.plan
         self._trials = list(shop.store.trials(run.run_id))
-        self._spent_before_s = sum(trial.wall_s for trial in self._trials)
+        self._before = tuple(trial for trial in self._trials if trial.origin is None)
         self._started_s = shop.clock.monotonic_s()
         self._tools: dict[str, _Tools] = {}
         self._suite = self._find_suite()
@@ -101,14 +106,7 @@ class Campaign:
     def measure(self) -> Stop:
         """Trial after trial until nothing is left, the budget is spent or someone cancels."""
         while not self.cancelled():
-            ranking = self.rank()
-            step = next_step(
-                self._planned.plan,
-                self._trials,
-                leaders=[ranked.variant.id for ranked in ranking.ranked if ranked.rank],
-                spent_s=self._spent_s(),
-                budget_s=self._request.budget.seconds,
-            )
+            step = self._race.next(self._plan, self._trials, left_s=self._left_s())
             if isinstance(step, Stop):
                 return step
             self._measure_one(step)
@@ -116,7 +114,7 @@ class Campaign:
 
     def rank(self, rejected: Sequence[Rejection] = ()) -> Ranking:
         """The order so far; `rejected` adds to what the plan already left out."""
-        plan = self._planned.plan
+        plan = self._plan
         return rank(
             self._request,
             replace(plan, rejected=(*plan.rejected, *rejected)),
@@ -129,14 +127,19 @@ class Campaign:
             Rejection(
                 variant=variant,
                 reason=RejectionReason.OVER_BUDGET,
-                detail="no time left to measure it",
-                have=f"{max(0.0, (self._request.budget.seconds or 0) - self._spent_s()):.0f} s",
+                detail="no budget left to measure it",
+                have=f"{max(0.0, self._left_s() or 0.0):.0f} s",
                 need=f"{expected_s(variant, self._trials):.0f} s",
             )
             for variant in stop.left_out
         ]
-        plan = self._planned.plan
-        plan = replace(plan, rejected=(*plan.rejected, *over_budget))
+        pruned = [self._race.rejection(out) for out in stop.pruned]
+        out = {rejection.variant for rejection in (*over_budget, *pruned)}
+        plan = replace(
+            self._plan,
+            variants=tuple(v for v in self._plan.variants if v not in out),
+            rejected=(*self._plan.rejected, *over_budget, *pruned),
+        )
         self._writer.save_plan(plan)
         ranking = rank(self._request, plan, self._trials)
         receipt = write_receipt(
@@ -164,6 +167,10 @@ class Campaign:
         return any(event.kind == CANCEL for event in events)
 
     def _measure_one(self, step: Step) -> None:
+        grown = with_variant(self._plan, step)
+        if grown != self._plan:
+            self._writer.save_plan(grown)
+            self._plan = grown
         self._watch.trial_began(
             step, spent_s=self._spent_s(), expected_s=expected_s(step.variant, self._trials)
         )
@@ -175,6 +182,7 @@ class Campaign:
             say=self._watch.phase,
             cancelled=self.cancelled,
         ).run()
+        trial = replace(trial, checked=self._race.check(step))
         if trial.cause is Cause.CANCELLED:
             return
         self._writer.save_trial(trial)
@@ -200,6 +208,8 @@ class Campaign:
             model=self._planned.model,
             accelerator=accelerator,
             plan=plan_load(load_shape(request.workload, seed=request.seed + step.repeat)),
+            rung=self._rung(step),
+            until_s=self._until_s(step),
             suite=self._suite if step.repeat == 0 else None,
             garbage_rule=garbage_rule(self._suite, self._baseline_quality())
             if self._suite
@@ -211,6 +221,34 @@ class Campaign:
             cache=self._shop.places.cache,
             log_path=self._shop.places.logs / self._run.run_id / f"{trial_id}.log",
         )
+
+    def _rung(self, step: Step) -> FirstRung | None:
+        """A short load first, where the trial may turn out to be out of the race."""
+        reach = step.must_reach
+        if reach is None:
+            return None
+        workload = self._request.workload
+        requests = workload.max_requests
+        short = replace(
+            workload,
+            duration_s=Seconds(workload.duration_s * RULES.rung),
+            max_requests=None if requests is None else max(1, round(requests * RULES.rung)),
+        )
+        return FirstRung(
+            plan=plan_load(load_shape(short, seed=self._request.seed + step.repeat)),
+            share=RULES.rung,
+            why_end=lambda so_far: self._race.why_end(
+                self._plan, self._trials, so_far, must_reach=reach
+            ),
+        )
+
+    def _until_s(self, step: Step) -> float | None:
+        """When the budget is spent. The baseline's first trial is never cut: without it nothing
+        can be said of the others."""
+        left_s = self._left_s()
+        if left_s is None or (step.variant == self._plan.baseline and not step.repeat):
+            return None
+        return self._shop.clock.monotonic_s() + left_s
 
     def _rig(self, tools: _Tools) -> Rig:
         shop = self._shop
@@ -224,6 +262,7 @@ class Campaign:
             host=shop.host,
             archive=shop.archive,
             clock=shop.clock,
+            telemetry=shop.telemetry,
         )
 
     def _tools_for(self, name: str) -> _Tools:
@@ -239,7 +278,7 @@ class Campaign:
         return self._tools[name]
 
     def _baseline_quality(self) -> QualityResult | None:
-        baseline = self._planned.plan.baseline
+        baseline = self._plan.baseline
         answered = [t.quality for t in self._trials if t.variant == baseline and t.quality]
         return next(iter(answered), None)
 
@@ -266,7 +305,21 @@ class Campaign:
 
     def _spent_s(self) -> float:
         """What earlier processes spent on trials that were kept, and all of this one's time."""
-        return self._spent_before_s + self._shop.clock.monotonic_s() - self._started_s
+        return sum(t.wall_s for t in self._before) + self._here_s()
+
+    def _here_s(self) -> float:
+        return self._shop.clock.monotonic_s() - self._started_s
+
+    def _left_s(self) -> float | None:
+        """What the budget leaves, in seconds; of money, at the price of the dearest variant."""
+        budget, price = self._request.budget, self._request.price_usd_per_hour
+        limits = []
+        if budget.seconds is not None:
+            limits.append(budget.seconds - self._spent_s())
+        if budget.usd is not None and price:
+            count = max(variant.count for variant in self._plan.variants)
+            limits.append(seconds_for(budget.usd, price * count) - self._spent_s())
+        return min(limits, default=None)
 
     def _now(self) -> str:
         return self._shop.clock.utc_now().isoformat(timespec="seconds")

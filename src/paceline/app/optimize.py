@@ -4,6 +4,7 @@ import secrets
 from dataclasses import replace
 
 from paceline import __version__
+from paceline.app.budget import estimated, refuse_too_small
 from paceline.app.campaign import CANCEL, Campaign
 from paceline.app.planning import Planned, plan_request
 from paceline.app.watch import Watch
@@ -26,10 +27,12 @@ def start_run(request: Request, shop: Workshop, watch: Watch) -> RunRecord:
     """
     _recover(shop)
     planned = plan_request(request, shop)
+    request = with_price(request, planned)
+    refuse_too_small(request, estimated(request, planned, shop))
     now = shop.clock.utc_now()
     run = RunRecord(
         run_id=run_id_of(now, secrets.token_hex(2)),
-        request=_with_price(request, planned),
+        request=request,
         model=planned.model,
         software_version=__version__,
         created_at_utc=now.isoformat(timespec="seconds"),
@@ -72,7 +75,7 @@ def _work(run: RunRecord, planned: Planned, shop: Workshop, watch: Watch) -> Run
         before = shop.store.run(run.run_id).state
         if before is not RunState.RUNNING:  # a killed run still says that it is running
             writer.move(before, RunState.RUNNING)
-        watch.planned(run, planned.plan)
+        watch.planned(run, planned.plan, estimated(run.request, planned, shop))
         campaign = Campaign(run, planned, shop, writer, watch)
         try:
             stop = campaign.measure()
@@ -93,7 +96,7 @@ def _recover(shop: Workshop) -> None:
     shop.executor.sweep()
 
 
-def _with_price(request: Request, planned: Planned) -> Request:
+def with_price(request: Request, planned: Planned) -> Request:
     """The price is part of what was asked, so that a receipt never depends on a later table."""
     if request.price_usd_per_hour is not None:
         return request

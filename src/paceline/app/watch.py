@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from paceline.plan.order import Step
+from paceline.plan.search import Estimate, Step
 from paceline.records.plan import Plan
 from paceline.records.ranking import Ranking
 from paceline.records.run import RunRecord
@@ -12,8 +12,8 @@ from paceline.records.trial import TrialRecord
 class Watch(Protocol):
     """Sees a run as it goes; everything it gets is for people."""
 
-    def planned(self, run: RunRecord, plan: Plan) -> None:
-        """The run is stored and about to measure."""
+    def planned(self, run: RunRecord, plan: Plan, estimate: Estimate) -> None:
+        """The run is stored and about to measure, which will take about so long."""
         ...
 
     def trial_began(self, step: Step, *, spent_s: float, expected_s: float) -> None:

@@ -3,8 +3,9 @@
 import sys
 from typing import Final
 
+from paceline.app.budget import estimate_text
 from paceline.clock import Clock
-from paceline.plan.order import FIRST_TRIAL_S, Step
+from paceline.plan.search import Estimate, Step
 from paceline.records.launch import Cause
 from paceline.records.plan import Plan
 from paceline.records.ranking import Ranking
@@ -26,18 +27,16 @@ class LineWatch:
         self._number = 0
         self._total = 0
 
-    def planned(self, run: RunRecord, plan: Plan) -> None:
+    def planned(self, run: RunRecord, plan: Plan, estimate: Estimate) -> None:
         request = run.request
         limits = ", ".join(constraint.text for constraint in request.constraints) or "none"
         self._total = len(plan.variants)
-        budget_s = request.budget.seconds
-        expected_s = min(self._total * FIRST_TRIAL_S, budget_s or float("inf"))
         self._say(f"run {run.run_id}: {request.model} as pipeline {request.pipeline!r}")
         self._say(f"understood: priority {request.priority.value}; constraints: {limits}")
         self._say(
-            f"load: {_load(run)}; {self._total} variants to measure, {len(plan.rejected)} left out,"
-            f" at most {format_duration(expected_s)}"
+            f"load: {_load(run)}; {self._total} variants in the race, {len(plan.rejected)} left out"
         )
+        self._say(f"estimate: {estimate_text(estimate, request)}")
 
     def trial_began(self, step: Step, *, spent_s: float, expected_s: float) -> None:
         self._number += 1

@@ -40,7 +40,8 @@ class Pooled:
 
     `unsound` tells why no verdict rests on its load figures, `None` when they can be trusted;
     `set_aside` names single trials that were left out because others were sound. `trials` counts
-    the finished ones.
+    the finished ones. `cut` tells why even the longest of them was ended early, `None` when one
+    went through its whole window; then those that did not are left out.
     """
 
     variant: Variant
@@ -49,6 +50,7 @@ class Pooled:
     unsound: str | None
     set_aside: tuple[str, ...]
     trials: int
+    cut: str | None = None
 
     def doubt(self, name: str) -> str | None:
         """Why no verdict may rest on figure `name`, `None` when one may."""
@@ -63,6 +65,9 @@ def pool(variant: Variant, trials: Iterable[TrialRecord]) -> Pooled | None:
     )
     if not finished:
         return None
+    whole = [t for t in finished if t.cut is None]
+    cut = None if whole else finished[-1].cut
+    finished = whole or finished[-1:]
     doubts = {t.trial_id: doubt for t in finished if (doubt := _doubt(t)) is not None}
     sound = [t for t in finished if t.trial_id not in doubts]
     names = sorted({name for t in finished for name in t.metrics})
@@ -81,6 +86,7 @@ def pool(variant: Variant, trials: Iterable[TrialRecord]) -> Pooled | None:
         unsound=None if sound else next(iter(doubts.values())),
         set_aside=tuple(f"{i} set aside: {why}" for i, why in doubts.items()) if sound else (),
         trials=len(finished),
+        cut=None if cut is None else f"ended after {cut.share:.0%} of its window: {cut.because}",
     )
 
 

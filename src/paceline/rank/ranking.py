@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from paceline.rank.advice import advise
 from paceline.rank.chips import chips
@@ -14,6 +15,7 @@ from paceline.rank.pareto import Point, pareto_front
 from paceline.rank.pool import Pooled, pool
 from paceline.rank.quality import compare_quality
 from paceline.rank.reading import read
+from paceline.rank.speculation import idle_guesses
 from paceline.records.measurement import Metric, Verdict
 from paceline.records.metric_names import FAILED_SHARE, QUALITY
 from paceline.records.plan import Plan
@@ -36,8 +38,10 @@ def rank(request: Request, plan: Plan, trials: Iterable[TrialRecord]) -> Ranking
     pools = [p for variant in variants if (p := pool(variant, stored)) is not None]
     baseline = next((p for p in pools if p.variant == plan.baseline), None)
     goal, dims = objective(request, baseline), dimensions(request)
-    candidates = [_candidate(p, baseline, request, goal, dims) for p in pools]
-    places = in_order(candidates, less_is_better=goal.less_is_better)
+    candidates = [judged(p, baseline, request, goal, dims) for p in pools]
+    idle = idle_guesses(candidates, goal, request.priority)
+    contenders = [c for c in candidates if c.variant not in idle]
+    places = in_order(contenders, less_is_better=goal.less_is_better)
     winner = next((p for p in places if p.candidate.standing is not Verdict.FAIL), None)
     ordered = [place.candidate for place in places]
     return Ranking(
@@ -46,23 +50,30 @@ def rank(request: Request, plan: Plan, trials: Iterable[TrialRecord]) -> Ranking
         tied_with=()
         if winner is None
         else tied_with(winner, places, less_is_better=goal.less_is_better),
-        ranked=tuple(
-            _ranked(place, number, goal, dims) for number, place in enumerate(places, start=1)
+        ranked=(
+            *(_ranked(place, number, goal, dims) for number, place in enumerate(places, start=1)),
+            *(_kept_out(c, idle[c.variant], goal, dims) for c in candidates if c.variant in idle),
         ),
-        rejected=(*plan.rejected, *_launch_failures(variants, stored), *_violations(ordered)),
+        rejected=(
+            *plan.rejected,
+            *_launch_failures(variants, stored),
+            *_violations(ordered),
+            *idle.values(),
+        ),
         pareto=_front(candidates, dims),
         advice=advise(ordered),
         formula=goal.formula,
     )
 
 
-def _candidate(
+def judged(
     pooled: Pooled,
     baseline: Pooled | None,
     request: Request,
     goal: Objective,
     dims: Dimensions,
 ) -> Candidate:
+    """One variant with every verdict and the figures that decide its place."""
     measured = Measured(
         pooled=pooled,
         baseline=baseline,
@@ -109,10 +120,15 @@ def _ranked(place: Place, number: int, goal: Objective, dims: Dimensions) -> Ran
     )
 
 
+def _kept_out(candidate: Candidate, why: Rejection, goal: Objective, dims: Dimensions) -> Ranked:
+    shown = _ranked(Place(candidate=candidate, tied=(), because=None), 0, goal, dims)
+    return replace(shown, rank=None, notes=(*shown.notes, f"kept out: {why.detail}"))
+
+
 def _notes(place: Place) -> tuple[str, ...]:
     candidate = place.candidate
     pooled, baseline = candidate.measured.pooled, candidate.measured.baseline
-    notes = [*pooled.set_aside]
+    notes = [*pooled.set_aside, *([pooled.cut] if pooled.cut else [])]
     if candidate.standing is Verdict.UNRESOLVED:
         open_ones = [j.verdict for j in candidate.judgements if _is_open(j.verdict)]
         notes.append(

@@ -8,6 +8,7 @@ from paceline.records.client import ClientVerdict
 from paceline.records.launch import Artefact, Cause
 from paceline.records.measurement import Metric
 from paceline.records.quality import QualityResult
+from paceline.records.speculation import SpeculationCounts
 from paceline.records.variant import Variant
 
 
@@ -69,13 +70,35 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """Why a trial measured less than was meant: the share (0–1) of its window, and the reason."""
+
+    share: float
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PruningCheck:
+    """A variant that a guess had pruned and that was launched all the same, to check the guess.
+
+    Both are values of the objective: the best that the variant was thought to reach, and the
+    least that would have made it worth a launch.
+    """
+
+    thought_at_best: float
+    needed: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRecord:
     """Everything one trial left behind; stored as it ends, never changed after.
 
     `metrics` keys are names of the JSON contract (`ttft_p95_ms`, `output_tokens_per_s`,
     `peak_memory_gib` …); empty when the trial did not measure. `samples` points to the raw
     requests that the metrics are recomputed from. `client` is `None` when no load was sent.
-    `foreign_cpu_share` is the share of all cores that other processes took in the window.
+    `foreign_cpu_share` is the share of all cores that other processes took in the window. `cut`
+    is `None` when the whole window was measured. `origin` names the run that measured it, `None`
+    when it is the run that holds it. `checked` is set for variants launched against a guess.
     """
 
     trial_id: str
@@ -92,3 +115,8 @@ class TrialRecord:
     steady: bool
     foreign_cpu_share: float | None
     wall_s: float
+    cut: Cut | None = None
+    origin: str | None = None
+    checked: PruningCheck | None = None
+    speculation: SpeculationCounts | None = None
+    """What the engine counted; `None` without speculation or where it does not say."""

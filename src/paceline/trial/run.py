@@ -1,11 +1,13 @@
-"""One trial: prepare, start, wait, warm up, ask the suite, load, stop.
+"""One trial: prepare, start, wait, warm up, first rung, ask the suite, load, stop.
 
-Drives the table in `trial.machine` through ports. Whatever happens to the engine becomes a cause
-in the record; what happens to Paceline itself (an interrupt, a full disk) is not caught here, and
-the executor's context still ends the processes.
+The first rung is a short load of its own, after which a trial without a chance ends: within one
+launch, for starting an engine costs more than a short load does. Drives the table in
+`trial.machine` through ports. Whatever happens to the engine becomes a cause in the record; what
+happens to Paceline itself (an interrupt, a full disk) is not caught here, and the executor's
+context still ends the processes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -18,20 +20,23 @@ from paceline.ports.executor import Executor, Server
 from paceline.ports.host import Host
 from paceline.ports.load import LoadGenerator
 from paceline.ports.quality import Evaluator, Grader, StopRule
+from paceline.ports.telemetry import Telemetry
 from paceline.records.hardware import Accelerator
 from paceline.records.launch import Artefact, Cause, Environment, LaunchSpec, ProcessEnd
 from paceline.records.load import LoadResult, LoadSummary, Probe, Target
 from paceline.records.load_plan import LoadPlan
 from paceline.records.model import Model
-from paceline.records.quality import QualityResult, StopCause, Suite
+from paceline.records.quality import ItemScore, QualityResult, StopCause, Stopped, Suite
 from paceline.records.request import Constraint
 from paceline.records.samples import pack
-from paceline.records.trial import BlobRef, ColdStart, Provenance, TrialRecord, TrialState
+from paceline.records.speculation import SpeculationCounts
+from paceline.records.trial import BlobRef, ColdStart, Cut, Provenance, TrialRecord, TrialState
 from paceline.records.variant import Variant
 from paceline.trial.innocence import judge_client
 from paceline.trial.machine import TrialEvent, after
 from paceline.trial.metrics import Footprint, trial_metrics
 from paceline.trial.slo import goodput
+from paceline.trial.speculation import SpeculationCounter
 from paceline.trial.timeline import summarise
 from paceline.trial.workload import latency_limits_ms
 
@@ -42,6 +47,16 @@ class Journal(Protocol):
     def moved(
         self, trial_id: str, *, was: TrialState, event: TrialEvent, cause: Cause | None
     ) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstRung:
+    """A short load before the whole one. `why_end` tells from its record why the trial ends there,
+    `None` when it goes on; `share` is its part (0–1) of the whole window."""
+
+    plan: LoadPlan
+    share: float
+    why_end: Callable[[TrialRecord], str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +78,10 @@ class TrialOrder:
     seed: int
     cache: Path
     log_path: Path
+    rung: FirstRung | None = None
+    """`None` measures the whole window at once."""
+    until_s: float | None = None
+    """Monotonic time at which the budget is spent: the trial ends there with what it has."""
 
 
 class Rig:
@@ -80,6 +99,7 @@ class Rig:
         host: Host,
         archive: Archive,
         clock: Clock,
+        telemetry: tuple[Telemetry, ...] = (),
     ) -> None:
         self.engine = engine
         self.environment = environment
@@ -90,6 +110,7 @@ class Rig:
         self.host = host
         self.archive = archive
         self.clock = clock
+        self.telemetry = telemetry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +131,8 @@ class _Seen:
     foreign_cpu_share: float | None = None
     peak_memory_gib: float | None = None
     log_tail: str = ""
+    cut: Cut | None = None
+    speculation: SpeculationCounts | None = None
 
 
 class TrialRun:
@@ -131,29 +154,43 @@ class TrialRun:
         self._cancelled = cancelled
         self._state = TrialState.QUEUED
         self._seen = _Seen()
+        self._started_s = rig.clock.monotonic_s()
+        self._started_at = rig.clock.utc_now().isoformat(timespec="seconds")
 
     def run(self) -> TrialRecord:
         """The record of what happened. Raises CapacityError when no port or device is free."""
-        started_s = self._rig.clock.monotonic_s()
-        started_at = self._rig.clock.utc_now().isoformat(timespec="seconds")
         self._move(TrialEvent.GRANTED)
         artefact = self._prepare()
         if artefact is not None:
             with self._rig.executor.start(
-                lambda port: self._rig.engine.launch(
-                    self._order.variant,
-                    artefact,
-                    model=self._order.model,
-                    environment=self._rig.environment,
-                    accelerator=self._order.accelerator,
-                    port=port,
+                lambda port: self._in_time(
+                    self._rig.engine.launch(
+                        self._order.variant,
+                        artefact,
+                        model=self._order.model,
+                        environment=self._rig.environment,
+                        accelerator=self._order.accelerator,
+                        port=port,
+                    )
                 ),
                 log_path=self._order.log_path,
             ) as server:
                 self._note(argv=server.spec.argv, env=tuple(sorted(server.spec.env.items())))
                 self._serve(server)
             self._move(TrialEvent.RELEASED)
-        return self._record(started_at, self._rig.clock.monotonic_s() - started_s)
+        return self._record(self._keep_samples())
+
+    def _in_time(self, spec: LaunchSpec) -> LaunchSpec:
+        """The launch with no more time to become ready than the budget has left."""
+        if self._order.until_s is None:
+            return spec
+        left_s = max(self._order.until_s - self._rig.clock.monotonic_s(), 0.0)
+        return replace(spec, ready_timeout_s=min(spec.ready_timeout_s, left_s))
+
+    def _late(self) -> bool:
+        """Whether the budget is spent."""
+        until_s = self._order.until_s
+        return until_s is not None and self._rig.clock.monotonic_s() >= until_s
 
     def _prepare(self) -> Artefact | None:
         self._say("preparing")
@@ -176,6 +213,10 @@ class TrialRun:
     def _serve(self, server: Server) -> None:
         self._say("starting")
         end = server.wait_ready()
+        if end is not None and end.exit_code is None and self._late():
+            self._note(cause=Cause.CANCELLED, detail="the budget was spent before it was ready")
+            self._move(TrialEvent.BROKE, Cause.CANCELLED)
+            return
         if end is not None:
             self._broke(end)
             return
@@ -204,11 +245,23 @@ class TrialRun:
         target = Target(base_url=server.base_url, model=server.spec.model_name)
         plan = _exact(self._order.plan, server.spec)
         probe = self._warm_up(target, plan)
-        if self._order.suite is not None and not self._ask(target, self._order.suite):
-            self._note(peak_memory_gib=server.peak_memory_gib())
-            return
-        self._load(target, plan, probe)
+        rung, suite = self._order.rung, self._order.suite
+        if (rung is None or self._goes_on(target, rung, probe, server)) and (
+            suite is None or self._ask(target, suite)
+        ):
+            self._load(target, plan, probe)
         self._note(peak_memory_gib=server.peak_memory_gib())
+
+    def _goes_on(self, target: Target, rung: FirstRung, probe: Probe, server: Server) -> bool:
+        """Load for a short while; false when that is enough to know."""
+        self._load(target, _exact(rung.plan, server.spec), probe)
+        self._note(peak_memory_gib=server.peak_memory_gib())
+        if self._seen.cause is not Cause.FINISHED or self._seen.cut or self._cancelled():
+            return False
+        because = rung.why_end(self._record(samples=None))
+        if because is not None:
+            self._note(cut=Cut(share=rung.share, because=because))
+        return because is None
 
     def _warm_up(self, target: Target, plan: LoadPlan) -> Probe:
         self._say("warming up")
@@ -226,27 +279,59 @@ class TrialRun:
             grader=self._rig.grader,
             seed=self._order.seed,
             concurrency=self._order.quality_concurrency,
-            stop=self._order.garbage_rule,
+            stop=self._no_more,
         )
         self._note(quality=result)
         if result.stopped is not None and result.stopped.cause is StopCause.GARBAGE:
             self._note(cause=Cause.GARBAGE, detail=result.stopped.because)
             return False
-        return True
+        if self._late():
+            self._spent(share=self._order.rung.share if self._order.rung else 0.0)
+        return not self._late()
+
+    def _spent(self, *, share: float) -> None:
+        """The budget is spent: what was loaded so far counts, and nothing loaded is nothing."""
+        if self._seen.load is None:
+            self._note(cause=Cause.CANCELLED, detail="the budget was spent before the load")
+        else:
+            self._note(cut=Cut(share=share, because="the budget was spent"))
+
+    def _no_more(self, scores: Sequence[ItemScore]) -> Stopped | None:
+        """Why the suite is not asked to its end."""
+        if self._late():
+            return Stopped(cause=StopCause.CANCELLED, because="the budget was spent")
+        rule = self._order.garbage_rule
+        return None if rule is None else rule(scores)
 
     def _load(self, target: Target, plan: LoadPlan, probe: Probe) -> None:
         self._say("loading")
+        began_s = self._rig.clock.monotonic_s()
+        guesses = self._guesses(target)
         with self._rig.host.watch() as cpu:
-            result = self._rig.load.run(target, plan, probe=probe, stop=self._cancelled)
+            result = self._rig.load.run(
+                target, plan, probe=probe, stop=lambda: self._cancelled() or self._late()
+            )
             share = cpu.foreign_cpu_share()
         summary = summarise(result.samples, open_loop=plan.open_loop)
         good = goodput(result.samples, summary, self._order.constraints, open_loop=plan.open_loop)
         self._note(load=result, summary=summary, goodput_rps=good, foreign_cpu_share=share)
+        self._note(speculation=None if guesses is None else guesses.growth())
+        if result.stopped and self._late():
+            took_s = self._rig.clock.monotonic_s() - began_s
+            self._spent(share=min(took_s / plan.duration_s, 1.0) if plan.duration_s else 0.0)
         if summary.ok:
             self._note(cause=Cause.FINISHED)
+        elif result.stopped:
+            self._note(cause=Cause.CANCELLED, detail="stopped before the first answer")
         else:
             kinds = ", ".join(f"{count} {kind}" for kind, count in summary.outcomes.items())
             self._note(cause=Cause.LOAD_FAILED, detail=f"no request was answered: {kinds}")
+
+    def _guesses(self, target: Target) -> SpeculationCounter | None:
+        """The engine's counters from now on, where the variant guesses ahead."""
+        if self._order.variant.speculation is None:
+            return None
+        return SpeculationCounter(self._rig.telemetry, target)
 
     def _broke(self, end: ProcessEnd) -> None:
         cause = self._rig.engine.classify(end)
@@ -266,7 +351,7 @@ class TrialRun:
     def _note(self, **learned: object) -> None:
         self._seen = replace(self._seen, **learned)  # type: ignore[arg-type]  # names of _Seen
 
-    def _record(self, started_at_utc: str, wall_s: float) -> TrialRecord:
+    def _record(self, samples: BlobRef | None) -> TrialRecord:
         order, seen = self._order, self._seen
         cold_start = ColdStart(
             environment_s=self._rig.environment.installed_s,
@@ -292,11 +377,15 @@ class TrialRun:
             cause=seen.cause,
             detail=seen.detail,
             metrics=trial_metrics(
-                seen.summary, seen.quality, footprint, goodput_rps=seen.goodput_rps
+                seen.summary,
+                seen.quality,
+                footprint,
+                goodput_rps=seen.goodput_rps,
+                speculation=seen.speculation,
             ),
             quality=seen.quality,
             cold_start=cold_start,
-            samples=self._keep_samples(),
+            samples=samples,
             provenance=Provenance(
                 engine_version=self._rig.engine.version,
                 argv=seen.argv,
@@ -305,13 +394,15 @@ class TrialRun:
                 environment_lock=self._rig.environment.lock,
                 artefact=seen.artefact,
                 seed=order.seed,
-                started_at_utc=started_at_utc,
+                started_at_utc=self._started_at,
                 log_tail=seen.log_tail,
             ),
             client=client,
             steady=seen.summary.steady if seen.summary else False,
             foreign_cpu_share=seen.foreign_cpu_share,
-            wall_s=wall_s,
+            wall_s=self._rig.clock.monotonic_s() - self._started_s,
+            cut=seen.cut,
+            speculation=seen.speculation,
         )
 
     def _keep_samples(self) -> BlobRef | None:

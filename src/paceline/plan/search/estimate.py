@@ -1,0 +1,87 @@
+"""How long trials and a whole search take: before the first, and from those that were done."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from paceline.plan.search.combine import plain
+from paceline.plan.search.rules import RULES, Rules
+from paceline.records.plan import Plan
+from paceline.records.request import Workload
+from paceline.records.trial import TrialRecord
+from paceline.records.variant import Variant
+
+START_S: Final = 20.0
+"""From launch to the first measured request, and the quality items, where nothing is known yet:
+small models on two cores took 5 to 30 s (docs/log.md)."""
+LEAST_START_S: Final = 0.5
+"""No server starts faster; a budget without room for that is refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What a search will take, in seconds; launches of the whole plan in `variants`.
+
+    `least_s` is the baseline alone, `likely_s` the search as it usually goes, `most_s` every
+    variant whole with every repeat. `seen` tells whether the baseline's length was measured
+    before, on this machine.
+    """
+
+    least_s: float
+    likely_s: float
+    most_s: float
+    variants: int
+    seen: bool
+
+
+def window_s(workload: Workload) -> float:
+    """Seconds of one whole window."""
+    return float(workload.duration_s)
+
+
+def expected_s(
+    variant: Variant, trials: Sequence[TrialRecord], *, first_s: float = START_S
+) -> float:
+    """Expected length of a whole trial in seconds: the mean of its own, its engine's, or any.
+
+    Trials that ended early only count while no whole one is known; `first_s` is for the very
+    first of all.
+    """
+    for like in (
+        [t for t in trials if t.variant == variant],
+        [t for t in trials if t.variant.engine == variant.engine],
+        trials,
+    ):
+        whole = [t.wall_s for t in like if t.cut is None]
+        lengths = whole or [t.wall_s for t in like]
+        if lengths:
+            return sum(lengths) / len(lengths)
+    return first_s
+
+
+def estimate(
+    plan: Plan, workload: Workload, history: Sequence[TrialRecord], rules: Rules = RULES
+) -> Estimate:
+    """What measuring `plan` will take; `history` are earlier trials of this model and load here.
+
+    The usual search launches what differs in engine, format or place for one rung, goes the whole
+    way with a third of them, and repeats two.
+    """
+    full = window_s(workload)
+    known = [t for t in history if t.cut is None]
+    seen = any(t.variant.engine == plan.baseline.engine for t in known)
+    each = {v: expected_s(v, known, first_s=START_S + full) for v in plan.variants}
+    kinds = {plain(variant) for variant in plan.variants}
+    rungs = sum(each.get(v, START_S + full) - (1 - rules.rung) * full for v in kinds)
+    longest = sorted(each.values(), reverse=True)
+    repeats = sum(longest[:2]) * (rules.repeats - 1) if len(each) > 1 else 0.0
+    most = sum(each.values()) + rules.rung * full * (len(each) - 1) + repeats
+    likely = each[plan.baseline] + rungs + full * len(kinds) / 3 + repeats
+    least = each[plan.baseline] if seen else LEAST_START_S + full
+    return Estimate(
+        least_s=least,
+        likely_s=min(max(likely, least), most),
+        most_s=most,
+        variants=len(plan.variants),
+        seen=seen,
+    )

@@ -1,0 +1,64 @@
+"""The settings of the search in one place, and the two answers it gives."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from paceline.plan.search.guess import Effects, Noise
+from paceline.records.variant import Variant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """Chosen on half of the replayed sweeps, judged on the others (`benchmarks/search.py`)."""
+
+    optimism: float = 2.0
+    """Standard deviations above its guess up to which a variant may still turn out to be."""
+    worth: float = 0.01
+    """A gain below this is not worth a launch: runs of one variant differ by as much."""
+    rung: float = 1 / 6
+    """Share of the window after which a trial that is out of the race ends."""
+    repeats: int = 2
+    """Most launches of a contender: run-to-run noise exceeds within-run noise."""
+    audit: float = 0.05
+    """Share of the variants pruned by a guess that are launched all the same."""
+    effects: Effects = field(default_factory=Effects)
+    noise: Noise = field(default_factory=Noise)
+
+
+RULES: Final = Rules()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """A variant that is not launched because its optimistic guess stays below the bar (scores)."""
+
+    variant: Variant
+    optimistic: float
+    bar: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Measure `variant` for the `repeat`-th time (0 is the first).
+
+    The trial ends after the first rung when its optimistic score stays below `must_reach`;
+    `None` measures the whole window. `audits` is set when a guess had pruned it.
+    """
+
+    variant: Variant
+    repeat: int
+    because: str
+    must_reach: float | None = None
+    audits: Pruned | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """Nothing more to measure.
+
+    `left_out` was still wanted but the budget is spent; `pruned` is not worth a launch.
+    """
+
+    because: str
+    left_out: tuple[Variant, ...] = ()
+    pruned: tuple[Pruned, ...] = ()

@@ -1,0 +1,232 @@
+"""What to measure next: a pure function of the plan and of what was measured so far.
+
+A race. The baseline is measured whole. Then whoever may still be the best, by what is known of it
+and of those like it, is launched in the order of that optimism; a trial whose first rung leaves no
+chance ends there. When nobody is left who could win by more than the noise, a few of the pruned
+are launched all the same, to check the pruning, and the contenders are launched again where one
+launch each cannot tell them apart. Because it looks at nothing but stored trials, a resumed run
+takes the same decision that the killed one would have taken.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+from random import Random
+
+from paceline.plan.search.combine import combined, plain
+from paceline.plan.search.estimate import expected_s
+from paceline.plan.search.guess import Guess, guesses, measured_sd
+from paceline.plan.search.rules import RULES, Pruned, Rules, Step, Stop
+from paceline.records.launch import Cause
+from paceline.records.measurement import Verdict
+from paceline.records.plan import Plan
+from paceline.records.race import Outlook, Standing
+from paceline.records.trial import TrialRecord
+from paceline.records.variant import Variant
+from paceline.units import format_duration
+
+CONTAGIOUS = frozenset({Cause.OUT_OF_MEMORY, Cause.UNSUPPORTED, Cause.BAD_CHECKPOINT})
+"""What kills a variant at default knobs kills it with changed ones too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """Everything that a decision looks at.
+
+    `standings` are of the variants with a finished trial, best first. `outlooks` may be empty.
+    """
+
+    plan: Plan
+    trials: Sequence[TrialRecord]
+    standings: Sequence[Standing]
+    outlooks: Sequence[Outlook] = ()
+    seed: int = 0
+
+
+def next_step(known: Known, *, left_s: float | None, rules: Rules = RULES) -> Step | Stop:
+    """The next trial, or why there is none.
+
+    `left_s` is what is left of the budget, `None` without one. A step is taken only when its
+    expected length fits; the baseline is always taken.
+    """
+    return _Race(known, math.inf if left_s is None else left_s, rules).decide()
+
+
+def stays(standing: Standing, must_reach: float, rules: Rules = RULES) -> bool:
+    """Whether a trial goes on after its first rung. Without a score or a bound it does."""
+    if standing.verdict is Verdict.FAIL:
+        return False
+    return _optimistic(standing, rules) >= must_reach
+
+
+class _Race:
+    """One decision."""
+
+    def __init__(self, known: Known, left_s: float, rules: Rules) -> None:
+        self._known = known
+        self._left_s = left_s
+        self._rules = rules
+        self._launches = Counter(trial.variant for trial in known.trials)
+        self._bar = _bar(known.standings, rules)
+
+    def decide(self) -> Step | Stop:
+        baseline = self._known.plan.baseline
+        if not self._launches[baseline]:
+            return Step(variant=baseline, repeat=0, because="the baseline is always measured")
+        racing, pruned = self._sorted()
+        wanted = [*racing, *self._audits(pruned), *self._finals()]
+        reserve_s = self._reserve_s()
+        for step in wanted:
+            needs_s = expected_s(step.variant, self._known.trials)
+            if step.repeat == 0:
+                needs_s += reserve_s
+            if needs_s <= self._left_s:
+                return step
+        left_out = tuple(dict.fromkeys(s.variant for s in racing if not s.repeat))
+        because = (
+            f"{format_duration(max(self._left_s, 0))} of budget left"
+            if wanted
+            else "nobody left could win by more than the noise"
+        )
+        return Stop(because=because, left_out=left_out, pruned=tuple(pruned))
+
+    def _sorted(self) -> tuple[list[Step], list[Pruned]]:
+        """Who is in the race, most promising first, and who is not."""
+        fresh = self._fresh()
+        found = guesses(
+            fresh,
+            self._known.standings,
+            self._known.outlooks,
+            effects=self._rules.effects,
+            noise=self._rules.noise,
+        )
+        racing: list[tuple[float, Step]] = []
+        pruned: list[Pruned] = []
+        for variant, guess in zip(fresh, found, strict=True):
+            best = guess.optimistic(self._rules.optimism)
+            if best < self._bar:
+                pruned.append(Pruned(variant=variant, optimistic=best, bar=self._bar))
+            else:
+                racing.append((best, self._first(variant, guess)))
+        racing += self._unfinished()
+        # Changed knobs wait for the variant that they were changed from: it tells more. Stable:
+        # equals stay in the order of the plan.
+        unlaunched = {step.variant for _, step in racing if not self._launches[step.variant]}
+        racing.sort(key=lambda found: (_waits(found[1].variant, unlaunched), -found[0]))
+        return [step for _, step in racing], pruned
+
+    def _first(self, variant: Variant, guess: Guess) -> Step:
+        reach = self._bar if math.isfinite(self._bar) else None
+        because = "not measured yet"
+        if reach is not None:
+            gain = math.expm1(guess.optimistic(self._rules.optimism) - reach)
+            because = f"could be up to {gain:.0%} above what the leader surely has"
+        return Step(variant=variant, repeat=0, because=because, must_reach=reach)
+
+    def _fresh(self) -> list[Variant]:
+        plan, launches = self._known.plan, self._launches
+        dead = {
+            trial.variant
+            for trial in self._known.trials
+            if trial.cause in CONTAGIOUS and trial.variant == plain(trial.variant)
+        }
+        level = self._bar - self._rules.worth
+        rejected = {rejection.variant for rejection in plan.rejected}
+        near = [v for v in combined(self._known.standings, bar=level) if v not in rejected]
+        pool = dict.fromkeys([*plan.variants, *near])
+        return [v for v in pool if not launches[v] and plain(v) not in dead]
+
+    def _unfinished(self) -> list[tuple[float, Step]]:
+        """Ended at the first rung under a bar that has fallen since: their turn again."""
+        return [
+            (
+                best,
+                Step(
+                    variant=standing.variant,
+                    repeat=self._launches[standing.variant],
+                    because="the bar that ended its first trial has fallen",
+                ),
+            )
+            for standing in self._known.standings
+            if not standing.complete
+            and standing.verdict is not Verdict.FAIL
+            and self._launches[standing.variant] < self._rules.repeats
+            and (best := _optimistic(standing, self._rules)) >= self._bar
+        ]
+
+    def _audits(self, pruned: Sequence[Pruned]) -> list[Step]:
+        """A seeded lot per variant, so that the same are drawn however the run went until here."""
+        return [
+            Step(
+                variant=out.variant,
+                repeat=0,
+                because="pruned by a guess; launched to check the pruning",
+                must_reach=out.bar,
+                audits=out,
+            )
+            for out in pruned
+            if _lot(out.variant, self._known.seed) < self._rules.audit
+        ]
+
+    def _finals(self) -> list[Step]:
+        """Fresh launches where they can decide: an open verdict of the first, or a close second."""
+        order = [s for s in self._known.standings if s.verdict is not Verdict.FAIL]
+        if not order:
+            return []
+        first, second = order[0], order[1] if len(order) > 1 else None
+        owed = []
+        if first.verdict is Verdict.UNRESOLVED or first.doubted:
+            owed.append(first)
+        if second is not None and not _apart(first, second, self._rules):
+            owed += [first, second]
+        owed = [s for s in dict.fromkeys(owed) if s.launches < self._rules.repeats]
+        return [
+            Step(
+                variant=standing.variant,
+                repeat=self._launches[standing.variant],
+                because="a contender needs a second launch",
+            )
+            for standing in sorted(owed, key=lambda s: s.launches)
+        ]
+
+    def _reserve_s(self) -> float:
+        """What the finals will need. One variant alone is no contest yet: nothing is reserved."""
+        if len(self._known.standings) < 2:  # noqa: PLR2004 - two make a contest
+            return 0.0
+        return sum(expected_s(step.variant, self._known.trials) for step in self._finals())
+
+
+def _bar(standings: Sequence[Standing], rules: Rules) -> float:
+    """What a newcomer must be able to reach: the best that a passing variant surely has, and what
+    a gain must be worth."""
+    sure = [
+        standing.score - rules.optimism * measured_sd(standing, rules.noise)
+        for standing in standings
+        if standing.complete and standing.verdict is Verdict.PASS and standing.score is not None
+    ]
+    return max(sure) + rules.worth if sure else -math.inf
+
+
+def _waits(variant: Variant, for_: Set[Variant]) -> bool:
+    return variant != plain(variant) and plain(variant) in for_
+
+
+def _lot(variant: Variant, seed: int) -> float:
+    return Random(f"{seed} {variant.id}").random()  # noqa: S311 - not a secret
+
+
+def _optimistic(standing: Standing, rules: Rules) -> float:
+    if standing.score is None or standing.high is None:
+        return math.inf
+    return standing.score + rules.optimism * measured_sd(standing, rules.noise)
+
+
+def _apart(one: Standing, other: Standing, rules: Rules) -> bool:
+    """Whether the two differ by more than their launches may."""
+    if one.verdict is not other.verdict:
+        return True
+    if one.score is None or other.score is None:
+        return False
+    sds = [measured_sd(standing, rules.noise) for standing in (one, other)]
+    return abs(one.score - other.score) > rules.optimism * math.hypot(*sds)

@@ -1,0 +1,36 @@
+"""Where the variants of a run stand while it is still measuring."""
+
+from dataclasses import dataclass
+
+from paceline.records.measurement import Verdict
+from paceline.records.variant import Variant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What the trials of one variant say of it so far.
+
+    `score` is the natural logarithm of the objective, turned so that more is better; `low` and
+    `high` bound it as measured within its launches. All three are `None` where the objective has
+    no value, the bounds alone where nothing is known of its noise. `complete` tells that at least
+    one of its `launches` went through the whole window, `doubted` that its figures cannot be
+    trusted (a busy machine or client); where that is all, `verdict` is a pass all the same.
+    """
+
+    variant: Variant
+    verdict: Verdict
+    score: float | None
+    low: float | None
+    high: float | None
+    complete: bool
+    launches: int
+    doubted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """A prediction of one variant's score, as in `Standing`, with its standard deviation."""
+
+    variant_id: str
+    score: float
+    sd: float

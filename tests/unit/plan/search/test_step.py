@@ -1,0 +1,211 @@
+import math
+
+from paceline.plan.search import Known, Rules, Step, Stop, next_step, stays
+from paceline.records.launch import Cause
+from paceline.records.measurement import Verdict
+from paceline.records.plan import Plan
+from paceline.records.race import Outlook, Standing
+from paceline.records.trial import TrialRecord
+from paceline.records.variant import Rejection, RejectionReason, Variant
+from paceline.testing.builders import a_trial, a_variant
+
+BASE = a_variant("slow")
+INT8 = a_variant("quick", "int8")
+INT4 = a_variant("quick", "int4")
+WIDE = (("tokens", 512),)
+INT8_WIDE = a_variant("quick", "int8", knobs=WIDE)
+INT4_WIDE = a_variant("quick", "int4", knobs=WIDE)
+PLAN = Plan(baseline=BASE, variants=(BASE, INT8, INT4, INT8_WIDE, INT4_WIDE), rejected=())
+SURE = 0.01
+NO_AUDIT = Rules(audit=0.0)
+
+
+def standing(
+    variant: Variant,
+    rate: float,
+    *,
+    verdict: Verdict = Verdict.PASS,
+    complete: bool = True,
+    launches: int = 1,
+) -> Standing:
+    """A measured rate with one percent of noise to either side."""
+    score = math.log(rate)
+    return Standing(
+        variant=variant,
+        verdict=verdict,
+        score=score,
+        low=score - SURE,
+        high=score + SURE,
+        complete=complete,
+        launches=launches,
+    )
+
+
+def decide(
+    *standings: Standing,
+    trials: list[TrialRecord] | None = None,
+    plan: Plan = PLAN,
+    left_s: float | None = None,
+    outlooks: tuple[Outlook, ...] = (),
+    rules: Rules = NO_AUDIT,
+    seed: int = 0,
+) -> Step | Stop:
+    best_first = sorted(standings, key=lambda s: -(s.score or 0.0))
+    done = [
+        a_trial(found.variant, repeat=repeat)
+        for found in standings
+        for repeat in range(found.launches)
+    ]
+    known = Known(
+        plan=plan,
+        trials=done if trials is None else trials,
+        standings=best_first,
+        outlooks=outlooks,
+        seed=seed,
+    )
+    return next_step(known, left_s=left_s, rules=rules)
+
+
+def step(*standings: Standing, **known: object) -> Step:
+    found = decide(*standings, **known)  # type: ignore[arg-type]  # names of `decide`
+    assert isinstance(found, Step), found
+    return found
+
+
+def stop(*standings: Standing, **known: object) -> Stop:
+    found = decide(*standings, **known)  # type: ignore[arg-type]  # names of `decide`
+    assert isinstance(found, Stop), found
+    return found
+
+
+def test_the_baseline_comes_first_and_whole_even_when_the_budget_is_too_small() -> None:
+    first = step(left_s=1)
+    assert (first.variant, first.must_reach) == (BASE, None)
+
+
+def test_changed_knobs_of_the_leader_come_before_those_of_a_loser() -> None:
+    following = step(standing(BASE, 100), standing(INT8, 300), standing(INT4, 600))
+    assert following.variant == INT4_WIDE
+
+
+def test_the_knobs_of_a_clear_loser_are_pruned_with_both_numbers() -> None:
+    done = (standing(BASE, 100), standing(INT8, 200), standing(INT4, 900))
+    end = stop(*done, standing(INT4_WIDE, 700))
+    assert [out.variant for out in end.pruned] == [INT8_WIDE]
+    assert math.exp(end.pruned[0].optimistic) < 400
+    assert math.exp(end.pruned[0].bar) > 800
+
+
+def test_nothing_is_pruned_before_a_variant_passes() -> None:
+    failing = [
+        standing(v, rate, verdict=Verdict.FAIL)
+        for v, rate in ((BASE, 100), (INT8, 200), (INT4, 900))
+    ]
+    following = step(*failing, standing(INT4_WIDE, 700, verdict=Verdict.FAIL))
+    assert (following.variant, following.must_reach) == (INT8_WIDE, None)
+
+
+def test_a_newcomer_must_reach_what_the_leader_surely_has() -> None:
+    following = step(standing(BASE, 100), standing(INT8, 300))
+    assert following.must_reach is not None
+    assert 280 < math.exp(following.must_reach) < 300
+
+
+def test_a_first_rung_ends_what_cannot_win_and_lets_the_others_go_on() -> None:
+    bar = math.log(300)
+    assert not stays(standing(INT4, 200, complete=False), bar)
+    assert stays(standing(INT4, 290, complete=False), bar)
+    assert not stays(standing(INT4, 900, complete=False, verdict=Verdict.FAIL), bar)
+
+
+def test_who_was_ended_by_a_bar_that_fell_since_is_launched_again() -> None:
+    ended = standing(INT4, 280, complete=False)
+    done = (standing(BASE, 300), ended, standing(INT8, 90), standing(INT8_WIDE, 90))
+    fast_but_bad = standing(INT4_WIDE, 900, verdict=Verdict.FAIL)
+    again = step(*done, fast_but_bad)
+    assert (again.variant, again.repeat, again.must_reach) == (INT4, 1, None)
+
+
+def test_close_contenders_are_launched_again_in_turn_and_clear_ones_are_not() -> None:
+    rest = (standing(BASE, 100), standing(INT8_WIDE, 200), standing(INT4_WIDE, 200))
+    again = step(*rest, standing(INT4, 505), standing(INT8, 500))
+    assert (again.variant, again.repeat) == (INT4, 1)
+    again = step(*rest, standing(INT4, 505, launches=2), standing(INT8, 500))
+    assert (again.variant, again.repeat) == (INT8, 1)
+    stop(*rest, standing(INT4, 505, launches=2), standing(INT8, 500, launches=2))
+    stop(*rest, standing(INT4, 900), standing(INT8, 500))
+
+
+def test_an_unresolved_leader_is_launched_again() -> None:
+    rest = (standing(BASE, 100), standing(INT8_WIDE, 200), standing(INT4_WIDE, 200))
+    again = step(*rest, standing(INT4, 900, verdict=Verdict.UNRESOLVED), standing(INT8, 500))
+    assert (again.variant, again.repeat) == (INT4, 1)
+
+
+def test_knobs_that_did_not_hurt_are_combined_near_the_leader() -> None:
+    cached = a_variant("quick", "int4", knobs=(("cache", True),))
+    plan = Plan(baseline=BASE, variants=(BASE, INT4, INT4_WIDE, cached), rejected=())
+    done = (standing(BASE, 100), standing(INT4, 500), standing(INT4_WIDE, 560))
+    following = step(*done, standing(cached, 580), plan=plan)
+    assert following.variant == a_variant("quick", "int4", knobs=(("cache", True), *WIDE))
+    stop(*done, standing(cached, 300), plan=plan)
+
+
+def test_a_combination_that_was_rejected_is_not_proposed_again() -> None:
+    cached = a_variant("quick", "int4", knobs=(("cache", True),))
+    both = a_variant("quick", "int4", knobs=(("cache", True), *WIDE))
+    known = Rejection(variant=both, reason=RejectionReason.KNOWN_FAILURE, detail="it died")
+    plan = Plan(baseline=BASE, variants=(BASE, INT4, INT4_WIDE, cached), rejected=(known,))
+    near = (standing(INT4_WIDE, 560, launches=2), standing(cached, 580, launches=2))
+    stop(standing(BASE, 100), standing(INT4, 500), *near, plan=plan)
+
+
+def test_what_runs_out_of_memory_takes_its_changed_knobs_along() -> None:
+    trials = [a_trial(BASE), a_trial(INT4, cause=Cause.OUT_OF_MEMORY), a_trial(INT8)]
+    done = (standing(BASE, 100), standing(INT8, 200))
+    following = step(*done, trials=trials)
+    assert following.variant == INT8_WIDE
+    trials.append(a_trial(INT8_WIDE))
+    end = decide(*done, standing(INT8_WIDE, 100), trials=trials)
+    assert isinstance(end, Stop)
+
+
+def test_a_prediction_prunes_what_it_says_cannot_win() -> None:
+    rates = {BASE: 100, INT8: 300, INT4: 50, INT8_WIDE: 310, INT4_WIDE: 50}
+    told = tuple(Outlook(variant_id=v.id, score=math.log(r), sd=0.1) for v, r in rates.items())
+    first = step(standing(BASE, 100), outlooks=told)
+    assert first.variant in (INT8, INT8_WIDE)
+    end = stop(standing(BASE, 100), standing(INT8, 300, launches=2),
+               standing(INT8_WIDE, 305, launches=2), outlooks=told)  # fmt: skip
+    assert {out.variant for out in end.pruned} == {INT4, INT4_WIDE}
+
+
+def test_a_share_of_the_pruned_is_launched_all_the_same_by_a_seeded_draw() -> None:
+    done = (standing(BASE, 100), standing(INT8, 200), standing(INT4, 900), standing(INT4_WIDE, 700))
+    drawn = []
+    for seed in range(200):
+        found = decide(*done, rules=Rules(audit=0.2), seed=seed)
+        assert found == decide(*done, rules=Rules(audit=0.2), seed=seed)
+        if isinstance(found, Step):
+            assert found.audits is not None
+            assert found.audits.variant == found.variant == INT8_WIDE
+            drawn.append(seed)
+    assert 20 <= len(drawn) <= 60
+
+
+def test_what_the_budget_leaves_out_is_named() -> None:
+    end = stop(standing(BASE, 100), standing(INT8, 300), left_s=10)
+    assert set(end.left_out) == {INT4, INT8_WIDE, INT4_WIDE}
+    assert "10 s of budget left" in end.because
+
+
+def test_the_repeats_of_contenders_are_reserved_in_the_budget() -> None:
+    done = (standing(BASE, 100), standing(INT8, 500), standing(INT4, 505))
+    last = step(*done, left_s=40 + 19)
+    assert (last.variant, last.repeat) == (INT4, 1)
+    assert step(*done, left_s=40 + 21).repeat == 0
+
+
+def test_a_slow_baseline_is_not_launched_again_before_anything_else_was_measured() -> None:
+    following = step(standing(BASE, 100), trials=[a_trial(BASE, wall_s=140)], left_s=160)
+    assert (following.variant, following.repeat) == (INT8, 0)
