@@ -89,7 +89,11 @@ class _Bench:
         again = replace(
             trial,
             metrics=trial_metrics(
-                summary, quality, footprint, goodput_rps=None if load is None else load.goodput_rps
+                summary,
+                quality,
+                footprint,
+                goodput_rps=None if load is None else load.goodput_rps,
+                speculation=trial.speculation,
             ),
             quality=quality,
             steady=summary.steady if summary else False,

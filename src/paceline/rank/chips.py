@@ -4,7 +4,12 @@ from typing import Final
 
 from paceline.rank.filter import Measured
 from paceline.rank.objective import Dimensions
-from paceline.records.metric_names import OUTPUT_TOKENS_PER_S, PEAK_MEMORY_GIB, QUALITY
+from paceline.records.metric_names import (
+    OUTPUT_TOKENS_PER_S,
+    PEAK_MEMORY_GIB,
+    QUALITY,
+    SPECULATION_ACCEPTANCE,
+)
 from paceline.units import format_gib
 
 TWO_DIGITS: Final = 10  # from here on a decimal would be below the noise
@@ -24,6 +29,9 @@ def chips(measured: Measured, dims: Dimensions) -> tuple[str, ...]:
     memory = pooled.metrics.get(PEAK_MEMORY_GIB)
     if memory is not None:
         found.append(format_gib(memory.value))
+    guessed = pooled.metrics.get(SPECULATION_ACCEPTANCE)
+    if guessed is not None:
+        found.append(f"{guessed.value:.0%} of guesses right")
     return tuple(chip for chip in found if chip is not None)
 
 

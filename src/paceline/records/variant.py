@@ -74,6 +74,7 @@ class RejectionReason(StrEnum):
     KNOWN_FAILURE = "known-failure"
     LAUNCH_FAILED = "launch-failed"
     CONSTRAINT = "constraint"
+    SPECULATION_DOES_NOT_PAY = "speculation-does-not-pay"
     PREDICTED = "predicted-to-lose"
     """Even the optimistic end of its band is behind the pessimistic end of another's."""
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from paceline.ports.engine import Engine
+from paceline.ports.engine import CanSpeculate, Engine
 from paceline.ports.executor import Executor, Server
 from paceline.records.launch import Artefact, Cause, Environment, LaunchSpec, ProcessEnd
 from paceline.records.model import Model
@@ -114,7 +114,12 @@ class Bench:
         )
 
     def launch(
-        self, *, port: int = 20_001, knobs: Knobs | None = None, artefact: Artefact | None = None
+        self,
+        *,
+        port: int = 20_001,
+        knobs: Knobs | None = None,
+        artefact: Artefact | None = None,
+        speculation: str | None = None,
     ) -> LaunchSpec:
         """The launch of one variant."""
         loaded = artefact or self.artefact
@@ -124,6 +129,7 @@ class Bench:
             format=loaded.format,
             engine=self.engine.name,
             knobs=self._knobs if knobs is None else knobs,
+            speculation=speculation,
         )
         return self.engine.launch(
             variant,
@@ -229,6 +235,12 @@ class EngineContract:
         for knob in bench.engine.knobs():
             launches = [bench.launch(knobs=((knob.name, value),)) for value in knob.values]
             assert len({spec.argv for spec in launches}) == len(knob.values)
+
+    def test_every_kind_of_speculation_gives_another_launch(self, bench: Bench) -> None:
+        engine = bench.engine
+        kinds = engine.speculations() if isinstance(engine, CanSpeculate) else ()
+        launches = [bench.launch(speculation=kind) for kind in (None, *kinds)]
+        assert len({spec.argv for spec in launches}) == len(kinds) + 1
 
     def test_a_launch_is_complete(self, bench: Bench) -> None:
         spec = bench.launch(port=20_123)

@@ -22,6 +22,8 @@ from paceline.records.metric_names import (
     latency_name,
 )
 from paceline.records.quality import QualityResult
+from paceline.records.speculation import SpeculationCounts
+from paceline.trial.speculation import speculation_metrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +42,13 @@ def trial_metrics(
     footprint: Footprint,
     *,
     goodput_rps: float | None = None,
+    speculation: SpeculationCounts | None = None,
 ) -> dict[str, Metric]:
     """Every figure that could be computed; what is unknown is absent.
 
     `goodput_rps` is of `trial.slo.goodput`, `None` when no latency was limited.
     """
-    found: dict[str, Metric] = {}
+    found: dict[str, Metric] = speculation_metrics(speculation)
     if goodput_rps is not None and load is not None:
         found[GOODPUT] = Metric(value=goodput_rps, unit="requests/s", ci95=None, n=load.ok)
     if load is not None:

@@ -102,18 +102,20 @@ class CmakeEnvironments:
         started_s = time.monotonic()
         own = own_programs(spec, source)
         folder = self.folder(spec, source)
+        bin_dir = own.folder if own else folder / "bin"
+        receipt = _receipt(folder)
+        missing = receipt is None or _fault(bin_dir, source, receipt, examine=True) is not None
         build = Build(spec.name, source, folder, say=say)
-        if own is None:
+        if own is None and missing:
             build.check_tools()
         tools = self._python.install(_tools(spec), say=say)
         unpacked = build.fetch(tools.python)
-        programs: dict[str, str] = {}
-        if own is None:
-            programs = {path.name: _sha256(path) for path in build.compile(unpacked)}
-        else:
+        if own is not None:
             say(f"{spec.name}: your own programs in {own.folder} are used, nothing is built")
-        build.keep(RECEIPT, json.dumps({"sdist": source.sdist, "programs": programs}, indent=1))
-        bin_dir = own.folder if own else folder / "bin"
+            build.keep(RECEIPT, json.dumps({**(receipt or {}), "sdist": source.sdist}, indent=1))
+        elif missing:
+            programs = {path.name: _sha256(path) for path in build.compile(unpacked)}
+            build.keep(RECEIPT, json.dumps({"sdist": source.sdist, "programs": programs}, indent=1))
         return replace(
             _environment(spec, source, tools, bin_dir, unpacked),
             installed_s=time.monotonic() - started_s,

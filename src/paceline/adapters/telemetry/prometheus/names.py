@@ -86,6 +86,10 @@ _LLAMA_CPP: Final = Dialect(
     counters={
         "prompt_tokens_total": Counter.PROMPT_TOKENS,
         "tokens_predicted_total": Counter.GENERATION_TOKENS,
+        "prompt_tokens_cached_total": Counter.PREFIX_TOKENS_HIT,
+        "spec_decode_num_drafts_total": Counter.SPECULATION_DRAFTS,
+        "spec_decode_num_draft_tokens_total": Counter.SPECULATION_TOKENS_DRAFTED,
+        "spec_decode_num_accepted_tokens_total": Counter.SPECULATION_TOKENS_ACCEPTED,
     },
     times={},
 )
