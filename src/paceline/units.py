@@ -11,7 +11,15 @@ Usd = NewType("Usd", float)
 BYTES_PER_GIB: Final = 2**30
 MS_PER_S: Final = 1000.0
 
-MS_BY_UNIT: Final = {"us": 0.001, "ms": 1.0, "s": 1e3, "m": 6e4, "min": 6e4, "h": 3.6e6}
+MS_BY_UNIT: Final = {
+    "us": 0.001,
+    "ms": 1.0,
+    "s": 1e3,
+    "m": 6e4,
+    "min": 6e4,
+    "h": 3.6e6,
+    "d": 8.64e7,
+}
 _QUANTITY: Final = re.compile(r"^\s*([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)\s*$", re.IGNORECASE)
 
 

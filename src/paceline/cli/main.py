@@ -22,6 +22,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "versions": ("paceline.cli.versions:versions", "List the versions of a pipeline."),
     "rollback": ("paceline.cli.versions:rollback", "Point a pipeline to an earlier version."),
     "autoscale": ("paceline.cli.autoscale:app", "Try scaling policies on a recorded trace."),
+    "keys": ("paceline.cli.keys:app", "Make, list, rotate and revoke keys to endpoints."),
+    "usage": ("paceline.cli.usage:usage", "Show what was served, to whom, and what it cost."),
     "predict": ("paceline.cli.predict:predict", "Predict a table of deployments."),
     "engines": ("paceline.cli.engines:app", "List, install and examine engines."),
     "models": ("paceline.cli.models:app", "Inspect models; make random-weight ones."),

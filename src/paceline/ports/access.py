@@ -14,7 +14,7 @@ class Access(Protocol):
         """Store a new key. Raises StaleWrite when its id or digest is taken."""
         ...
 
-    def keys(self, *, workspace: str | None = None) -> tuple[ApiKey, ...]:
+    def stored_keys(self, *, workspace: str | None = None) -> tuple[ApiKey, ...]:
         """All of them, expired and revoked ones included, oldest first."""
         ...
 

@@ -24,7 +24,7 @@ class MemoryAccess:
             raise StaleWrite(f"key {key.key_id} is already stored")
         self._keys[key.key_id] = key
 
-    def keys(self, *, workspace: str | None = None) -> tuple[ApiKey, ...]:
+    def stored_keys(self, *, workspace: str | None = None) -> tuple[ApiKey, ...]:
         return tuple(
             key for key in self._keys.values() if workspace is None or key.workspace == workspace
         )

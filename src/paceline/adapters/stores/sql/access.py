@@ -46,7 +46,7 @@ class SqlAccess:
             except IntegrityError as error:
                 raise StaleWrite(f"key {key.key_id} is already stored") from error
 
-    def keys(self, *, workspace: str | None = None) -> tuple[ApiKey, ...]:
+    def stored_keys(self, *, workspace: str | None = None) -> tuple[ApiKey, ...]:
         query = select(KEYS.c.record).order_by(KEYS.c.number)
         if workspace is not None:
             query = query.where(KEYS.c.workspace == workspace)

@@ -1,0 +1,202 @@
+"""Keys: made and shown once, kept as digests, rotated with a grace time, revoked at once."""
+
+import hashlib
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from paceline.clock import Clock
+from paceline.errors import Code, SpecError
+from paceline.ports.access import Access
+from paceline.records.access import ApiKey, KeyLimits, Purpose
+from paceline.records.gateway import KeyRule
+
+PREFIXES: Final = {Purpose.INFERENCE: "pl_live_", Purpose.ADMIN: "pl_admin_"}
+SECRET_BYTES: Final = 32
+ID_BYTES: Final = 5
+KEY: Final = re.compile(r"pl_(live|admin)_[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewKey:
+    """A key just made. `secret` is what its holder sends; it is nowhere else and never again."""
+
+    key: ApiKey
+    secret: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyOrder:
+    """What a new key shall be; `lifetime_s` `None` is without end."""
+
+    name: str
+    purpose: Purpose = Purpose.INFERENCE
+    workspace: str = "default"
+    endpoints: tuple[str, ...] | None = None
+    limits: KeyLimits = field(default_factory=KeyLimits)
+    lifetime_s: float | None = None
+
+
+def create_key(order: KeyOrder, access: Access, clock: Clock) -> NewKey:
+    """Make and store a key. Raises SpecError for a limit that lets nothing through."""
+    _check(order)
+    return _stored(order, access, clock, replaces=None)
+
+
+def rotate_key(key_id: str, access: Access, clock: Clock, *, grace_s: float) -> NewKey:
+    """A new key with the rules of an old one, which goes on for `grace_s`.
+
+    Raises SpecError for a key that is not there or opens nothing any more.
+    """
+    old = find_key(key_id, access)
+    now = clock.utc_now()
+    if not old.valid_at(_text(now)):
+        ended = old.revoked_at_utc or old.expires_at_utc
+        raise SpecError(
+            Code.UNKNOWN_NAME,
+            f"the key {key_id!r} cannot be rotated",
+            why=f"it ended at {ended}",
+            fix=f"paceline keys create {old.name!r}",
+        )
+    order = KeyOrder(
+        name=old.name,
+        purpose=old.purpose,
+        workspace=old.workspace,
+        endpoints=old.endpoints,
+        limits=old.limits,
+        lifetime_s=None
+        if old.expires_at_utc is None
+        else (datetime.fromisoformat(old.expires_at_utc) - now).total_seconds(),
+    )
+    new = _stored(order, access, clock, replaces=key_id)
+    ends = _text(now + timedelta(seconds=grace_s))
+    if old.expires_at_utc is None or ends < old.expires_at_utc:
+        access.end_key(key_id, expires_at_utc=ends)
+    return new
+
+
+def revoke_key(key_id: str, access: Access, clock: Clock) -> ApiKey:
+    """From now on the key opens nothing. Raises SpecError when there is none."""
+    return access.end_key(key_id, revoked_at_utc=_text(clock.utc_now()))
+
+
+def find_key(key_id: str, access: Access) -> ApiKey:
+    """Raises SpecError when there is none."""
+    found = next((key for key in access.stored_keys() if key.key_id == key_id), None)
+    if found is not None:
+        return found
+    known = ", ".join(key.key_id for key in access.stored_keys())
+    raise SpecError(
+        Code.UNKNOWN_NAME,
+        f"no key is called {key_id!r}",
+        why=f"known: {known}" if known else "no key was made yet",
+        fix="paceline keys list",
+    )
+
+
+def key_of(secret: str, purpose: Purpose, access: Access, clock: Clock) -> ApiKey | None:
+    """The key that was presented, when it is valid now and made for this purpose.
+
+    Looked up by its SHA-256, so the time it takes says nothing about any stored key.
+    """
+    if KEY.fullmatch(secret) is None:
+        return None
+    digest, now = digest_of(secret), _text(clock.utc_now())
+    by_digest = {key.digest: key for key in access.stored_keys() if key.purpose is purpose}
+    key = by_digest.get(digest)
+    return key if key is not None and key.valid_at(now) else None
+
+
+def key_rules(access: Access, clock: Clock) -> tuple[KeyRule, ...]:
+    """What the gateway is told: inference keys that are not revoked, and what is left to spend."""
+    now = clock.utc_now()
+    month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    keys = [key for key in access.stored_keys() if _known_to_the_gateway(key)]
+    limited = any(key.limits.budget_usd_per_month is not None for key in keys)
+    spent = access.spent_usd(since_s=month.timestamp()) if limited else {}
+    return tuple(_rule(key, spent.get(key.key_id, 0.0)) for key in keys)
+
+
+def digest_of(secret: str) -> str:
+    """SHA-256 in hex; keys are random, so no salt or slow hash is needed."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def shown_state(key: ApiKey, clock: Clock) -> str:
+    """`valid`, `expired` or `revoked`."""
+    if key.revoked_at_utc is not None:
+        return "revoked"
+    return "valid" if key.valid_at(_text(clock.utc_now())) else "expired"
+
+
+def _known_to_the_gateway(key: ApiKey) -> bool:
+    return key.purpose is Purpose.INFERENCE and key.revoked_at_utc is None
+
+
+def _rule(key: ApiKey, spent_usd: float) -> KeyRule:
+    limits, ends = key.limits, key.expires_at_utc
+    budget_usd = limits.budget_usd_per_month
+    return KeyRule(
+        digest=key.digest,
+        key_id=key.key_id,
+        workspace=key.workspace,
+        endpoints=key.endpoints,
+        expires_at_s=None if ends is None else datetime.fromisoformat(ends).timestamp(),
+        requests_per_min=limits.requests_per_min,
+        tokens_per_min=limits.tokens_per_min,
+        concurrency=limits.concurrency,
+        budget_left_usd=None if budget_usd is None else budget_usd - spent_usd,
+    )
+
+
+def _stored(order: KeyOrder, access: Access, clock: Clock, *, replaces: str | None) -> NewKey:
+    secret = PREFIXES[order.purpose] + secrets.token_hex(SECRET_BYTES)
+    now = clock.utc_now()
+    ends = None if order.lifetime_s is None else now + timedelta(seconds=order.lifetime_s)
+    key = ApiKey(
+        key_id=f"key-{secrets.token_hex(ID_BYTES)}",
+        name=order.name,
+        digest=digest_of(secret),
+        purpose=order.purpose,
+        workspace=order.workspace,
+        created_at_utc=_text(now),
+        endpoints=order.endpoints,
+        limits=order.limits,
+        expires_at_utc=None if ends is None else _text(ends),
+        replaces=replaces,
+    )
+    access.add_key(key)
+    return NewKey(key=key, secret=secret)
+
+
+def _check(order: KeyOrder) -> None:
+    limits = order.limits
+    given: Sequence[tuple[str, float | None]] = (
+        ("--requests-per-min", limits.requests_per_min),
+        ("--tokens-per-min", limits.tokens_per_min),
+        ("--concurrency", limits.concurrency),
+        ("--monthly-budget", limits.budget_usd_per_month),
+        ("--expires", order.lifetime_s),
+    )
+    for option, value in given:
+        if value is not None and value <= 0:
+            raise SpecError(
+                Code.BAD_OPTION,
+                f"{option} is {value:g}",
+                why="nothing would ever pass; it is above 0",
+                fix=f"leave {option} out for no limit",
+            )
+    if order.purpose is Purpose.ADMIN and (order.endpoints or limits != KeyLimits()):
+        raise SpecError(
+            Code.CONTRADICTION,
+            "an admin key with endpoints or limits of requests",
+            why="it opens the management API and no endpoint",
+            fix="make an inference key for endpoints: leave --admin out",
+        )
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")

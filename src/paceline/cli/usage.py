@@ -1,0 +1,51 @@
+"""`paceline usage`: what was used, by whom, and what it cost."""
+
+from typing import Annotated
+
+import typer
+
+from paceline.app.usage import usage_document
+from paceline.app.wiring import Workshop
+from paceline.cli.output import print_json, print_table
+from paceline.errors import Code, SpecError
+from paceline.records.usage import UsageBy
+from paceline.units import parse_duration_s
+
+
+def usage(
+    by: Annotated[UsageBy, typer.Option(help="What to sum by.")] = UsageBy.ENDPOINT,
+    last: Annotated[str, typer.Option(help="How far back, e.g. 24h or 30d.")] = "30d",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Show requests, tokens, seconds and cost of what was served."""
+    seconds = parse_duration_s(last)
+    if seconds is None:
+        raise SpecError(
+            Code.BAD_OPTION,
+            f"--last {last!r} is no duration",
+            why="a number and a unit are needed",
+            fix="--last 30d",
+        )
+    shop = Workshop()
+    since_s = shop.clock.utc_now().timestamp() - seconds
+    totals = shop.store.access.usage(by=by, since_s=since_s)
+    if as_json:
+        print_json({"by": by.value, "usage": [usage_document(total) for total in totals]})
+        return
+    print_table(
+        f"Usage of the last {last}",
+        (by.value, "requests", "ok", "not ok", "tokens in", "tokens out", "busy", "USD"),
+        [
+            (
+                total.group,
+                f"{total.requests:,}",
+                f"{total.ok:,}",
+                f"{total.requests - total.ok:,}",
+                f"{total.input_tokens:,}",
+                f"{total.output_tokens:,}",
+                f"{total.execution_s:,.0f} s",
+                f"{total.usd:,.4f}",
+            )
+            for total in totals
+        ],
+    )
