@@ -1,6 +1,6 @@
 """The Engine port: everything that differs between engines."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -12,6 +12,7 @@ from paceline.records.launch import (
     EnvironmentSpec,
     LaunchSpec,
     ProcessEnd,
+    Validator,
 )
 from paceline.records.model import Model
 from paceline.records.support import Need, Support
@@ -106,15 +107,8 @@ class LoadsCheckpoints(Protocol):
 class CanValidate(Protocol):
     """An engine whose own parser judges a command line without starting it."""
 
-    def refusals(
-        self, launches: Sequence[LaunchSpec], *, environment: Environment
-    ) -> tuple[str | None, ...]:
-        """For each launch the parser's own words against it, `None` where it accepts.
-
-        One process in the engine's environment judges all of them: importing an engine takes tens
-        of seconds, a command line a fraction of one. What the parser cannot see (memory, missing
-        cards) is not judged; a parser that cannot be asked at all refuses nothing.
-        """
+    def validator(self, environment: Environment) -> Validator:
+        """The process that asks the parser, for all launches of a plan at once."""
         ...
 
 

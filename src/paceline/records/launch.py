@@ -113,6 +113,21 @@ class LaunchSpec:
     """Request fields that make this engine generate to `max_tokens`, whatever the model says."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validator:
+    """A process that asks an engine's own argument parser about command lines.
+
+    It gets a JSON list of command lines on standard input, each a launch's `argv` without its first
+    `skipped` parts, and one more argument: the file to write a JSON list to, for each the parser's
+    words against it or null. What a parser cannot see (memory, missing cards) is not judged.
+    """
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    skipped: int
+    timeout_s: float
+
+
 class Cause(StrEnum):
     """Why a trial, or the process in it, ended."""
 
