@@ -90,7 +90,7 @@ def _calibration(job: Job) -> dict[str, Any]:
     ]
     inputs = [{name: batch[name] for name in ("input_ids", "attention_mask")} for batch in batches]
     return {
-        "dataset": DataLoader(inputs, batch_size=None, shuffle=False),  # type: ignore[arg-type]  # a list will do
+        "dataset": DataLoader(inputs, batch_size=None, shuffle=False),
         "num_calibration_samples": len(inputs),
         "shuffle_calibration_samples": False,
         "max_seq_length": job.max_tokens,

@@ -1,0 +1,128 @@
+"""Checkpoints in formats that an engine loads and cannot make: who makes them, and making them."""
+
+from importlib.metadata import entry_points
+
+from paceline.app.calibration import built_in
+from paceline.app.registry import adapter, engine_names, load_engine
+from paceline.app.wiring import Workshop
+from paceline.errors import Code, SpecError
+from paceline.ports.engine import Engine, LoadsCheckpoints, Say
+from paceline.ports.quantizer import Quantizer
+from paceline.records.checkpoint import Calibration
+from paceline.records.launch import Artefact, EnvironmentState
+from paceline.records.model import Model
+
+_FLOATS = frozenset({"bf16", "fp16", "fp32"})
+
+
+def quantizers() -> tuple[Quantizer, ...]:
+    """Every tool that an installed package offers, by name."""
+    names = sorted(point.name for point in entry_points(group="paceline.quantizers"))
+    return tuple(adapter("quantizers", name)() for name in names)
+
+
+def quantizer_for(format_: str) -> Quantizer | None:
+    """The first tool that makes `format_`, if one does."""
+    return next((tool for tool in quantizers() if format_ in tool.formats()), None)
+
+
+def needs_quantizer(engine: Engine, model: Model, format_: str) -> bool:
+    """Whether `engine` gets this format of `model` from a quantizer: not what it makes itself, and
+    not a model that came quantized."""
+    return (
+        isinstance(engine, LoadsCheckpoints)
+        and format_ in engine.checkpoint_formats()
+        and model.format in _FLOATS
+    )
+
+
+def why_none(engine: Engine, model: Model, format_: str, shop: Workshop) -> str | None:
+    """Why this machine cannot give `engine` a checkpoint; `None` when it can, or needs none.
+
+    Starts nothing.
+    """
+    if not needs_quantizer(engine, model, format_):
+        return None
+    tool = quantizer_for(format_)
+    if tool is None:
+        return f"no tool here makes {format_}"
+    refusal = tool.refusal(model, format_)
+    if refusal is not None:
+        return refusal
+    status = shop.environments.status(tool.environment())
+    return None if status.state is EnvironmentState.INSTALLED else f"{tool.name}: {status.detail}"
+
+
+def make_checkpoint(
+    model: Model, format_: str, shop: Workshop, *, calibration: Calibration | None, say: Say
+) -> Artefact:
+    """The checkpoint, from the cache or made now; its tool is installed when it is not there.
+
+    Raises SpecError when no tool makes the format, and what `Quantizer.make` raises.
+    """
+    tool = quantizer_for(format_)
+    if tool is None:
+        raise _nobody_makes(format_)
+    return tool.make(
+        model,
+        format_,
+        calibration=calibration or built_in(),
+        environment=shop.environments.install(tool.environment(), say=say),
+        cache=shop.places.cache,
+        say=say,
+    )
+
+
+def make_format(
+    model: Model, name: str, shop: Workshop, *, calibration: Calibration | None, say: Say
+) -> Artefact:
+    """One `--format` of `models quantize`: a quantizer's, else one that an engine makes for itself.
+
+    `openvino-int4` is the engine and its format; a format of one engine alone needs no prefix.
+    Raises SpecError for an unknown format, SetupError for an engine that is not installed.
+    """
+    if quantizer_for(name) is not None:
+        return make_checkpoint(model, name, shop, calibration=calibration, say=say)
+    engine, format_ = _made_by_engines().get(name, (None, name))
+    spec = engine.environment() if engine else None
+    if engine is None or spec is None:
+        raise _nobody_makes(name)
+    return engine.prepare(
+        model,
+        format_,
+        environment=shop.environments.install(spec, say=say),
+        cache=shop.places.cache,
+        say=say,
+    )
+
+
+def makeable() -> dict[str, str]:
+    """Every format that `make_format` takes, with who makes it."""
+    tools = {format_: tool.name for tool in quantizers() for format_ in tool.formats()}
+    return {name: engine.name for name, (engine, _) in _made_by_engines().items()} | tools
+
+
+def _made_by_engines() -> dict[str, tuple[Engine, str]]:
+    """What engines make for themselves, by `ENGINE-FORMAT`, and by `FORMAT` where one has it alone.
+
+    Not those that load folders as they are, and not plain floats, which are no quantization.
+    """
+    own = [
+        (engine, format_)
+        for engine in (load_engine(name) for name in engine_names())
+        if engine.environment() is not None and not isinstance(engine, LoadsCheckpoints)
+        for format_ in engine.formats()
+        if format_ not in _FLOATS
+    ]
+    formats = [format_ for _, format_ in own]
+    alone = {format_: (engine, format_) for engine, format_ in own if formats.count(format_) == 1}
+    return {f"{engine.name}-{format_}": (engine, format_) for engine, format_ in own} | alone
+
+
+def _nobody_makes(name: str) -> SpecError:
+    return SpecError(
+        Code.UNKNOWN_NAME,
+        f"nothing here makes checkpoints in the format {name!r}",
+        why=f"known: {', '.join(sorted(makeable()))}",
+        fix="choose one of them, or look for a made one: paceline models find ORG/NAME",
+    )
