@@ -22,8 +22,11 @@ class Server(Protocol):
         """What was started."""
         ...
 
-    def wait_ready(self) -> ProcessEnd | None:
-        """Block until it answers; `None` when ready, else how it ended or timed out."""
+    def wait_ready(self, stop: Callable[[], bool] | None = None) -> ProcessEnd | None:
+        """Block until it answers; `None` when ready, else how it ended or timed out.
+
+        `stop` is asked many times a second; true ends the wait as if its time were over.
+        """
         ...
 
     def poll(self) -> ProcessEnd | None:

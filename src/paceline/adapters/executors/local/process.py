@@ -51,9 +51,9 @@ class LocalServer:
     def spec(self) -> LaunchSpec:
         return self._spec
 
-    def wait_ready(self) -> ProcessEnd | None:
+    def wait_ready(self, stop: Callable[[], bool] | None = None) -> ProcessEnd | None:
         for attempt in range(1, _PORT_ATTEMPTS + 1):
-            end = self._wait_ready_once()
+            end = self._wait_ready_once(stop or _never)
             if end is None or end.exit_code is None or attempt == _PORT_ATTEMPTS:
                 return end
             if is_free(self._spec.port):
@@ -121,9 +121,9 @@ class LocalServer:
         self._started_s = time.monotonic()
         self._memory = MemoryWatch(self._process.pid)
 
-    def _wait_ready_once(self) -> ProcessEnd | None:
+    def _wait_ready_once(self, stop: Callable[[], bool]) -> ProcessEnd | None:
         deadline_s = self._started_s + self._spec.ready_timeout_s
-        while time.monotonic() < deadline_s:
+        while time.monotonic() < deadline_s and not stop():
             end = self.poll()
             if end is not None:
                 return end
@@ -187,6 +187,10 @@ class LocalServer:
         with self._log_path.open("rb") as file:
             file.seek(max(self._log_start, size - LOG_TAIL_BYTES))
             return file.read().decode(errors="replace")
+
+
+def _never() -> bool:
+    return False
 
 
 def _inherited() -> dict[str, str]:
