@@ -97,17 +97,21 @@ def unsupported(
     """
     if engine.vendors and device.vendor not in engine.vendors and device.kind != "cpu":
         return f"{engine.name} has no back end for {device.vendor}: {' '.join(engine.vendors)}"
-    if engine.formats and weights.name not in engine.formats:
-        return f"{engine.name} does not load {weights.name}"
+    formats = engine.formats_on(device.vendor)
+    if formats and weights.name not in formats:
+        where = "" if formats == engine.formats else f" on {device.vendor}"
+        return f"{engine.name} does not load {weights.name}{where}"
     reason = _format_reason(device, weights, engine)
     if reason is None and shape is not None and tensor_parallel > 1:
-        reason = _split_reason(shape, engine, tensor_parallel)
+        reason = split_reason(shape, engine, tensor_parallel)
     return reason
 
 
 def _format_reason(device: Device, weights: Format, engine: EngineFacts) -> str | None:
     capability, needed = device.compute_capability, weights.min_compute_capability
-    if capability is None or needed is None or capability >= needed:
+    if capability is None:
+        return _no_unit(device, weights)
+    if needed is None or capability >= needed:
         return None
     if weights.name in ("fp16", "bf16"):
         return None if weights.name in device.native else _too_old(weights, capability, needed)
@@ -124,11 +128,21 @@ def _format_reason(device: Device, weights: Format, engine: EngineFacts) -> str 
     return _too_old(weights, capability, needed)
 
 
+def _no_unit(device: Device, weights: Format) -> str | None:
+    """Devices without a compute capability: whether they have the unit that the format needs."""
+    if device.kind == "cpu" or weights.weight_only or weights.compute in ("16bit", "fp32"):
+        return None
+    if weights.compute in device.native or weights.name == "mxfp4":  # unpacked where not native
+        return None
+    return f"{device.name} computes in {' '.join(device.native)}, not in {weights.compute}"
+
+
 def _too_old(weights: Format, capability: float, needed: float) -> str:
     return f"{weights.name} needs compute capability {needed}, the device has {capability}"
 
 
-def _split_reason(shape: Shape, engine: EngineFacts, shards: int) -> str | None:
+def split_reason(shape: Shape, engine: EngineFacts, shards: int) -> str | None:
+    """Why a layer cannot be split over `shards` devices; `None` when it can."""
     if engine.parallelism == "layers":
         return None
     for group in shape.mixers:

@@ -40,6 +40,8 @@ class Device:
     link_gb_s: float
     power_w: float | None
     source: str
+    most_per_host: int = 8
+    """Devices that one machine can hold; links beyond it are not modelled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,12 @@ class EngineFacts:
     vendors: tuple[str, ...]
     formats: tuple[str, ...]
     source: str
+    vendor_formats: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Vendors on whose devices fewer formats load, each with those that do."""
+
+    def formats_on(self, vendor: str) -> tuple[str, ...]:
+        """Formats that load on devices of `vendor`; empty where nothing is known."""
+        return dict(self.vendor_formats).get(vendor, self.formats)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +97,7 @@ class Price:
     """`on-demand`, `spot`, `serverless-flex` or `serverless-active`."""
     usd_per_device_hour: float
     region: str
+    instance: str
     as_of: str
     """Year, month or day, as precise as the source."""
     source: str
@@ -119,6 +128,12 @@ def engines() -> Mapping[str, EngineFacts]:
 
 
 @cache
+def knob_effects() -> Mapping[str, str]:
+    """Knobs of engines that the predictor can speak of, and what each of them sets."""
+    return {row["knob"]: row["effect"] for row in rows("knobs.csv")}
+
+
+@cache
 def prices() -> tuple[Price, ...]:
     """All prices, as shipped."""
     return tuple(
@@ -128,6 +143,7 @@ def prices() -> tuple[Price, ...]:
             market=row["market"],
             usd_per_device_hour=float(row["usd_per_device_hour"]),
             region=row["region"],
+            instance=row["instance"],
             as_of=row["as_of"],
             source=row["source"],
         )
@@ -231,8 +247,18 @@ def _device(row: Mapping[str, str]) -> Device:
         link=row["link"],
         link_gb_s=float(row["link_gb_s"]),
         power_w=_number(row["power_w"]),
+        most_per_host=int(row["most_per_host"]),
         source=row["source"],
     )
+
+
+@cache
+def _vendor_formats() -> Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]]:
+    found: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {}
+    for row in rows("engine_vendors.csv"):
+        entry = (row["vendor"], tuple(row["formats"].split()))
+        found[row["engine"]] = (*found.get(row["engine"], ()), entry)
+    return found
 
 
 def _format(row: Mapping[str, str]) -> Format:
@@ -262,4 +288,5 @@ def _engine(row: Mapping[str, str]) -> EngineFacts:
         vendors=tuple(row["vendors"].split()),
         formats=tuple(row["formats"].split()),
         source=row["source"],
+        vendor_formats=_vendor_formats().get(row["name"], ()),
     )

@@ -102,13 +102,22 @@ def counted(batch: Batch) -> Counted:
         serving=of_engine(lambda e: e.kind == "serving"),
         local=of_engine(lambda e: e.kind == "local"),
         layer_split=of_engine(lambda e: e.parallelism == "layers"),
-        max_sequences=np.where(
-            large, of_engine(lambda e: e.max_sequences_large), of_engine(lambda e: e.max_sequences)
+        max_sequences=_told(
+            batch.max_sequences,
+            np.where(
+                large,
+                of_engine(lambda e: e.max_sequences_large),
+                of_engine(lambda e: e.max_sequences),
+            ),
         ),
-        memory_share=of_engine(lambda e: e.memory_share),
+        memory_share=_told(batch.memory_share, of_engine(lambda e: e.memory_share)),
         overhead_bytes=of_engine(lambda e: e.overhead_gib * 2**30),
         request_s=of_engine(lambda e: REQUEST_S if e.kind == "serving" else 0.0),
     )
+
+
+def _told(setting: Array, default: Array) -> Array:
+    return np.where(np.isfinite(setting), setting, default)
 
 
 def _of_shapes(batch: Batch) -> dict[str, Array]:

@@ -86,12 +86,16 @@ def corrected(columns: dict[str, Array], model: Correction) -> Corrected:
     each (`OPENBLAS_NUM_THREADS=1`, set by the command line): threads of both kinds at once made
     this four times slower.
     """
-    raw = np.column_stack([columns[name] for name in model.names])
-    standard = standardized(raw, model.mean, model.spread).astype(np.float32)
-    starts = range(0, len(standard), CHUNK)
+    raw = np.stack([columns[name] for name in model.names])
     poles = _poles(model.anchors)
+
+    def block(start: int) -> Array32:
+        part = raw[:, start : start + CHUNK].T
+        standard = standardized(part, model.mean, model.spread).astype(np.float32)
+        return _applied(standard, model, poles)
+
     with ThreadPoolExecutor(THREADS) as pool:
-        parts = list(pool.map(lambda s: _applied(standard[s : s + CHUNK], model, poles), starts))
+        parts = list(pool.map(block, range(0, raw.shape[1], CHUNK)))
     values = np.concatenate(parts) if parts else np.zeros((0, 6), dtype=np.float32)
     shift, log_spread = values[:, :3].astype(np.float64), values[:, 3:].astype(np.float64)
     return Corrected(shift=shift, spread=np.exp(np.clip(log_spread, -4.0, 1.5)))

@@ -55,6 +55,10 @@ class Deployment:
     requests_per_s: float | None
     release_year: float | None
     """When the engine version came out, as a decimal year."""
+    max_sequences: float | None = None
+    """Sequences that decode at once per lane, when the engine is told; else its default."""
+    memory_share: float | None = None
+    """Share of a device, 0 to 1, when the engine is told; else its default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +66,7 @@ class Batch:
     """Many deployments: small tables of what occurs, and arrays `[deployments]` over them.
 
     `*_at` index the tables. Not-a-number means unknown in `concurrency`, `requests_per_s` and
-    `release_year`.
+    `release_year`, and the engine's default in `max_sequences` and `memory_share`.
     """
 
     shapes: Sequence[Shape]
@@ -85,6 +89,8 @@ class Batch:
     concurrency: Array
     requests_per_s: Array
     release_year: Array
+    max_sequences: Array
+    memory_share: Array
 
     def __len__(self) -> int:
         return len(self.count)
@@ -117,6 +123,8 @@ def batch_of(deployments: Sequence[Deployment]) -> Batch:
         concurrency=_numbers([d.concurrency for d in deployments]),
         requests_per_s=_numbers([d.requests_per_s for d in deployments]),
         release_year=_numbers([d.release_year for d in deployments]),
+        max_sequences=_numbers([d.max_sequences for d in deployments]),
+        memory_share=_numbers([d.memory_share for d in deployments]),
     )
 
 

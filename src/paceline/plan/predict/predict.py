@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from paceline.plan.predict.batching import Physics, physics
 from paceline.plan.predict.columns import Counted, counted
 from paceline.plan.predict.correction import Correction, corrected, fitted
-from paceline.plan.predict.deployment import Array, Batch, Load
+from paceline.plan.predict.deployment import Array, Batch, Index, Load
 from paceline.plan.predict.features import features
 from paceline.plan.predict.placement import Placement, placement
 
@@ -20,6 +20,10 @@ class Band:
     value: Array
     low: Array
     high: Array
+
+    def take(self, chosen: Index | NDArray[np.bool_]) -> "Band":
+        """Some of the deployments, by index or mask."""
+        return Band(value=self.value[chosen], low=self.low[chosen], high=self.high[chosen])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +37,8 @@ class Prediction:
     have_gib: Array
     sequences: Array
     """Most sequences of mean length that fit at once, over all devices."""
+    at_once: Array
+    """Of these, as many as the engine lets decode at once; at least 1."""
     output_tokens_per_s: Band
     tpot_ms: Band
     ttft_ms: Band
@@ -82,6 +88,8 @@ def _prediction(batch: Batch, counts: Counted, place: Placement, bands: list[Ban
         need_gib=(need + sequence + place.state_bytes) / gib,
         have_gib=place.most_bytes / gib,
         sequences=np.maximum(0.0, np.floor(place.sequences)) * place.lanes,
+        at_once=np.maximum(1.0, np.minimum(np.floor(place.sequences), counts.max_sequences))
+        * place.lanes,
         output_tokens_per_s=throughput,
         tpot_ms=tpot,
         ttft_ms=ttft,

@@ -1,0 +1,1 @@
+"""Everything that could be deployed, predicted without any hardware."""
