@@ -37,6 +37,7 @@ class Code(StrEnum):
     MODEL_GATED = "model-gated"
     NOT_UNDERSTOOD = "not-understood"
     PLUGIN_BROKEN = "plugin-broken"
+    PORT_IN_USE = "port-in-use"
     RATE_LIMITED = "rate-limited"
     RUN_BUSY = "run-busy"
     SCORER_FAILED = "scorer-failed"

@@ -1,0 +1,190 @@
+"""Routes of the management API; each calls what the command of the same name calls."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated
+
+from fastapi import FastAPI, Query
+from fastapi.responses import HTMLResponse, PlainTextResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from paceline import __version__
+from paceline.app.keys import KeyOrder, NewKey, create_key, revoke_key, rotate_key, shown_state
+from paceline.app.report import run_document
+from paceline.app.runs import ranking_of, receipt_path
+from paceline.app.usage import usage_document
+from paceline.app.wiring import Workshop
+from paceline.records.access import ApiKey, KeyLimits, Purpose
+from paceline.records.serial import dump
+from paceline.records.usage import UsageBy
+from paceline.web.gate import AdminOnly, translate_errors
+from paceline.web.page import docs_page
+
+Document = Mapping[str, object]
+DAY_S = 86_400.0
+
+
+class KeyBody(BaseModel):
+    """A key to make; a limit that is left out does not apply."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, max_length=200)
+    purpose: Purpose = Purpose.INFERENCE
+    workspace: str = "default"
+    endpoints: list[str] | None = None
+    requests_per_min: int | None = None
+    tokens_per_min: int | None = None
+    concurrency: int | None = None
+    budget_usd_per_month: float | None = None
+    lifetime_s: float | None = None
+
+
+class RotateBody(BaseModel):
+    """How long the old key goes on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    grace_s: float = Field(default=DAY_S, ge=0)
+
+
+class RollbackBody(BaseModel):
+    """The version to go back to."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    number: int = Field(ge=1)
+
+
+def build_api(shop: Workshop, *, metrics: Callable[[], str]) -> FastAPI:
+    """The whole API on one workshop. `metrics` gives the Prometheus page when it is asked for."""
+    api = FastAPI(
+        title="Paceline management API", version=__version__, docs_url=None, redoc_url=None
+    )
+    api.add_middleware(AdminOnly, shop=shop)
+    translate_errors(api)
+    _open_routes(api, metrics)
+    _history(api, shop)
+    _serving(api, shop)
+    _keys(api, shop)
+    return api
+
+
+def _open_routes(api: FastAPI, metrics: Callable[[], str]) -> None:
+    @api.get("/healthz", tags=["state"])
+    def healthz() -> Document:
+        """Whether this process answers."""
+        return {"status": "ok", "version": __version__}
+
+    @api.get("/metrics", tags=["state"], response_class=PlainTextResponse)
+    def prometheus() -> PlainTextResponse:
+        """Metrics of gateway, replicas and autoscaler in Prometheus form."""
+        return PlainTextResponse(metrics(), media_type="text/plain; version=0.0.4")
+
+    @api.get("/docs", include_in_schema=False)
+    def docs() -> HTMLResponse:
+        return HTMLResponse(docs_page(api.openapi()))
+
+
+def _history(api: FastAPI, shop: Workshop) -> None:
+    @api.get("/api/runs", tags=["runs"])
+    def runs(limit: Annotated[int, Query(ge=1, le=1000)] = 20) -> Document:
+        """Stored runs, latest first."""
+        rows = [
+            {
+                "run_id": run.run_id,
+                "pipeline": run.request.pipeline,
+                "model": run.request.model,
+                "state": run.state.value,
+                "winner": run.result.ranking.winner if run.result else None,
+                "created_at": run.created_at_utc,
+            }
+            for run in shop.store.runs(limit=limit)
+        ]
+        return {"runs": rows}
+
+    @api.get("/api/runs/{run_id}", tags=["runs"])
+    def run(run_id: str) -> Document:
+        """One run, as `paceline optimize --json` prints it."""
+        found = shop.store.run(run_id)
+        path = receipt_path(found, shop)
+        return run_document(found, ranking_of(found, shop), str(path) if path else None)
+
+    @api.get("/api/pipelines", tags=["versions"])
+    def pipelines() -> Document:
+        """Pipelines and the version that each points to."""
+        return {"pipelines": [dump(pipeline) for pipeline in shop.store.pipelines()]}
+
+    @api.get("/api/pipelines/{pipeline}/versions", tags=["versions"])
+    def versions(pipeline: str) -> Document:
+        """Oldest first."""
+        return {"versions": [dump(version) for version in shop.store.versions(pipeline)]}
+
+    @api.post("/api/pipelines/{pipeline}/rollback", tags=["versions"])
+    def rollback(pipeline: str, body: RollbackBody) -> Document:
+        """Point the pipeline to an earlier version; nothing running changes before a deployment."""
+        at_utc = shop.clock.utc_now().isoformat(timespec="seconds")
+        return {"version": dump(shop.store.rollback(pipeline, body.number, at_utc=at_utc))}
+
+
+def _serving(api: FastAPI, shop: Workshop) -> None:
+    @api.get("/api/endpoints", tags=["endpoints"])
+    def endpoints() -> Document:
+        """What is wanted of each endpoint, and what was last seen of it."""
+        kept = shop.store.deployments
+        rows = []
+        for endpoint in kept.endpoints():
+            status = kept.status(endpoint.name)
+            rows.append({"wanted": dump(endpoint), "seen": dump(status) if status else None})
+        return {"endpoints": rows}
+
+    @api.get("/api/usage", tags=["usage"])
+    def usage(by: UsageBy = UsageBy.ENDPOINT, last_s: float = 30 * DAY_S) -> Document:
+        """What was served in the last `last_s` seconds, summed."""
+        since_s = shop.clock.utc_now().timestamp() - last_s
+        totals = shop.store.access.usage(by=by, since_s=since_s)
+        return {"by": by.value, "usage": [usage_document(total) for total in totals]}
+
+
+def _keys(api: FastAPI, shop: Workshop) -> None:
+    @api.get("/api/keys", tags=["keys"])
+    def keys() -> Document:
+        """Every key with its rules and state; the keys themselves are not kept."""
+        found = shop.store.access.stored_keys()
+        return {"keys": [_key(key) | {"state": shown_state(key, shop.clock)} for key in found]}
+
+    @api.post("/api/keys", tags=["keys"], status_code=201)
+    def create(body: KeyBody) -> Document:
+        """Make a key; the answer is the only time it is shown."""
+        order = KeyOrder(
+            name=body.name,
+            purpose=body.purpose,
+            workspace=body.workspace,
+            endpoints=tuple(body.endpoints) if body.endpoints else None,
+            limits=KeyLimits(
+                requests_per_min=body.requests_per_min,
+                tokens_per_min=body.tokens_per_min,
+                concurrency=body.concurrency,
+                budget_usd_per_month=body.budget_usd_per_month,
+            ),
+            lifetime_s=body.lifetime_s,
+        )
+        return _new(create_key(order, shop.store.access, shop.clock))
+
+    @api.post("/api/keys/{key_id}/rotate", tags=["keys"], status_code=201)
+    def rotate(key_id: str, body: RotateBody) -> Document:
+        """A key with the same rules; the old one ends after the grace time."""
+        return _new(rotate_key(key_id, shop.store.access, shop.clock, grace_s=body.grace_s))
+
+    @api.delete("/api/keys/{key_id}", tags=["keys"])
+    def revoke(key_id: str) -> Document:
+        """End a key now."""
+        return _key(revoke_key(key_id, shop.store.access, shop.clock))
+
+
+def _new(new: NewKey) -> Document:
+    return _key(new.key) | {"key": new.secret}
+
+
+def _key(key: ApiKey) -> dict[str, object]:
+    """Without its digest: who has that could look for it in other places."""
+    return {name: value for name, value in dump(key).items() if name != "digest"}

@@ -1,0 +1,85 @@
+"""Who may use the management API: holders of an admin key, and errors as they get them."""
+
+from typing import Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from paceline.app.keys import key_of
+from paceline.app.wiring import Workshop
+from paceline.errors import CapacityError, Code, PacelineError, SetupError
+from paceline.records.access import Purpose
+
+OPEN: Final = frozenset({"/healthz", "/openapi.json", "/docs"})
+"""What says nothing about anybody."""
+UNKNOWN: Final = 404
+BAD: Final = 400
+UNAVAILABLE: Final = 503
+
+
+class AdminOnly:
+    """Middleware: 401 for everything that is not open, unless an admin key comes with it."""
+
+    def __init__(self, app: ASGIApp, *, shop: Workshop) -> None:
+        self._app = app
+        self._shop = shop
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] not in OPEN:
+            request = Request(scope)
+            refusal = self._refusal(request.headers.get("authorization", ""))
+            if refusal is not None:
+                await refusal(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _refusal(self, authorization: str) -> JSONResponse | None:
+        scheme, _, secret = authorization.partition(" ")
+        shop = self._shop
+        if scheme.lower() == "bearer" and key_of(
+            secret.strip(), Purpose.ADMIN, shop.store.access, shop.clock
+        ):
+            return None
+        what = "the key is no valid admin key" if secret else "an admin key is needed"
+        return problem(
+            401,
+            code="unauthorized",
+            message=f"{what}; make one with: paceline keys create NAME --admin",
+            headers={"www-authenticate": "Bearer"},
+        )
+
+
+def problem(
+    status: int, *, code: str, message: str, headers: dict[str, str] | None = None
+) -> JSONResponse:
+    """An error in the shape of the gateway's."""
+    return JSONResponse(
+        {"error": {"message": message, "type": "management_error", "param": None, "code": code}},
+        status_code=status,
+        headers=headers,
+    )
+
+
+def translate_errors(api: FastAPI) -> None:
+    """Our errors and the framework's, in one shape."""
+
+    @api.exception_handler(PacelineError)
+    async def ours(_: Request, error: PacelineError) -> JSONResponse:
+        if isinstance(error, SetupError | CapacityError):
+            status = UNAVAILABLE
+        else:
+            status = UNKNOWN if error.code is Code.UNKNOWN_NAME else BAD
+        return problem(status, code=error.code.value, message=str(error))
+
+    @api.exception_handler(HTTPException)
+    async def framework(_: Request, error: HTTPException) -> JSONResponse:
+        return problem(error.status_code, code="http", message=str(error.detail))
+
+    @api.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return problem(422, code="invalid", message=f"{where}: {first['msg']}")

@@ -1,0 +1,46 @@
+"""The management API over real HTTP."""
+
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+
+from paceline.app.keys import KeyOrder, create_key
+from paceline.app.places import Places
+from paceline.app.wiring import Workshop
+from paceline.errors import Code, SetupError
+from paceline.records.access import Purpose
+from paceline.web.api import build_api
+from paceline.web.server import serving
+
+pytestmark = pytest.mark.enable_socket
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Workshop:
+    return Workshop(Places(data=tmp_path, cache=tmp_path))
+
+
+def test_it_answers_admins_until_the_exit(shop: Workshop) -> None:
+    order = KeyOrder(name="ops", purpose=Purpose.ADMIN)
+    secret = create_key(order, shop.store.access, shop.clock).secret
+    with serving(build_api(shop, metrics=str), host="127.0.0.1", port=0) as port:
+        url = f"http://127.0.0.1:{port}"
+        assert httpx.get(f"{url}/healthz").status_code == 200
+        assert httpx.get(f"{url}/api/keys").status_code == 401
+        keys = httpx.get(f"{url}/api/keys", headers={"authorization": f"Bearer {secret}"})
+        assert [key["name"] for key in keys.json()["keys"]] == ["ops"]
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{url}/healthz")
+    shop.store.close()
+
+
+def test_a_port_that_is_taken_is_one_clear_error(shop: Workshop) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        server = serving(build_api(shop, metrics=str), host="127.0.0.1", port=port)
+        with pytest.raises(SetupError) as caught:
+            server.__enter__()
+    assert caught.value.code is Code.PORT_IN_USE
+    assert "--admin-port" in caught.value.fix

@@ -1,0 +1,116 @@
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from paceline.adapters.stores.memory import MemoryStore
+from paceline.app.keys import KeyOrder, create_key
+from paceline.app.places import Places
+from paceline.app.wiring import Workshop
+from paceline.clock import ManualClock
+from paceline.records.access import Purpose
+from paceline.records.usage import PricedLine, SpoolPosition
+from paceline.testing.access import a_line
+from paceline.testing.stores import a_version
+from paceline.web.api import build_api
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Workshop:
+    places = Places(data=tmp_path, cache=tmp_path / "cache")
+    shop = Workshop(places, ManualClock())
+    vars(shop)["store"] = MemoryStore()
+    return shop
+
+
+@pytest.fixture
+def anybody(shop: Workshop) -> TestClient:
+    return TestClient(build_api(shop, metrics=lambda: "paceline_up 1\n"))
+
+
+@pytest.fixture
+def admin(shop: Workshop, anybody: TestClient) -> TestClient:
+    order = KeyOrder(name="ops", purpose=Purpose.ADMIN)
+    secret = create_key(order, shop.store.access, shop.clock).secret
+    anybody.headers["authorization"] = f"Bearer {secret}"
+    return anybody
+
+
+def routes(client: TestClient) -> list[tuple[str, str]]:
+    paths = client.get("/openapi.json").json()["paths"]
+    return [(verb, path) for path, verbs in paths.items() for verb in verbs]
+
+
+def test_without_an_admin_key_nothing_is_told(shop: Workshop, anybody: TestClient) -> None:
+    secret = create_key(KeyOrder(name="app"), shop.store.access, shop.clock).secret
+    closed = [route for route in routes(anybody) if route[1] != "/healthz"]
+    assert len(closed) >= 10
+    for presented in ({}, {"authorization": f"Bearer {secret}"}, {"authorization": "Basic eA=="}):
+        for verb, path in closed:
+            answer = anybody.request(verb, path, headers=presented)
+            assert answer.status_code == 401, (verb, path)
+            assert "paceline keys create" in answer.json()["error"]["message"]
+
+
+def test_state_and_documentation_are_open(anybody: TestClient) -> None:
+    assert anybody.get("/healthz").json()["status"] == "ok"
+    page = anybody.get("/docs").text
+    assert all(path in page for _, path in routes(anybody))
+    assert "https://" not in page  # works offline
+
+
+def test_metrics_are_what_was_given(admin: TestClient) -> None:
+    answer = admin.get("/metrics")
+    assert answer.text == "paceline_up 1\n"
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+
+
+def test_a_key_lives_and_ends(admin: TestClient) -> None:
+    made = admin.post("/api/keys", json={"name": "app", "requests_per_min": 5})
+    assert made.status_code == 201
+    assert made.json()["key"].startswith("pl_live_")
+    key_id = made.json()["key_id"]
+    assert admin.post(f"/api/keys/{key_id}/rotate", json={"grace_s": 60}).status_code == 201
+    assert admin.delete(f"/api/keys/{key_id}").json()["revoked_at_utc"]
+    listed = {key["key_id"]: key for key in admin.get("/api/keys").json()["keys"]}
+    assert listed[key_id]["state"] == "revoked"
+    assert not any("digest" in key for key in listed.values())
+
+
+def test_versions_and_rollback(admin: TestClient, shop: Workshop) -> None:
+    for run_id in ("a", "b"):
+        shop.store.add_version(a_version(run_id))
+    [pipeline] = admin.get("/api/pipelines").json()["pipelines"]
+    assert (pipeline["current"], pipeline["versions"]) == (2, 2)
+    name = pipeline["name"]
+    assert len(admin.get(f"/api/pipelines/{name}/versions").json()["versions"]) == 2
+    back = admin.post(f"/api/pipelines/{name}/rollback", json={"number": 1})
+    assert back.json()["version"]["number"] == 1
+    assert admin.get("/api/pipelines").json()["pipelines"][0]["current"] == 1
+
+
+def test_usage_is_summed(admin: TestClient, shop: Workshop) -> None:
+    shop.store.access.account("g", [PricedLine(line=a_line(), usd=0.5)], SpoolPosition())
+    found = admin.get("/api/usage", params={"by": "key", "last_s": 1e10}).json()
+    assert [(row["group"], row["usd"]) for row in found["usage"]] == [("k1", 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("route", "body", "status", "said"),
+    [
+        ("get /api/runs/none", None, 404, "'none' [unknown-name]"),
+        ("get /api/pipelines/none/versions", None, 404, "'none' [unknown-name]"),
+        ("get /api/nothing", None, 404, "Not Found"),
+        ("delete /api/keys/none", None, 404, "no key is called 'none'"),
+        ("post /api/keys", {"name": "x", "concurrency": 0}, 400, "--concurrency is 0"),
+        ("post /api/keys", {"name": "x", "colour": "red"}, 422, "colour"),
+        ("get /api/usage?by=colour", None, 422, "by"),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_shape(
+    admin: TestClient, route: str, body: dict[str, object] | None, status: int, said: str
+) -> None:
+    verb, path = route.split()
+    answer = admin.request(verb, path, json=body)
+    assert answer.status_code == status
+    assert said in answer.json()["error"]["message"]
