@@ -7,6 +7,7 @@ from paceline import __version__
 from paceline.app.budget import estimated, refuse_too_small
 from paceline.app.campaign import CANCEL, Campaign
 from paceline.app.planning import Planned, plan_request
+from paceline.app.validation import without_invalid
 from paceline.app.watch import Watch
 from paceline.app.wiring import Workshop
 from paceline.errors import CapacityError, Code, SpecError
@@ -29,6 +30,7 @@ def start_run(request: Request, shop: Workshop, watch: Watch) -> RunRecord:
     planned = plan_request(request, shop)
     request = with_price(request, planned)
     refuse_too_small(request, estimated(request, planned, shop))
+    planned = without_invalid(planned, shop, say=watch.phase)
     now = shop.clock.utc_now()
     run = RunRecord(
         run_id=run_id_of(now, secrets.token_hex(2)),

@@ -63,7 +63,7 @@ def _refused(
     variants = [v for v in planned.plan.variants if v.engine == engine.name]
     say(f"asking {engine.name} about {len(variants)} command lines")
     launches = [_command_line(engine, variant, planned, environment) for variant in variants]
-    answers = _ask(validator, [argv[validator.skipped :] for argv in launches], say)
+    answers = judged(validator, launches, say=say)
     return {variant.id: answer for variant, answer in zip(variants, answers, strict=True) if answer}
 
 
@@ -88,15 +88,21 @@ def _command_line(
     return launch.argv
 
 
-def _ask(validator: Validator, launches: Sequence[Sequence[str]], say: Say) -> list[str | None]:
-    """A parser that cannot be asked refuses nothing: the engine itself will speak."""
+def judged(
+    validator: Validator, launches: Sequence[Sequence[str]], *, say: Say
+) -> list[str | None]:
+    """What the parser says against each launch, `None` where it accepts; one process, seconds.
+
+    A parser that cannot be asked refuses nothing: the engine itself will speak.
+    """
+    asked = [list(launch[validator.skipped :]) for launch in launches]
     nothing: list[str | None] = [None] * len(launches)
     with tempfile.TemporaryDirectory() as scratch:
         answers = Path(scratch) / "answers.json"
         try:
             done = subprocess.run(  # noqa: S603 - the engine's adapter built it
                 [*validator.argv, str(answers)],
-                input=json.dumps([list(launch) for launch in launches]),
+                input=json.dumps(asked),
                 # Its own home: engines keep there what they found out about a model class.
                 env={**validator.env, "HOME": str(Path.home()), "TMPDIR": scratch},
                 stdout=subprocess.DEVNULL,

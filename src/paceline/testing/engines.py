@@ -17,6 +17,7 @@ import pytest
 
 from paceline.ports.engine import CanSpeculate, Engine
 from paceline.ports.executor import Executor, Server
+from paceline.records.hardware import Accelerator
 from paceline.records.launch import Artefact, Cause, Environment, LaunchSpec, ProcessEnd
 from paceline.records.model import Model
 from paceline.records.variant import Scalar, Variant
@@ -94,13 +95,21 @@ class Bench:
     """One engine with one prepared model, ready to be launched in any way."""
 
     def __init__(
-        self, engine: Engine, model: Model, environment: Environment, cache: Path, *, knobs: Knobs
+        self,
+        engine: Engine,
+        model: Model,
+        environment: Environment,
+        cache: Path,
+        *,
+        knobs: Knobs,
+        accelerator: Accelerator | None = None,
     ) -> None:
         self.engine = engine
         self._model = model
         self._environment = environment
         self._cache = cache
         self._knobs = knobs
+        self._accelerator = accelerator or a_cpu(cores=1)
         self.artefact = self.prepare(engine.formats()[0])
 
     def prepare(self, format_: str) -> Artefact:
@@ -124,7 +133,7 @@ class Bench:
         """The launch of one variant."""
         loaded = artefact or self.artefact
         variant = Variant(
-            accelerator="cpu",
+            accelerator=self._accelerator.name,
             count=1,
             format=loaded.format,
             engine=self.engine.name,
@@ -136,7 +145,7 @@ class Bench:
             loaded,
             model=self._model,
             environment=self._environment,
-            accelerator=a_cpu(cores=1),
+            accelerator=self._accelerator,
             port=port,
         )
 
@@ -188,11 +197,24 @@ class EngineContract:
 
     @pytest.fixture(scope="class")
     @classmethod
+    def accelerator(cls) -> Accelerator:
+        """What it runs on; one core of this machine's processor unless overridden."""
+        return a_cpu(cores=1)
+
+    @pytest.fixture(scope="class")
+    @classmethod
     def bench(
-        cls, engine: Engine, model: Model, environment: Environment, cache: Path, knobs: Knobs
+        cls,
+        *,
+        engine: Engine,
+        model: Model,
+        environment: Environment,
+        cache: Path,
+        knobs: Knobs,
+        accelerator: Accelerator,
     ) -> Bench:
         """The engine with its model, prepared."""
-        return Bench(engine, model, environment, cache, knobs=knobs)
+        return Bench(engine, model, environment, cache, knobs=knobs, accelerator=accelerator)
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -227,14 +249,17 @@ class EngineContract:
             assert len({repr(value) for value in knob.values}) == len(knob.values) >= 2
             assert knob.when
 
-    def test_refuses_a_format_it_does_not_know(self, engine: Engine, model: Model) -> None:
-        assert engine.unsupported(model, a_cpu(), "no-such-format")
-        assert engine.unsupported(model, a_cpu(), engine.formats()[0]) is None
+    def test_refuses_a_format_it_does_not_know(
+        self, engine: Engine, model: Model, accelerator: Accelerator
+    ) -> None:
+        assert engine.unsupported(model, accelerator, "no-such-format")
+        assert engine.unsupported(model, accelerator, engine.formats()[0]) is None
 
     def test_every_value_of_a_knob_gives_another_launch(self, bench: Bench) -> None:
         for knob in bench.engine.knobs():
             launches = [bench.launch(knobs=((knob.name, value),)) for value in knob.values]
-            assert len({spec.argv for spec in launches}) == len(knob.values)
+            told = {(spec.argv, tuple(sorted(spec.env.items()))) for spec in launches}
+            assert len(told) == len(knob.values)
 
     def test_every_kind_of_speculation_gives_another_launch(self, bench: Bench) -> None:
         engine = bench.engine

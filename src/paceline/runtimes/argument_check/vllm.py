@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pydantic import ValidationError
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.entrypoints.cli.serve import cmd_init
 from vllm.usage.usage_lib import UsageContext
@@ -26,8 +27,11 @@ def judge(argv: Sequence[str]) -> None:
     args = parser.parse_args(list(argv))
     commands[0].validate(args)
     args.model = args.model_tag
-    arguments = AsyncEngineArgs.from_cli_args(args)
-    arguments.create_engine_config(usage_context=UsageContext.OPENAI_API_SERVER)
+    try:
+        arguments = AsyncEngineArgs.from_cli_args(args)
+        arguments.create_engine_config(usage_context=UsageContext.OPENAI_API_SERVER)
+    except ValidationError as error:  # its text repeats all arguments; the message is enough
+        raise ValueError(error.errors()[0]["msg"]) from error
 
 
 if __name__ == "__main__":
