@@ -20,6 +20,11 @@ MS_BY_UNIT: Final = {
     "h": 3.6e6,
     "d": 8.64e7,
 }
+_BYTES_BY_UNIT: Final = {
+    f"{letter}{kind}": int(base**power)
+    for power, letter in enumerate(("", "k", "m", "g", "t"))
+    for kind, base in (("b", 1000), ("ib", 1024))
+}
 _QUANTITY: Final = re.compile(r"^\s*([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)\s*$", re.IGNORECASE)
 
 
@@ -29,6 +34,22 @@ def parse_duration_s(text: str) -> Seconds | None:
     if match is None or match[2].lower() not in MS_BY_UNIT:
         return None
     return Seconds(float(match[1]) * MS_BY_UNIT[match[2].lower()] / MS_PER_S)
+
+
+def parse_bytes(text: str) -> int | None:
+    """`"50GB"`, `"1.5 TiB"` in bytes; `None` when the text is no size with a unit."""
+    match = _QUANTITY.match(text)
+    if match is None or match[2].lower() not in _BYTES_BY_UNIT:
+        return None
+    return round(float(match[1]) * _BYTES_BY_UNIT[match[2].lower()])
+
+
+def format_bytes(count: int) -> str:
+    """`16.1 GB`, as file sizes are commonly given: in powers of 1000."""
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} bytes"
 
 
 def format_duration(seconds: float) -> str:

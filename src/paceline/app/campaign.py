@@ -7,6 +7,8 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from paceline.app.artefacts import held
+from paceline.app.checkpoints import make_checkpoint, needs_quantizer
 from paceline.app.planning import Planned
 from paceline.app.race import Race, with_variant
 from paceline.app.receipts import write_receipt
@@ -15,10 +17,10 @@ from paceline.app.watch import Watch
 from paceline.app.wiring import Workshop
 from paceline.money import seconds_for
 from paceline.plan.search import RULES, Step, Stop, expected_s
-from paceline.ports.engine import Engine
+from paceline.ports.engine import Engine, Say
 from paceline.ports.store import RunWriter
 from paceline.rank import rank
-from paceline.records.launch import Cause, Environment
+from paceline.records.launch import Artefact, Cause, Environment
 from paceline.records.quality import QualityResult, Suite
 from paceline.records.ranking import Ranking
 from paceline.records.run import (
@@ -32,7 +34,7 @@ from paceline.records.version import FailureFact, Version
 from paceline.trial.arrivals import plan_load
 from paceline.trial.garbage import garbage_rule
 from paceline.trial.machine import TrialEvent, after
-from paceline.trial.run import FirstRung, Rig, TrialOrder, TrialRun
+from paceline.trial.run import FirstRung, Hold, Rig, TrialOrder, TrialRun
 from paceline.trial.scoring import SuiteGrader
 from paceline.trial.workload import load_shape
 from paceline.units import Seconds
@@ -263,7 +265,24 @@ class Campaign:
             archive=shop.archive,
             clock=shop.clock,
             telemetry=shop.telemetry,
+            hold=self._hold(tools),
         )
+
+    def _hold(self, tools: _Tools) -> Hold:
+        """What each engine loads, by whoever makes it; what is made may push out older ones."""
+        shop = self._shop
+
+        def make(order: TrialOrder, say: Say) -> Artefact:
+            model, format_ = order.model, order.variant.format
+            if needs_quantizer(tools.engine, model, format_):
+                made = make_checkpoint(model, format_, shop, calibration=None, say=say)
+            else:
+                made = tools.engine.prepare(
+                    model, format_, environment=tools.environment, cache=order.cache, say=say
+                )
+            return made
+
+        return lambda order, say: held(lambda: make(order, say), order.cache)
 
     def _tools_for(self, name: str) -> _Tools:
         if name not in self._tools:

@@ -1,7 +1,9 @@
 """Request + what this machine has → Plan."""
 
 from dataclasses import dataclass
+from functools import cache
 
+from paceline.app.checkpoints import why_none
 from paceline.app.registry import FAKE_ENGINE, engine_names, load_engine
 from paceline.app.wiring import Workshop
 from paceline.errors import Code, SpecError
@@ -42,12 +44,17 @@ def plan_request(request: Request, shop: Workshop, model: Model | None = None) -
         place = by_name[variant.accelerator]
         return engines[variant.engine].unsupported(model, place, variant.format)
 
+    @cache
+    def no_checkpoint(engine: str, format_: str) -> str | None:
+        return why_none(engines[engine], model, format_, shop)
+
     plan = make_plan(
         request,
         model,
         offers=[_offer(engine, shop) for engine in engines.values()],
         accelerators=accelerators,
         unsupported=unsupported,
+        no_checkpoint=lambda variant: no_checkpoint(variant.engine, variant.format),
         failures=[
             fact
             for fact in shop.store.failures(model.sha256)

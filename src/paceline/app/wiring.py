@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
+from paceline.app.hubs import AnyHub
 from paceline.app.places import Places, find_places
 from paceline.app.registry import adapter
 from paceline.clock import Clock, SystemClock
@@ -11,7 +12,6 @@ from paceline.ports.archive import Archive
 from paceline.ports.environment import Environments
 from paceline.ports.executor import Executor
 from paceline.ports.host import Host
-from paceline.ports.hub import Hub
 from paceline.ports.load import LoadGenerator
 from paceline.ports.quality import Evaluator, Suites
 from paceline.ports.store import Store
@@ -62,9 +62,8 @@ class Workshop:
         return make()
 
     @cached_property
-    def hub(self) -> Hub:
-        make: Callable[[Path], Hub] = adapter("hubs", "local")
-        return make(self.places.cache)
+    def hub(self) -> AnyHub:
+        return AnyHub(self.places.cache)
 
     @cached_property
     def host(self) -> Host:

@@ -171,7 +171,7 @@ def _refuse_beside_resume(model: str | None, words: list[str] | None) -> None:
 
 
 def _print_plan(request: Request, shop: Workshop, *, as_json: bool) -> None:
-    planned = plan_request(request, shop)
+    planned = plan_request(request, shop, model=shop.hub.preview(request.model))
     if as_json:
         print_json(plan_document(request, planned.plan))
         return

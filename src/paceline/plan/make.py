@@ -27,12 +27,14 @@ class _Judge:
         offers: Sequence[EngineOffer],
         accelerators: Sequence[Accelerator],
         unsupported: WhyNot,
+        no_checkpoint: WhyNot,
         failures: Iterable[FailureFact],
     ) -> None:
         self._model = model
         self._offers = {offer.name: offer for offer in offers}
         self._places = {place.name: place for place in accelerators}
         self._unsupported = unsupported
+        self._no_checkpoint = no_checkpoint
         self._failures = {fact.variant.id: fact for fact in failures}
         load = request.workload
         self._tokens_in_flight = load.concurrency * (load.input_tokens + load.output_tokens)
@@ -44,6 +46,9 @@ class _Judge:
         unsupported = self._unsupported(variant)
         if unsupported is not None:
             return _rejected(variant, RejectionReason.UNSUPPORTED, unsupported)
+        no_checkpoint = self._no_checkpoint(variant)
+        if no_checkpoint is not None:
+            return _rejected(variant, RejectionReason.NO_CHECKPOINT, no_checkpoint)
         too_large = self._too_large(variant)
         if too_large is not None:
             return too_large
@@ -78,6 +83,7 @@ def make_plan(
     offers: Sequence[EngineOffer],
     accelerators: Sequence[Accelerator],
     unsupported: WhyNot,
+    no_checkpoint: WhyNot = lambda _variant: None,
     failures: Iterable[FailureFact] = (),
 ) -> Plan:
     """Sort every variant that could exist into measured and rejected.
@@ -92,6 +98,7 @@ def make_plan(
         offers=offers,
         accelerators=accelerators,
         unsupported=unsupported,
+        no_checkpoint=no_checkpoint,
         failures=failures,
     )
     variants = enumerate_variants(offers, accelerators)

@@ -108,4 +108,6 @@ class Fetched:
     source: str
     folder: str
     files: tuple[FileHash, ...]
+    format: str | None = None
+    """What the weights were quantized to, as in `--format`; `None` when they were not."""
     stored: tuple[tuple[str, int], ...] = ()

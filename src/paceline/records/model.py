@@ -38,6 +38,8 @@ class Model:
     """False for random weights (`models synth`): quality is then not measurable."""
     has_chat_template: bool = True
     """False when the folder has none: chat requests then fail in most engines."""
+    source: str | None = None
+    """Where it was fetched from, with the revision: `ORG/NAME@COMMIT`; `None` for a local one."""
 
     @property
     def weight_bytes(self) -> int:

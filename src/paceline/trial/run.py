@@ -7,7 +7,8 @@ happens to Paceline itself (an interrupt, a full disk) is not caught here, and t
 context still ends the processes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -84,8 +85,15 @@ class TrialOrder:
     """Monotonic time at which the budget is spent: the trial ends there with what it has."""
 
 
+Hold = Callable[[TrialOrder, Say], AbstractContextManager[Artefact]]
+"""Gives what a trial's engine is to load, made when it is not there, and keeps it while it is used.
+
+Raises CandidateError when it cannot be made.
+"""
+
+
 class Rig:
-    """The live things that a trial is done with."""
+    """The live things that a trial is done with. Without `hold` the engine makes what it loads."""
 
     def __init__(
         self,
@@ -100,6 +108,7 @@ class Rig:
         archive: Archive,
         clock: Clock,
         telemetry: tuple[Telemetry, ...] = (),
+        hold: Hold | None = None,
     ) -> None:
         self.engine = engine
         self.environment = environment
@@ -111,6 +120,17 @@ class Rig:
         self.archive = archive
         self.clock = clock
         self.telemetry = telemetry
+        self.hold: Hold = hold or self._prepared
+
+    @contextmanager
+    def _prepared(self, order: TrialOrder, say: Say) -> Iterator[Artefact]:
+        yield self.engine.prepare(
+            order.model,
+            order.variant.format,
+            environment=self.environment,
+            cache=order.cache,
+            say=say,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,25 +180,29 @@ class TrialRun:
     def run(self) -> TrialRecord:
         """The record of what happened. Raises CapacityError when no port or device is free."""
         self._move(TrialEvent.GRANTED)
-        artefact = self._prepare()
-        if artefact is not None:
-            with self._rig.executor.start(
-                lambda port: self._in_time(
-                    self._rig.engine.launch(
-                        self._order.variant,
-                        artefact,
-                        model=self._order.model,
-                        environment=self._rig.environment,
-                        accelerator=self._order.accelerator,
-                        port=port,
-                    )
-                ),
-                log_path=self._order.log_path,
-            ) as server:
-                self._note(argv=server.spec.argv, env=tuple(sorted(server.spec.env.items())))
-                self._serve(server)
-            self._move(TrialEvent.RELEASED)
+        with ExitStack() as holding:
+            artefact = self._prepare(holding)
+            if artefact is not None:
+                self._launch(artefact)
         return self._record(self._keep_samples())
+
+    def _launch(self, artefact: Artefact) -> None:
+        with self._rig.executor.start(
+            lambda port: self._in_time(
+                self._rig.engine.launch(
+                    self._order.variant,
+                    artefact,
+                    model=self._order.model,
+                    environment=self._rig.environment,
+                    accelerator=self._order.accelerator,
+                    port=port,
+                )
+            ),
+            log_path=self._order.log_path,
+        ) as server:
+            self._note(argv=server.spec.argv, env=tuple(sorted(server.spec.env.items())))
+            self._serve(server)
+        self._move(TrialEvent.RELEASED)
 
     def _in_time(self, spec: LaunchSpec) -> LaunchSpec:
         """The launch with no more time to become ready than the budget has left."""
@@ -192,16 +216,10 @@ class TrialRun:
         until_s = self._order.until_s
         return until_s is not None and self._rig.clock.monotonic_s() >= until_s
 
-    def _prepare(self) -> Artefact | None:
+    def _prepare(self, holding: ExitStack) -> Artefact | None:
         self._say("preparing")
         try:
-            artefact = self._rig.engine.prepare(
-                self._order.model,
-                self._order.variant.format,
-                environment=self._rig.environment,
-                cache=self._order.cache,
-                say=self._say,
-            )
+            artefact = holding.enter_context(self._rig.hold(self._order, self._say))
         except CandidateError as error:
             self._note(cause=Cause.PREPARE_FAILED, detail=f"{error.what}: {error.why}")
             self._move(TrialEvent.BROKE, Cause.PREPARE_FAILED)

@@ -9,6 +9,7 @@ from typing import Final
 from paceline.adapters.hub.huggingface.client import Client, Repo, parse
 from paceline.adapters.hub.huggingface.judge import Base, Documents, Json, judge, stated_bases
 from paceline.adapters.hub.huggingface.order import ordered
+from paceline.adapters.hub.huggingface.schemes import scheme_of
 from paceline.adapters.hub.huggingface.weights import INDEX, PICKLES, BrokenIndex, weight_files
 from paceline.errors import Code, SetupError, SpecError
 from paceline.ports.engine import Say
@@ -67,6 +68,7 @@ class HuggingFaceHub:
             source=f"{repo.name}@{repo.revision}",
             folder=str(folder),
             files=_hashes(folder, [*small, *wanted]),
+            format=_format(repo, folder),
             stored=repo.stored,
         )
 
@@ -220,6 +222,15 @@ def _read(repo: Repo, path: Path) -> Json:
             why=str(error),
             fix=f"name another revision: {repo.name}@COMMIT",
         ) from error
+
+
+def _format(repo: Repo, folder: Path) -> str | None:
+    sidecar = folder / SIDECAR
+    scheme = scheme_of(
+        _read(repo, folder / CONFIG) if (folder / CONFIG).exists() else {},
+        _read(repo, sidecar) if sidecar.exists() else None,
+    )
+    return None if scheme is None else scheme.format or scheme.method
 
 
 def _hashes(folder: Path, files: list[RemoteFile]) -> tuple[FileHash, ...]:

@@ -1,0 +1,140 @@
+"""From what the user typed to a checked model, wherever it lies.
+
+A folder or an installed model is found as it is. Anything else is asked of the sources (a hub, an
+object store), which fetch it at one revision; then the same checks are made on the copy.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Final
+
+from paceline.app.registry import adapter
+from paceline.errors import Code, SpecError
+from paceline.plan.shapes.read import read_shape
+from paceline.ports.engine import Say
+from paceline.ports.hub import Hub, HubFactory, Source, SourceFactory
+from paceline.records.checkpoint import Fetched
+from paceline.records.model import Model
+
+_DTYPES: Final = {"BF16": "bf16", "F16": "fp16", "F32": "fp32", "F8_E4M3": "fp8"}
+
+
+def _silent(_line: str) -> None:
+    """Progress that nobody wants to hear."""
+
+
+class AnyHub:
+    """A `Hub` over local folders and every source. Imports a source when a name is in its form."""
+
+    def __init__(self, cache: Path, *, say: Say = _silent, allow_remote_code: bool = False) -> None:
+        self._cache = cache
+        self._say = say
+        self._allow_remote_code = allow_remote_code
+
+    def find(self, name: str) -> Model:
+        """The checked model; fetched first when it is not here (network, minutes).
+
+        Raises what `Hub.find` and `Source.fetch` raise.
+        """
+        source = self._source_of(name)
+        if source is None:
+            return self._local.find(name)
+        fetched = source.fetch(name, weights=True)
+        model = self._local.find(fetched.folder)
+        _check_copy(model, fetched)
+        return replace(model, name=fetched.name, source=fetched.source)
+
+    def preview(self, name: str) -> Model:
+        """The model as far as planning needs it, without fetching the weights of a remote one.
+
+        Its `sha256` is what the fetched one will have. Raises like `find`.
+        """
+        source = self._source_of(name)
+        if source is None:
+            return self._local.find(name)
+        fetched = source.fetch(name, weights=False)
+        if all((Path(fetched.folder) / file.path).exists() for file in fetched.files):
+            return replace(
+                self._local.find(fetched.folder), name=fetched.name, source=fetched.source
+            )
+        return _outline(fetched)
+
+    @cached_property
+    def _local(self) -> Hub:
+        make: HubFactory = adapter("hubs", "local")
+        return make(self._cache, say=self._say, allow_remote_code=self._allow_remote_code)
+
+    def _source_of(self, name: str) -> Source | None:
+        """The source that is to be asked, `None` for what is here."""
+        here = Path(name).expanduser().exists()
+        offered = {point.name for point in entry_points(group="paceline.models")}
+        if here or name in offered:
+            return None
+        return next((source for source in self.sources() if source.covers(name)), None)
+
+    def sources(self) -> Iterator[Source]:
+        """Every source that an installed package offers, by name."""
+        for name in sorted(point.name for point in entry_points(group="paceline.sources")):
+            make: SourceFactory = adapter("sources", name)
+            yield make(self._cache, say=self._say, allow_remote_code=self._allow_remote_code)
+
+
+def _check_copy(model: Model, fetched: Fetched) -> None:
+    """What arrived is what the source described."""
+    stated = {file.path: file.sha256 for file in fetched.files}
+    for file in model.files:
+        if stated.get(file.path, file.sha256) != file.sha256:
+            raise SpecError(
+                Code.BAD_MODEL,
+                f"{file.path!r} of {fetched.source!r} is damaged",
+                why=f"its SHA-256 is {file.sha256[:12]}…; the source states"
+                f" {stated[file.path][:12]}…",
+                fix=f"remove {str(Path(fetched.folder) / file.path)!r} and fetch it again",
+            )
+
+
+def _outline(fetched: Fetched) -> Model:
+    """A model from its config.json and what the source counted."""
+    folder = Path(fetched.folder)
+    config: dict[str, Any] = json.loads((folder / "config.json").read_bytes())
+    shape = read_shape(config)
+    heads = next((group for group in shape.mixers if group.kv_heads), None)
+    kv_heads = heads.kv_heads if heads else 0
+    head_size = heads.kv_elements // (2 * heads.kv_heads) if heads else 0
+    names = config.get("architectures")
+    stored = sum(count for _, count in fetched.stored)
+    return Model(
+        name=fetched.name,
+        folder=fetched.folder,
+        architecture=names[0] if names else str(config.get("model_type")),
+        format=fetched.format or _stored_format(fetched, config),
+        parameters=shape.parameters if fetched.format or not stored else stored,
+        layers=shape.layers,
+        hidden_size=shape.hidden_size,
+        kv_heads=kv_heads,
+        head_size=head_size,
+        max_context_tokens=shape.max_context_tokens,
+        files=fetched.files,
+        has_chat_template=_has_template(folder),
+        source=fetched.source,
+    )
+
+
+def _stored_format(fetched: Fetched, config: dict[str, Any]) -> str:
+    """The dtype of most elements; the config's own word where the source counted nothing."""
+    if fetched.stored:
+        dtype = max(fetched.stored, key=lambda pair: pair[1])[0]
+        return _DTYPES.get(dtype, dtype.lower())
+    stated = str(config.get("dtype") or config.get("torch_dtype") or "bfloat16")
+    return {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}.get(stated, stated)
+
+
+def _has_template(folder: Path) -> bool:
+    if (folder / "chat_template.jinja").exists() or (folder / "chat_template.json").exists():
+        return True
+    tokenizer = folder / "tokenizer_config.json"
+    return tokenizer.exists() and b'"chat_template"' in tokenizer.read_bytes()
