@@ -12,16 +12,19 @@ from pathlib import Path
 import pytest
 
 from paceline.adapters.engines.fake import Fake
+from paceline.adapters.engines.llamacpp import LlamaCpp
 from paceline.adapters.engines.openvino import OpenVino
 from paceline.adapters.engines.transformers import Transformers
-from paceline.adapters.environments.uv import UvEnvironments
 from paceline.adapters.executors.local import LocalExecutor
 from paceline.adapters.hub.local import LocalHub
-from paceline.app.places import find_places
+from paceline.adapters.telemetry.prometheus import Prometheus
+from paceline.app.wiring import Workshop
 from paceline.ports.engine import Engine
 from paceline.ports.executor import Executor
 from paceline.records.launch import Cause, Environment, LaunchSpec
+from paceline.records.load import Target
 from paceline.records.model import Model
+from paceline.records.telemetry import Counter, TelemetryGap
 from paceline.testing.builders import a_model
 from paceline.testing.engines import TINY_CONFIG, Bench, Chat, EngineContract, Knobs
 
@@ -108,7 +111,7 @@ class Real(Local):
     def environment(cls, engine: Engine) -> Environment:
         spec = engine.environment()
         assert spec is not None
-        status = UvEnvironments(find_places().cache).status(spec)
+        status = Workshop().environments.status(spec)
         assert status.environment is not None, status.detail
         return status.environment
 
@@ -126,8 +129,9 @@ class Real(Local):
     ) -> None:
         broken = tmp_path / "broken"
         shutil.copytree(bench.artefact.folder, broken)
-        for weights in (*broken.glob("*.safetensors"), *broken.glob("openvino_model.bin")):
-            weights.write_bytes(weights.read_bytes()[:1000])
+        for pattern in ("*.safetensors", "openvino_model.bin", "*.gguf"):
+            for weights in broken.glob(pattern):
+                weights.write_bytes(weights.read_bytes()[:1000])
         damaged = replace(bench.artefact, folder=str(broken))
         with executor.start(
             lambda port: bench.launch(port=port, artefact=damaged),
@@ -181,3 +185,174 @@ class TestOpenVino(Real):
             assert server.wait_ready() is None
             with Chat(server) as chat:
                 assert chat.ask().json()["usage"]["completion_tokens"] > 0
+
+
+@pytest.mark.more_engines
+class TestLlamaCpp(Real):
+    __test__ = True
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def engine(cls) -> Engine:
+        return LlamaCpp()
+
+    @pytest.mark.enable_socket
+    def test_refuses_another_models_name(self, chat: Chat) -> None:
+        """It has one model and answers with it whatever the request names, and says which."""
+        answer = chat.ask(model="no-such-model")
+        assert answer.status_code == 200
+        listed = chat.client.get("/v1/models").json()["data"]
+        assert [model["id"] for model in listed] == [chat.server.spec.model_name]
+
+    @pytest.mark.parametrize("format_", ["gguf-q8_0", "gguf-q4_k_m", "gguf-q4_0"])
+    @pytest.mark.enable_socket
+    def test_serves_quantized_files(
+        self, format_: str, bench: Bench, executor: Executor, tmp_path: Path
+    ) -> None:
+        artefact = bench.prepare(format_)
+        assert artefact.size_bytes < bench.artefact.size_bytes
+        with executor.start(
+            lambda port: bench.launch(port=port, artefact=artefact),
+            log_path=tmp_path / "engine.log",
+        ) as server:
+            assert server.wait_ready() is None
+            with Chat(server) as chat:
+                assert chat.ask().json()["usage"]["completion_tokens"] > 0
+
+    def test_a_recipe_says_which_tensors_got_another_type(self, bench: Bench) -> None:
+        """The tiny model's rows are 128 long, and blocks of k-quants 256."""
+        recipe = bench.prepare("gguf-q4_k_m").recipe or ""
+        assert "llama-quantize Q4_K_M" in recipe
+        assert "256 does not divide their rows" in recipe
+
+    @pytest.mark.enable_socket
+    def test_speculation_is_counted(self, bench: Bench, executor: Executor, tmp_path: Path) -> None:
+        with executor.start(
+            lambda port: bench.launch(port=port, speculation="ngram"),
+            log_path=tmp_path / "engine.log",
+        ) as server:
+            assert server.wait_ready() is None
+            target = Target(base_url=server.base_url, model=server.spec.model_name)
+            reader = Prometheus().open(target)
+            assert not isinstance(reader, TelemetryGap), reader.because
+            with Chat(server) as chat:
+                chat.ask(tokens=200, **dict(server.spec.exact_output))
+                found = reader.read()
+            reader.close()
+        assert not isinstance(found, TelemetryGap), found.because
+        drafted = found.counters[Counter.SPECULATION_TOKENS_DRAFTED]
+        assert found.counters[Counter.SPECULATION_DRAFTS] > 0
+        assert 0 <= found.counters[Counter.SPECULATION_TOKENS_ACCEPTED] <= drafted
+
+
+@pytest.mark.more_engines
+class TestVllm(Real):
+    """Not compiled: that takes half of a start, and changes nothing that is asked here."""
+
+    __test__ = True
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def engine(cls) -> Engine:
+        return Vllm()
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def knobs(cls) -> Knobs:
+        return (("enforce_eager", True),)
+
+    def test_its_own_parser_judges_command_lines(
+        self, bench: Bench, engine: Engine, environment: Environment
+    ) -> None:
+        assert isinstance(engine, CanValidate)
+        plain = bench.launch().argv
+        cases = {
+            (): None,
+            ("--tensor-parallel-size", "3"): "attention heads (2) must be divisible",
+            ("--no-such-flag",): "unrecognized arguments: --no-such-flag",
+            ("--max-num-seqs", "64", "--max-num-batched-tokens", "32"): "greater than or equal to",
+        }
+        knobs = [
+            bench.launch(knobs=((knob.name, value),)).argv
+            for knob in engine.knobs()
+            for value in knob.values
+        ]
+        launches = [*((*plain, *more) for more in cases), *knobs]
+        answers = judged(engine.validator(environment), launches, say=pytest.fail)
+        assert answers[len(cases) :] == [None] * len(knobs)
+        for answer, words in zip(answers, cases.values(), strict=False):
+            assert answer is None if words is None else words in (answer or "")
+
+    @pytest.mark.enable_socket
+    def test_its_metrics_are_read(self, chat: Chat) -> None:
+        chat.ask()
+        found = read_metrics(chat.server)
+        assert found.counters[Counter.GENERATION_TOKENS] > 0
+        assert found.counters[Counter.REQUESTS_FINISHED] > 0
+        assert set(found.gauges) >= {Gauge.REQUESTS_RUNNING, Gauge.KV_CACHE_USAGE}
+        assert set(found.times) >= {Times.TTFT, Times.E2E, Times.QUEUE}
+
+    @pytest.mark.enable_socket
+    def test_speculation_is_counted(self, bench: Bench, executor: Executor, tmp_path: Path) -> None:
+        with executor.start(
+            lambda port: bench.launch(port=port, speculation="ngram"),
+            log_path=tmp_path / "engine.log",
+        ) as server:
+            assert server.wait_ready() is None
+            with Chat(server) as chat:
+                chat.ask(tokens=200, **dict(server.spec.exact_output))
+                found = read_metrics(server)
+        drafted = found.counters[Counter.SPECULATION_TOKENS_DRAFTED]
+        assert 0 <= found.counters[Counter.SPECULATION_TOKENS_ACCEPTED] <= drafted
+
+
+@pytest.mark.gpu
+class TestVllmOnAGpu(TestVllm):
+    """The same on this machine's first card."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def accelerator(cls) -> Accelerator:
+        return first_card()
+
+
+@pytest.mark.gpu
+class TestSglangOnAGpu(Real):
+    """Runs on cards only."""
+
+    __test__ = True
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def engine(cls) -> Engine:
+        return Sglang()
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def accelerator(cls) -> Accelerator:
+        return first_card()
+
+
+def read_metrics(server: Server) -> MetricsReading:
+    """One reading of the server's own metrics."""
+    reader = Prometheus().open(Target(base_url=server.base_url, model=server.spec.model_name))
+    assert not isinstance(reader, TelemetryGap), reader.because
+    found = reader.read()
+    reader.close()
+    assert not isinstance(found, TelemetryGap), found.because
+    return found
+
+
+def first_card() -> Accelerator:
+    """The first NVIDIA card, as its driver's own tool describes it."""
+    wanted = "--query-gpu=name,memory.total,compute_cap"
+    command = ["nvidia-smi", wanted, "--format=csv,noheader,nounits"]
+    line = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    name, memory_mib, capability = line.splitlines()[0].split(", ")
+    return Accelerator(
+        name=name,
+        kind=AcceleratorKind.GPU,
+        memory_gib=float(memory_mib) / 1024,
+        available=1,
+        compute_capability=float(capability),
+    )

@@ -14,12 +14,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from paceline.adapters.engines.llamacpp import LlamaCpp
 from paceline.adapters.engines.openvino import OpenVino
 from paceline.adapters.engines.transformers import Transformers
-from paceline.adapters.environments.uv import UvEnvironments
 from paceline.adapters.executors.local import LocalExecutor
 from paceline.adapters.hub.local import LocalHub
 from paceline.app.places import find_places
+from paceline.app.wiring import Workshop
 from paceline.ports.engine import Engine
 from paceline.records.launch import LaunchSpec
 from paceline.testing.engines import TINY_CONFIG, Bench
@@ -53,6 +54,28 @@ def rewrite_config(**fields: object) -> Damage:
     return damage
 
 
+def overwrite(pattern: str, old: bytes, new: bytes) -> Damage:
+    """Replaces the first occurrence; both must have one length."""
+    assert len(old) == len(new)
+
+    def damage(folder: Path) -> None:
+        for path in folder.glob(pattern):
+            data = path.read_bytes()
+            assert old in data, f"{old!r} is not in {path}"
+            path.write_bytes(data.replace(old, new, 1))
+
+    return damage
+
+
+def shorten(pattern: str, share: float) -> Damage:
+    def damage(folder: Path) -> None:
+        for path in folder.glob(pattern):
+            data = path.read_bytes()
+            path.write_bytes(data[: int(len(data) * share)])
+
+    return damage
+
+
 def more(*flags: str) -> Change:
     return lambda spec: replace(spec, argv=(*spec.argv, *flags))
 
@@ -60,6 +83,20 @@ def more(*flags: str) -> Change:
 def limit_memory(mib: int) -> Change:
     limit = ("/usr/bin/env", "prlimit", f"--as={mib * 2**20}")
     return lambda spec: replace(spec, argv=(*limit, *spec.argv))
+
+
+def both(first: Change, second: Change) -> Change:
+    return lambda spec: second(first(spec))
+
+
+def instead_of(program: str, other: str) -> Change:
+    return lambda spec: replace(
+        spec,
+        argv=tuple(
+            str(Path(part).with_name(other)) if Path(part).name == program else part
+            for part in spec.argv
+        ),
+    )
 
 
 def hide_module(name: str) -> Change:
@@ -87,6 +124,18 @@ DAMAGES: Mapping[str, Mapping[str, Damage]] = {
         "bad-checkpoint--no-tokenizer": remove("tokenizer.json"),
         "bad-checkpoint--broken-tokenizer": truncate("tokenizer.json"),
     },
+    "llamacpp": {
+        "bad-checkpoint--truncated-header": truncate("*.gguf"),
+        "bad-checkpoint--truncated-weights": shorten("*.gguf", 0.7),
+        "bad-checkpoint--no-file": remove("model.gguf"),
+        "bad-checkpoint--no-gguf": overwrite("*.gguf", b"GGUF", b"XXXX"),
+        "unsupported--unknown-architecture": overwrite(
+            "*.gguf", b"\x05\0\0\0\0\0\0\0llama", b"\x05\0\0\0\0\0\0\0nosch"
+        ),
+        "unsupported--unknown-tokenizer": overwrite(
+            "*.gguf", b"\x05\0\0\0\0\0\0\0qwen2", b"\x05\0\0\0\0\0\0\0nosch"
+        ),
+    },
 }
 CHANGES: Mapping[str, Mapping[str, Change]] = {
     "transformers": {
@@ -100,12 +149,20 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
         "out-of-memory--cache": more("--cache-gib", "100000"),
         "unsupported--device": more("--device", "NOSUCH"),
     },
+    "llamacpp": {
+        "bad-flag--unknown": more("--no-such-flag"),
+        "bad-flag--value": more("--cache-type-k", "q9_9"),
+        "bad-flag--number": more("--parallel", "many"),
+        "missing-dependency--no-program": instead_of("llama-server", "no-such-program"),
+        "out-of-memory--cache": both(more("--ctx-size", "100000000"), limit_memory(4000)),
+        "out-of-memory--threads": limit_memory(160),
+    },
 }
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
-        for engine in (Transformers(), OpenVino()):
+        for engine in (Transformers(), OpenVino(), LlamaCpp()):
             if wanted(engine.name):
                 capture(engine, Path(scratch) / engine.name)
 
@@ -120,7 +177,7 @@ def capture(engine: Engine, scratch: Path) -> None:
     scratch.mkdir()
     spec = engine.environment()
     assert spec is not None
-    environment = UvEnvironments(find_places().cache).status(spec).environment
+    environment = Workshop().environments.status(spec).environment
     assert environment is not None, f"paceline engines install {engine.name}"
     (scratch / "config.json").write_text(json.dumps(TINY_CONFIG))
     model = LocalHub(scratch / "cache").synthesize(

@@ -35,7 +35,8 @@ _TIMEOUT_S: Final = 3600.0
 _TAIL_LINES: Final = 8
 _PRE_TOKENIZER: Final = re.compile(r"^(pre-tokenizer: .+)$", re.MULTILINE)
 _BECAME: Final = re.compile(r"converting to (\w+)")
-_FELL_BACK: Final = re.compile(r"fallback quantization (\w+)")
+_BITS: Final = re.compile(r"quant size .*\(([\d.]+) BPW\)")
+_FELL_BACK: Final = re.compile(r"(\d+) of (\d+) tensor\(s\) required fallback quantization")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,12 +156,13 @@ def _quantize(format_: str, kitchen: Kitchen, source: Path, output: Path) -> lis
     threads = str(os.cpu_count() or 1)
     command = [str(program), str(source), str(output), QUANTIZED[format_], threads]
     said = _run(command, {"PATH": kitchen.environment.bin_dir}, kitchen)
-    became = Counter(_BECAME.findall(said))
-    notes = [f"{', '.join(f'{count} tensors {kind}' for kind, count in became.most_common())}"]
-    fell_back = Counter(_FELL_BACK.findall(said))
-    if fell_back:
-        kinds = ", ".join(f"{count} in {kind}" for kind, count in fell_back.most_common())
-        notes.append(f"of these because 256 does not divide their rows: {kinds}")
+    became = Counter(_BECAME.findall(said)).most_common()
+    notes = [", ".join(f"{count} tensors {kind}" for kind, count in became)]
+    notes += [f"{bits} bits per weight in all" for bits in _BITS.findall(said)]
+    notes += [
+        f"{count} of {of} tensors have another type than asked: 256 does not divide their rows"
+        for count, of in _FELL_BACK.findall(said)
+    ]
     return notes
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from paceline.adapters.environments.cmake.build import Build
-from paceline.adapters.environments.cmake.own import own_programs
+from paceline.adapters.environments.cmake.own import OwnPrograms, own_programs
 from paceline.errors import Code, SetupError
 from paceline.ports.engine import Say
 from paceline.ports.environment import Environments
@@ -31,6 +31,7 @@ from paceline.records.launch import (
 )
 
 RECEIPT: Final = "paceline.json"
+_TOOLS: Final = "-tools"
 _HASH_LENGTH: Final = 12
 _BLOCK_BYTES: Final = 2**20
 
@@ -92,7 +93,7 @@ class CmakeEnvironments:
             fault = _fault(bin_dir, source, receipt, examine=examine)
             if fault is not None:
                 return _state(spec, EnvironmentState.BROKEN, f"{fault}; run: {install}")
-        found = _environment(spec, source, tools.environment, bin_dir, folder / "source")
+        found = _environment(source, tools.environment, own, folder)
         where = f"your own: {bin_dir}, tools in {folder}" if own else str(folder)
         return EnvironmentStatus(
             name=spec.name, state=EnvironmentState.INSTALLED, detail=where, environment=found
@@ -117,29 +118,31 @@ class CmakeEnvironments:
             programs = {path.name: _sha256(path) for path in build.compile(unpacked)}
             build.keep(RECEIPT, json.dumps({"sdist": source.sdist, "programs": programs}, indent=1))
         return replace(
-            _environment(spec, source, tools, bin_dir, unpacked),
+            _environment(source, tools, own, folder),
             installed_s=time.monotonic() - started_s,
         )
 
 
 def _tools(spec: EnvironmentSpec) -> EnvironmentSpec:
     """The Python part under a name of its own, so that the two are never taken for each other."""
-    return replace(spec, name=f"{spec.name}-tools", program=None, source=None)
+    return replace(spec, name=f"{spec.name}{_TOOLS}", program=None, source=None)
 
 
 def _environment(
-    spec: EnvironmentSpec, source: SourceBuild, tools: Environment, bin_dir: Path, unpacked: Path
+    source: SourceBuild, tools: Environment, own: OwnPrograms | None, folder: Path
 ) -> Environment:
-    made = f"{source.sdist} # source, sha256 {source.sha256}"
-    programs = [f"{name} # {_identity(bin_dir / name)}" for name in source.programs]
-    lock = (*tools.lock, made, *programs)
+    """What is installed. Programs that were built are what their source makes them; others are
+    told apart by their files."""
+    programs = [own.folder / name for name in source.programs] if own else []
+    others = [f"{program.name} # {_identity(program)}" for program in programs]
+    lock = (*tools.lock, f"{source.sdist} # source, sha256 {source.sha256}", *others)
     return Environment(
-        name=spec.name,
+        name=tools.name.removesuffix(_TOOLS),
         python=tools.python,
-        bin_dir=str(bin_dir),
+        bin_dir=str(own.folder if own else folder / "bin"),
         lock=lock,
         lock_sha256=hashlib.sha256("\n".join(lock).encode()).hexdigest(),
-        source_dir=str(unpacked / source.folder),
+        source_dir=str(folder / "source" / source.folder),
     )
 
 
