@@ -13,7 +13,9 @@ from http import HTTPStatus
 from typing import Any, Final
 
 MAX_STOPS: Final = 16
-_REFUSED: Final = ("tools", "functions", "response_format", "logit_bias", "echo", "suffix")
+MAX_ALTERNATIVES: Final = 20
+"""As many as OpenAI's API lists per token."""
+_REFUSED: Final = ("tools", "functions", "response_format", "logit_bias", "suffix")
 
 
 class ApiError(Exception):
@@ -52,8 +54,20 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scoring:
+    """What the model itself is asked about tokens: the `top` most likely at each position, and
+    with `echo` also over the prompt."""
+
+    top: int
+    echo: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CompletionCall:
-    """One completion request, checked. Exactly one of `messages` and `prompt` is set."""
+    """One completion request, checked. Exactly one of `messages` and `prompt` is set.
+
+    `scoring` is `None` when no alternatives were asked for.
+    """
 
     model: str | None
     messages: tuple[Mapping[str, Any], ...] | None
@@ -63,6 +77,7 @@ class CompletionCall:
     stop: tuple[str, ...]
     stream: bool
     include_usage: bool
+    scoring: Scoring | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +98,15 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenLogprob:
-    """The chosen token and the logarithm of its probability."""
+    """The token that stands there and the logarithm of its probability.
+
+    `logprob` is `None` for the first token of a prompt, which follows nothing. `top` are the most
+    likely tokens, best first; empty when they were not asked for.
+    """
 
     token: str
-    logprob: float
+    logprob: float | None
+    top: tuple[tuple[str, float], ...] = ()
 
 
 def read_call(body: bytes, *, chat: bool) -> CompletionCall:
@@ -114,6 +134,7 @@ def read_call(body: bytes, *, chat: bool) -> CompletionCall:
         stop=_stops(fields.get("stop")),
         stream=_flag(fields, "stream"),
         include_usage=bool(options.get("include_usage", False)),
+        scoring=_scoring(fields, chat=chat),
     )
 
 
@@ -196,7 +217,10 @@ class Wire:
                         "token": item.token,
                         "logprob": item.logprob,
                         "bytes": list(item.token.encode()),
-                        "top_logprobs": [],
+                        "top_logprobs": [
+                            {"token": token, "logprob": logprob, "bytes": list(token.encode())}
+                            for token, logprob in item.top
+                        ],
                     }
                     for item in logprobs
                 ]
@@ -204,7 +228,9 @@ class Wire:
         return {
             "tokens": [item.token for item in logprobs],
             "token_logprobs": [item.logprob for item in logprobs],
-            "top_logprobs": None,
+            "top_logprobs": [dict(item.top) or None for item in logprobs]
+            if any(item.top for item in logprobs)
+            else None,
         }
 
 
@@ -265,8 +291,9 @@ def _prompt(fields: Mapping[str, Any]) -> str | tuple[int, ...]:
 
 def _sampling(fields: Mapping[str, Any], *, chat: bool) -> Sampling:
     limit = _integer(fields, "max_completion_tokens", low=1)
+    least = 0 if not chat and _flag(fields, "echo") else 1
     return Sampling(
-        max_tokens=limit if limit is not None else _integer(fields, "max_tokens", low=1),
+        max_tokens=limit if limit is not None else _integer(fields, "max_tokens", low=least),
         min_tokens=_integer(fields, "min_tokens", low=0),
         temperature=_number(fields, "temperature", low=0.0, high=2.0),
         top_p=_number(fields, "top_p", low=0.0, high=1.0),
@@ -277,6 +304,24 @@ def _sampling(fields: Mapping[str, Any], *, chat: bool) -> Sampling:
         ignore_eos=_flag(fields, "ignore_eos"),
         logprobs=_flag(fields, "logprobs") if chat else bool(_integer(fields, "logprobs", low=0)),
     )
+
+
+def _scoring(fields: Mapping[str, Any], *, chat: bool) -> Scoring | None:
+    """Alternatives over the prompt or the answer; they come with the whole answer only."""
+    name = "top_logprobs" if chat else "logprobs"
+    top = _integer(fields, name, low=0) or 0
+    echo = _flag(fields, "echo")
+    if top > MAX_ALTERNATIVES:
+        raise ApiError(400, f"'{name}' is {top}; at most {MAX_ALTERNATIVES}", param=name)
+    if echo and (chat or not top):
+        raise ApiError(400, "'echo' needs 'logprobs' and /v1/completions", param="echo")
+    if chat and top and not _flag(fields, "logprobs"):
+        raise ApiError(400, "'top_logprobs' needs 'logprobs'", param="top_logprobs")
+    if not echo and not (chat and top):
+        return None
+    if _flag(fields, "stream"):
+        raise ApiError(400, f"'{name}' with alternatives cannot be streamed", param="stream")
+    return Scoring(top=top, echo=echo)
 
 
 def _stops(value: Any) -> tuple[str, ...]:

@@ -120,6 +120,25 @@ class Generation:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenScore:
+    """How likely one token was after those before it; natural logarithms.
+
+    `None` for a first token. `top` are the most likely token ids, best first.
+    """
+
+    logprob: float | None
+    top: tuple[tuple[int, float], ...]
+
+
+class Scorer(Protocol):
+    """What the model says of a given text. Blocks, so call it off the event loop."""
+
+    def score(self, ids: Sequence[int], *, top: int) -> Sequence[TokenScore]:
+        """One entry per token. Raises RuntimeError or MemoryError when it cannot be computed."""
+        ...
+
+
 class Engine(Protocol):
     """What turns prompts into tokens. `alive` is false once it can no longer answer."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from paceline.runtimes.openai_face.api import ApiError, TokenLogprob, Usage, Wire
-from paceline.runtimes.openai_face.generation import Codec, Delta
+from paceline.runtimes.openai_face.generation import Codec, Delta, TokenScore
 from paceline.runtimes.openai_face.protocol import Reply
 
 
@@ -91,6 +92,69 @@ class WholeRelay:
             text = "".join(self._texts)
             body = self._answer.wire.whole(text, delta.finish, usage, self._logprobs)
             self._answer.reply.send(200, body)
+
+
+class ScoredRelay:
+    """One JSON body at the end, with what the model itself says of every token in it.
+
+    `prompt_ids` go in front of the answer; `echo` shows them too. `hand_over` gets the whole
+    sequence when the answer is complete, and `send` is called with its scores.
+    """
+
+    def __init__(
+        self,
+        answer: Answer,
+        *,
+        prompt_ids: Sequence[int],
+        echo: bool,
+        hand_over: Callable[[ScoredRelay, list[int]], None],
+    ) -> None:
+        self._answer = answer
+        self._prompt_ids = list(prompt_ids)
+        self._echo = echo
+        self._hand_over = hand_over
+        self._texts: list[str] = []
+        self._ids: list[int] = []
+        self._last: Delta | None = None
+
+    def take(self, delta: Delta) -> None:
+        self._texts.append(delta.text)
+        self._ids.extend(delta.token_ids)
+        if delta.finish == "error":
+            _fail(self._answer.reply, delta)
+        elif delta.finish is not None:
+            self._last = delta
+            self._hand_over(self, [*self._prompt_ids, *self._ids])
+
+    def send(self, scores: Sequence[TokenScore]) -> None:
+        """Answer with one score per token of what was handed over."""
+        if self._last is None or self._last.finish is None or self._answer.reply.done:
+            return
+        piece = self._answer.codec.piece
+        skipped = 0 if self._echo else len(self._prompt_ids)
+        ids = [*self._prompt_ids, *self._ids][skipped:]
+        logprobs = [
+            TokenLogprob(
+                token=piece(token_id),
+                logprob=score.logprob,
+                top=tuple((piece(other), logprob) for other, logprob in score.top),
+            )
+            for token_id, score in zip(ids, scores[skipped:], strict=True)
+        ]
+        prompt = "".join(piece(token_id) for token_id in self._prompt_ids) if self._echo else ""
+        body = self._answer.wire.whole(
+            prompt + "".join(self._texts),
+            self._last.finish,
+            self._answer.usage(self._last),
+            logprobs,
+        )
+        self._answer.reply.send(200, body)
+
+    def refuse(self, message: str) -> None:
+        """Answer that the scores could not be computed."""
+        if not self._answer.reply.done:
+            error = ApiError(503, message, code="scoring_failed")
+            self._answer.reply.send(error.status, error.body())
 
 
 def _fail(reply: Reply, delta: Delta) -> None:

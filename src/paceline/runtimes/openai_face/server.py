@@ -12,15 +12,23 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Final
 
 from paceline.runtimes.openai_face.api import ApiError, CompletionCall, Wire, models_body, read_call
-from paceline.runtimes.openai_face.generation import Codec, Delta, Engine, Generation, PromptRefused
+from paceline.runtimes.openai_face.generation import (
+    Codec,
+    Delta,
+    Engine,
+    Generation,
+    PromptRefused,
+    Scorer,
+)
 from paceline.runtimes.openai_face.metrics import CONTENT_TYPE, ServerMetrics
 from paceline.runtimes.openai_face.protocol import HttpProtocol, HttpRequest, Reply
-from paceline.runtimes.openai_face.relay import Answer, Relay, StreamRelay, WholeRelay
+from paceline.runtimes.openai_face.relay import Answer, Relay, ScoredRelay, StreamRelay, WholeRelay
 
 log = logging.getLogger("openai_face")
 
@@ -42,7 +50,7 @@ class ServeOptions:
 
 
 class Server:
-    """The HTTP side of one engine."""
+    """The HTTP side of one engine. Without a `scorer`, alternatives to tokens are refused."""
 
     def __init__(
         self,
@@ -51,11 +59,15 @@ class Server:
         engine: Engine,
         codec: Codec,
         metrics: ServerMetrics,
+        scorer: Scorer | None = None,
     ) -> None:
         self._options = options
         self._engine = engine
         self._codec = codec
         self._metrics = metrics
+        self._scorer = scorer
+        self._scoring_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scorer")
+        self._scoring: set[asyncio.Task[None]] = set()
         self._connections: set[HttpProtocol] = set()
         self._in_flight: set[Generation] = set()
         self._idle = asyncio.Event()
@@ -137,8 +149,41 @@ class Server:
             prompt_tokens=len(prompt_ids),
             include_usage=call.include_usage,
         )
-        relay = StreamRelay(answer) if call.stream else WholeRelay(answer)
+        relay = self._relay_for(call, answer, prompt_ids)
+        if call.sampling.max_tokens == 0:  # the prompt alone is to be scored
+            nothing = Delta(text="", token_ids=(), logprobs=(), completion_tokens=0)
+            relay.take(replace(nothing, finish="length"))
+            return
         self._generate(call, prompt_ids, relay, reply)
+
+    def _relay_for(self, call: CompletionCall, answer: Answer, prompt_ids: list[int]) -> Relay:
+        if call.scoring is None:
+            return StreamRelay(answer) if call.stream else WholeRelay(answer)
+        scorer, top = self._scorer, call.scoring.top
+        if scorer is None:
+            name = "echo" if call.scoring.echo else "top_logprobs"
+            raise ApiError(400, f"'{name}' is not supported by this engine", param=name)
+
+        def hand_over(relay: ScoredRelay, ids: list[int]) -> None:
+            task = asyncio.get_running_loop().create_task(self._score(scorer, relay, ids, top))
+            self._scoring.add(task)
+            task.add_done_callback(self._scoring.discard)
+
+        return ScoredRelay(
+            answer, prompt_ids=prompt_ids, echo=call.scoring.echo, hand_over=hand_over
+        )
+
+    async def _score(self, scorer: Scorer, relay: ScoredRelay, ids: list[int], top: int) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            scores = await loop.run_in_executor(
+                self._scoring_thread, lambda: scorer.score(ids, top=top)
+            )
+        except (RuntimeError, MemoryError) as error:
+            log.exception("cannot score %d tokens", len(ids))
+            relay.refuse(f"the tokens could not be scored: {error}")
+        else:
+            relay.send(scores)
 
     def _generate(
         self, call: CompletionCall, prompt_ids: list[int], relay: Relay, reply: Reply
@@ -216,6 +261,8 @@ class Server:
                 await asyncio.wait_for(self._idle.wait(), self._options.grace_s)
             except TimeoutError:
                 log.warning("%d requests cut off", len(self._in_flight))
+        if self._scoring:
+            await asyncio.wait(self._scoring, timeout=self._options.grace_s)
         cut_off = len(self._in_flight)
         for generation in tuple(self._in_flight):
             self._engine.cancel(generation)

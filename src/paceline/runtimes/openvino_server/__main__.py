@@ -19,7 +19,13 @@ import uvloop
 from paceline.runtimes.openai_face.lifecycle import EXIT_LOAD, OnDead, serve
 from paceline.runtimes.openai_face.metrics import ServerMetrics
 from paceline.runtimes.openai_face.server import ServeOptions
-from paceline.runtimes.openvino_server.engine import EngineOptions, EngineThread, build_pipeline
+from paceline.runtimes.openvino_server.engine import (
+    EngineOptions,
+    EngineThread,
+    build_pipeline,
+    device_properties,
+)
+from paceline.runtimes.openvino_server.scoring import OpenVinoScorer
 from paceline.runtimes.openvino_server.text import TextCodec
 
 log = logging.getLogger("openvino_server")
@@ -43,7 +49,8 @@ async def _run(arguments: argparse.Namespace) -> int:
     try:
         options = _serve_options(arguments)
         codec = TextCodec(arguments.model)
-        pipeline = build_pipeline(_engine_options(arguments))
+        engine_options = _engine_options(arguments)
+        pipeline = build_pipeline(engine_options)
     except (RuntimeError, OSError, ValueError) as error:
         log.critical("cannot load %s: %s", arguments.model, error)
         return EXIT_LOAD
@@ -54,7 +61,14 @@ async def _run(arguments: argparse.Namespace) -> int:
         engine.start()
         return engine
 
-    return await serve(options, codec=codec, metrics=metrics, start_engine=start_engine)
+    scorer = OpenVinoScorer(
+        engine_options.model,
+        device=engine_options.device,
+        properties=device_properties(engine_options),
+    )
+    return await serve(
+        options, codec=codec, metrics=metrics, start_engine=start_engine, scorer=scorer
+    )
 
 
 def _engine_options(arguments: argparse.Namespace) -> EngineOptions:

@@ -209,15 +209,19 @@ def build_pipeline(options: EngineOptions) -> Any:
     scheduler.max_num_seqs = options.max_sequences
     scheduler.dynamic_split_fuse = options.split_prompts
     scheduler.enable_prefix_caching = options.prefix_caching
+    return openvino_genai.ContinuousBatchingPipeline(
+        str(options.model), scheduler, options.device, device_properties(options)
+    )
+
+
+def device_properties(options: EngineOptions) -> dict[str, Any]:
+    """OpenVINO's own names for what was set."""
     wanted: Mapping[str, Any] = {
         "INFERENCE_NUM_THREADS": options.threads,
         "KV_CACHE_PRECISION": options.kv_cache_precision,
         "INFERENCE_PRECISION_HINT": options.inference_precision,
     }
-    properties = {name: value for name, value in wanted.items() if value is not None}
-    return openvino_genai.ContinuousBatchingPipeline(
-        str(options.model), scheduler, options.device, properties
-    )
+    return {name: value for name, value in wanted.items() if value is not None}
 
 
 def generation_config(sampling: Sampling, defaults: Any) -> Any:

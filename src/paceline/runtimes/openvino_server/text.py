@@ -11,7 +11,7 @@ import datetime
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from jinja2.exceptions import TemplateError
 from jinja2.ext import loopcontrols
@@ -20,6 +20,8 @@ from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
 from paceline.runtimes.openai_face.generation import PromptRefused
+
+_REPLACEMENT: Final = "\ufffd"  # what a decoder shows for bytes that are no character
 
 
 class TextCodec:
@@ -64,8 +66,14 @@ class TextCodec:
         return TokenStream(self._tokenizer)
 
     def piece(self, token_id: int) -> str:
-        """Text of one token by itself, as `logprobs` reports it."""
+        """Text of one token by itself, as `logprobs` reports it.
+
+        A token that is no whole character has no text: its name in the vocabulary stands for it,
+        so that two of them can be told apart.
+        """
         text: str = self._tokenizer.decode([token_id], skip_special_tokens=False)
+        if _REPLACEMENT in text or not text:
+            return str(self._tokenizer.id_to_token(token_id) or token_id)
         return text
 
 

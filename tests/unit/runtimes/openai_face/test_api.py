@@ -7,6 +7,7 @@ import pytest
 
 from paceline.runtimes.openai_face.api import (
     ApiError,
+    Scoring,
     TokenLogprob,
     Usage,
     Wire,
@@ -76,6 +77,10 @@ def test_takes_a_prompt_as_text_or_ids(prompt: object) -> None:
         ({"response_format": {"type": "json_object"}}, "response_format"),
         ({"model": 7}, "model"),
         ({"logprobs": 1}, "logprobs"),
+        ({"top_logprobs": 3}, "top_logprobs"),
+        ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
+        ({"logprobs": True, "top_logprobs": 3, "stream": True}, "stream"),
+        ({"echo": True}, "echo"),
     ],
 )
 def test_refuses_and_names_the_field(fields: dict[str, Any], param: str) -> None:
@@ -143,3 +148,26 @@ def test_logprobs_go_into_chunks_and_wholes() -> None:
     usage = Usage(prompt_tokens=1, completion_tokens=1)
     whole = json.loads(wire(is_chat=False).whole("a", "stop", usage, items))
     assert whole["choices"][0]["logprobs"]["token_logprobs"] == [-0.5]
+
+
+def test_alternatives_are_asked_for_in_the_words_of_each_route() -> None:
+    body = json.dumps({"prompt": "a", "echo": True, "logprobs": 5, "max_tokens": 0}).encode()
+    call = read_call(body, chat=False)
+    assert call.scoring == Scoring(top=5, echo=True)
+    assert call.sampling.max_tokens == 0
+    asked = read_call(chat(logprobs=True, top_logprobs=2), chat=True)
+    assert asked.scoring == Scoring(top=2, echo=False)
+    assert read_call(chat(logprobs=True), chat=True).scoring is None
+
+
+def test_alternatives_are_listed_in_the_words_of_each_route() -> None:
+    item = TokenLogprob(token="a", logprob=-0.5, top=(("a", -0.5), ("b", -1.5)))  # noqa: S106
+    first = TokenLogprob(token="x", logprob=None)  # noqa: S106 - a token of text
+    usage = Usage(prompt_tokens=1, completion_tokens=1)
+    told = json.loads(wire().whole("a", "stop", usage, [item]))
+    (at,) = told["choices"][0]["logprobs"]["content"]
+    assert [one["token"] for one in at["top_logprobs"]] == ["a", "b"]
+    plain = json.loads(wire(is_chat=False).whole("xa", "stop", usage, [first, item]))
+    listed = plain["choices"][0]["logprobs"]
+    assert listed["token_logprobs"] == [None, -0.5]
+    assert listed["top_logprobs"] == [None, {"a": -0.5, "b": -1.5}]

@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import pytest
 
 from paceline.runtimes.fake_server.answers import WordCodec
-from paceline.runtimes.openai_face.generation import Delta, Generation
+from paceline.runtimes.openai_face.generation import Delta, Generation, Scorer, TokenScore
 from paceline.runtimes.openai_face.metrics import ServerMetrics
 from paceline.runtimes.openai_face.protocol import HttpRequest, Reply
 from paceline.runtimes.openai_face.server import ServeOptions, Server
@@ -64,10 +64,26 @@ class StillEngine:
         del timeout
 
 
+class TableScorer:
+    """Finds every token as likely as every other one, or fails."""
+
+    def __init__(self, error: str | None = None) -> None:
+        self._error = error
+
+    def score(self, ids: Sequence[int], *, top: int) -> Sequence[TokenScore]:
+        if self._error:
+            raise RuntimeError(self._error)
+        best = tuple((token, -0.25 - token) for token in range(top))
+        return [
+            TokenScore(logprob=None, top=()),
+            *(TokenScore(logprob=-1.0, top=best),) * len(ids),
+        ][: len(ids)]
+
+
 class Stand:
     """A server without a socket."""
 
-    def __init__(self, *, max_in_flight: int = 2) -> None:
+    def __init__(self, *, max_in_flight: int = 2, scorer: Scorer | None = None) -> None:
         self.engine = StillEngine()
         self.codec = WordCodec()
         options = ServeOptions(
@@ -79,7 +95,11 @@ class Stand:
             grace_s=1.0,
         )
         self.server = Server(
-            options, engine=self.engine, codec=self.codec, metrics=ServerMetrics("test")
+            options,
+            engine=self.engine,
+            codec=self.codec,
+            metrics=ServerMetrics("test"),
+            scorer=scorer,
         )
 
     def call(self, path: str, body: object = None, *, method: str | None = None) -> Pipe:
@@ -229,3 +249,51 @@ def test_deltas_count_tokens_whose_text_is_held_back() -> None:
     stand.emit(" x", finish="length")
     assert b" b x" in pipe.body
     assert isinstance(stand.engine.got[0].failed("x"), Delta)
+
+
+async def scored(body: dict[str, object], *, chat: bool = False, error: str | None = None) -> Pipe:
+    """One answer with alternatives; ` done` is generated where something is to be."""
+    stand = Stand(scorer=TableScorer(error))
+    asked: dict[str, object] = (
+        {"messages": [{"role": "user", "content": "hi"}]} if chat else {"prompt": "one two"}
+    )
+    route = "/v1/chat/completions" if chat else "/v1/completions"
+    pipe = stand.call(route, {**asked, **body})
+    if stand.engine.got:
+        stand.emit(" done", finish="stop")
+    for _ in range(1000):
+        if pipe.out:
+            break
+        await asyncio.sleep(0.001)
+    return pipe
+
+
+def test_a_prompt_alone_is_scored_without_generating_anything() -> None:
+    pipe = asyncio.run(scored({"echo": True, "logprobs": 2, "max_tokens": 0}))
+    choice = pipe.json["choices"][0]
+    assert choice["text"] == "one two"
+    assert choice["logprobs"]["tokens"] == ["one", " two"]
+    assert choice["logprobs"]["token_logprobs"] == [None, -1.0]
+    assert choice["logprobs"]["top_logprobs"] == [None, {"one": -0.25, " two": -1.25}]
+    assert pipe.json["usage"]["completion_tokens"] == 0
+
+
+def test_an_echo_covers_prompt_and_answer_and_chat_the_answer_only() -> None:
+    echoed = asyncio.run(scored({"echo": True, "logprobs": 1, "max_tokens": 1}))
+    assert echoed.json["choices"][0]["logprobs"]["tokens"] == ["one", " two", " done"]
+    answered = asyncio.run(scored({"logprobs": True, "top_logprobs": 1}, chat=True))
+    (at,) = answered.json["choices"][0]["logprobs"]["content"]
+    assert at["token"] == " done"  # noqa: S105 - a token of text
+    assert len(at["top_logprobs"]) == 1
+
+
+def test_scores_that_cannot_be_computed_are_an_error_of_the_server() -> None:
+    pipe = asyncio.run(scored({"echo": True, "logprobs": 1, "max_tokens": 0}, error="no memory"))
+    assert pipe.status == 503
+    assert "no memory" in pipe.json["error"]["message"]
+
+
+def test_an_engine_that_cannot_score_says_so(stand: Stand) -> None:
+    pipe = stand.complete(echo=True, logprobs=1)
+    assert pipe.status == 400
+    assert pipe.json["error"]["param"] == "echo"

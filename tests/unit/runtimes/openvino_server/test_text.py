@@ -71,6 +71,13 @@ def test_characters_come_out_whole(folder: Path) -> None:
     assert [piece for piece in pieces if piece] == ["n", "é", " ", "😀", "!"]
 
 
+def test_tokens_that_are_no_whole_character_have_names_of_their_own(folder: Path) -> None:
+    codec = TextCodec(folder)
+    pieces = [codec.piece(token_id) for token_id in codec.encode("é", special=False)]
+    assert len(set(pieces)) == 2
+    assert "\ufffd" not in "".join(pieces)
+
+
 def test_special_tokens_give_no_text(folder: Path) -> None:
     codec = TextCodec(folder)
     (bos,) = codec.encode("<s>", special=False)
