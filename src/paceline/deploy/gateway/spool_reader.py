@@ -1,9 +1,8 @@
 """Reading the usage spool: whole lines from where the reader was, over as many files as there are.
 
-Files are `usage-<number>.jsonl`, in order of their numbers. The gateway writes them through a
-mapping: what is written survives its end by any signal, and behind the last line a file may hold
-NUL bytes that are no content yet. A file is finished when a later one exists; the reader deletes
-it when all of it has been accounted for.
+Files are `usage-<number>.jsonl`, in order of their numbers. A line that the gateway has handed to
+the kernel survives the gateway. A file is finished when a later one exists; the reader deletes it
+when all of it has been accounted for.
 """
 
 from collections.abc import Iterator
@@ -66,10 +65,10 @@ def _files_from(folder: Path, position: Position) -> list[Path]:
 
 
 def _whole_lines(path: Path, offset: int) -> Iterator[bytes]:
-    """Lines with their ends; a line that is being written has a NUL in it, or no end yet."""
+    """Lines with their ends; the last may be half a line, by a full disk or a kill."""
     with path.open("rb") as file:
         file.seek(offset)
         for raw in file:
-            if not raw.endswith(b"\n") or b"\0" in raw:
+            if not raw.endswith(b"\n"):
                 return
             yield raw

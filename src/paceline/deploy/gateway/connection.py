@@ -1,0 +1,424 @@
+"""A client's connection: framing, hardening, deadlines and keep-alive; it knows no model or key.
+
+llhttp (in httptools) is strict: it refuses bare line feeds, folded headers, both or several
+lengths, and malformed chunks. What it lets pass and we do not is refused here.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Final, Protocol, cast
+
+import httptools
+
+from paceline.deploy.gateway.problems import REASONS, Problem, malformed
+from paceline.deploy.gateway.settings import GatewaySettings
+
+LINGER_S: Final = 2.0
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+ONCE: Final = frozenset(
+    (
+        b"host content-length transfer-encoding content-type content-encoding authorization expect "
+        b"idempotency-key x-request-id connection te upgrade"
+    ).split()
+)
+"""Headers that mean something to somebody on the way, so that two of them are refused."""
+
+
+class Phase(Enum):
+    """What a connection waits for: the client in all but `BUSY`."""
+
+    IDLE = auto()
+    HEAD = auto()
+    BODY = auto()
+    BUSY = auto()
+    STALLED = auto()
+    """The client does not take what is written."""
+    LINGER = auto()
+
+
+class Request:
+    """A complete request. Header names are in lower case; `began_ns` is of its last byte."""
+
+    __slots__ = ("began_ns", "body", "headers", "http_1_0", "keep_alive", "method", "target")
+
+    def __init__(
+        self,
+        *,
+        method: bytes,
+        target: bytes,
+        headers: dict[bytes, bytes],
+        body: bytes,
+        keep_alive: bool,
+        http_1_0: bool,
+        began_ns: int,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.headers = headers
+        self.body = body
+        self.keep_alive = keep_alive
+        self.http_1_0 = http_1_0
+        self.began_ns = began_ns
+
+
+class Listener(Protocol):
+    """What a connection hands its requests to."""
+
+    settings: GatewaySettings
+    connections: "set[ClientConnection]"
+    buffered_bytes: int
+    draining: bool
+
+    def handle(self, client: "ClientConnection", request: Request) -> None:
+        """Answer it now or later, by `send` and `done`."""
+        ...
+
+
+class _Refused(Exception):
+    """Out of the parser's callbacks; the reason is in the connection."""
+
+
+class ClientConnection(asyncio.Protocol):
+    """One socket. Requests are handled one after the other, in the order they came."""
+
+    __slots__ = (
+        "_answered",
+        "_body",
+        "_body_bytes",
+        "_busy",
+        "_head_bytes",
+        "_head_done",
+        "_headers",
+        "_held_bytes",
+        "_lingers",
+        "_listener",
+        "_parser",
+        "_paused",
+        "_pending",
+        "_problem",
+        "_read_ns",
+        "_seen",
+        "_seen_s",
+        "_stalled",
+        "_target",
+        "gone",
+        "transport",
+        "when_gone",
+        "when_writable",
+    )
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._parser = httptools.HttpRequestParser(self)
+        self._pending: deque[Request] = deque()
+        self._problem: Problem | None = None
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._body: list[bytes] = []
+        self._target = b""
+        self._head_done = False
+        self._head_bytes = self._body_bytes = self._answered = self._read_ns = 0
+        self._held_bytes = 0
+        self._busy = self._lingers = self._paused = self._stalled = self.gone = False
+        self._seen: tuple[Phase, int] = (Phase.IDLE, 0)
+        self._seen_s = time.monotonic()
+        self.transport: asyncio.Transport = cast("asyncio.Transport", None)
+        self.when_gone: Callable[[], None] | None = None
+        self.when_writable: Callable[[bool], None] | None = None
+
+    # Called by the event loop.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        listener = self._listener
+        listener.connections.add(self)
+        self.transport.set_write_buffer_limits(high=listener.settings.write_buffer_bytes)
+        if len(listener.connections) > listener.settings.max_connections:
+            limit = listener.settings.max_connections
+            self._problem = Problem(
+                status=503,
+                code="too_many_connections",
+                message=f"{limit} connections are open, which is the most.",
+                retry_after_s=1,
+            )
+            self._refuse()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.gone = True
+        listener = self._listener
+        listener.connections.discard(self)
+        listener.buffered_bytes -= self._held_bytes
+        self._pending.clear()
+        if self.when_gone is not None:
+            self.when_gone()
+
+    def data_received(self, data: bytes) -> None:
+        self._read_ns = time.perf_counter_ns()
+        if self._problem is not None:
+            return  # refused already; what else comes is dropped until the close
+        self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserCallbackError:
+            if self._problem is None:
+                raise  # a bug of ours, not of the client
+        except httptools.HttpParserError as error:
+            if self._problem is None:
+                self._problem = malformed("malformed_request", f"This is no HTTP/1.1: {error}.")
+        except httptools.HttpParserUpgrade:
+            self._problem = malformed("upgrade_refused", "Only HTTP/1.1 is spoken here.")
+        if not self._head_done and self._head_bytes > self._listener.settings.max_header_bytes:
+            self._problem = self._problem or _headers_too_large(self._listener.settings)
+        if not self._busy:
+            self._go_on()
+        elif len(self._pending) >= self._listener.settings.max_pipelined:
+            self.transport.pause_reading()
+            self._paused = True
+
+    def pause_writing(self) -> None:
+        self._stalled = True
+        if self.when_writable is not None:
+            self.when_writable(False)
+
+    def resume_writing(self) -> None:
+        self._stalled = False
+        if self.when_writable is not None:
+            self.when_writable(True)
+
+    # Called by httptools while it parses.
+
+    def on_url(self, url: bytes) -> None:
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._head_done:
+            return  # a trailer
+        self._headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        self._head_done = True
+        settings = self._listener.settings
+        problem = self._head_problem(settings)
+        if problem is not None:
+            self._problem = problem
+            raise _Refused
+
+    def on_body(self, data: bytes) -> None:
+        size = len(data)
+        self._body_bytes += size
+        self._held_bytes += size
+        listener = self._listener
+        listener.buffered_bytes += size
+        settings = listener.settings
+        if self._body_bytes > settings.max_body_bytes:
+            self._problem = _body_too_large(settings)
+            raise _Refused
+        if listener.buffered_bytes > settings.max_buffered_bytes:
+            self._problem = Problem(
+                status=503,
+                code="no_memory",
+                message="Too many large requests are under way.",
+                retry_after_s=1,
+            )
+            raise _Refused
+        self._body.append(data)
+
+    def on_message_complete(self) -> None:
+        if len(self._pending) >= self._listener.settings.max_pipelined:
+            self._problem = malformed("too_many_pipelined", "Wait for answers between requests.")
+            raise _Refused
+        body = self._body
+        parser = self._parser
+        self._pending.append(
+            Request(
+                method=parser.get_method(),
+                target=self._target,
+                headers=dict(self._headers),
+                body=body[0] if len(body) == 1 else b"".join(body),
+                keep_alive=parser.should_keep_alive(),
+                http_1_0=parser.get_http_version() == "1.0",
+                began_ns=self._read_ns,
+            )
+        )
+        self._body_bytes = self._head_bytes = 0
+        self._headers = []
+        self._body = []
+        self._target = b""
+        self._head_done = False
+
+    # Called by whoever answers.
+
+    def closes_after(self, request: Request) -> bool:
+        """Whether the answer to this request is the last one on this connection."""
+        return (
+            not request.keep_alive
+            or request.http_1_0
+            or self._listener.draining
+            or self._answered + 1 >= self._listener.settings.max_requests_per_connection
+        )
+
+    def send(self, data: bytes) -> None:
+        """Write, unless the client has gone."""
+        if not self.gone:
+            self.transport.write(data)
+
+    def done(self, request: Request, *, close: bool) -> None:
+        """The answer to the request is written."""
+        self.when_gone = self.when_writable = None
+        self._busy = False
+        self._answered += 1
+        size = len(request.body)
+        if size and not self.gone:
+            self._held_bytes -= size
+            self._listener.buffered_bytes -= size
+        if close:
+            self.transport.close()
+            return
+        if self._paused:
+            self.transport.resume_reading()
+            self._paused = False
+        if self._pending or self._problem is not None:
+            self._go_on()
+
+    def look(self, now_s: float) -> None:
+        """Called every now and then: end what has waited too long for the client.
+
+        Phases are timed from the first look that finds them, so that reading costs no clock.
+        """
+        seen = (self._phase(), self._answered)
+        if seen != self._seen:
+            self._seen, self._seen_s = seen, now_s
+            return
+        settings, waited_s = self._listener.settings, now_s - self._seen_s
+        match seen[0]:
+            case Phase.IDLE if waited_s > settings.keep_alive_s:
+                self.transport.close()
+            case Phase.HEAD if waited_s > settings.header_timeout_s:
+                self._problem = _too_slow(f"No complete header in {waited_s:.0f} s.")
+                self._refuse()
+            case Phase.BODY if waited_s > _upload_s(settings, self._body_bytes):
+                self._problem = _too_slow(f"{self._body_bytes} bytes of body in {waited_s:.0f} s.")
+                self._refuse()
+            case Phase.STALLED if waited_s > settings.client_stall_s:
+                self.transport.abort()
+            case Phase.LINGER if waited_s > LINGER_S:
+                self.transport.abort()
+
+    def close_if_idle(self) -> None:
+        """The gateway ends: nothing more is expected on this connection."""
+        if self._phase() is Phase.IDLE:
+            self.transport.close()
+
+    def _phase(self) -> "Phase":
+        if self._stalled:
+            return Phase.STALLED
+        if self._lingers:
+            return Phase.LINGER
+        if self._busy:
+            return Phase.BUSY
+        if self._head_done:
+            return Phase.BODY
+        return Phase.HEAD if self._head_bytes else Phase.IDLE
+
+    def _go_on(self) -> None:
+        if self._pending:
+            self._busy = True
+            self._listener.handle(self, self._pending.popleft())
+        elif self._problem is not None:
+            self._refuse()
+
+    def _refuse(self) -> None:
+        """Say why, close our side, and drop what is still coming for a moment.
+
+        Closing at once would reset the connection, and the client would not see the answer.
+        """
+        assert self._problem is not None
+        self.send(closing_answer(self._problem))
+        self._lingers = True
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.transport.close()
+
+    def _head_problem(self, settings: GatewaySettings) -> Problem | None:
+        headers = self._headers
+        if len(headers) > settings.max_headers or (
+            self._head_bytes > settings.max_header_bytes
+            and sum(len(name) + len(value) for name, value in headers) > settings.max_header_bytes
+        ):
+            return _headers_too_large(settings)
+        named = dict(headers)
+        if len(named) < len(headers):
+            names = [name for name, _ in headers]
+            twice = next((name for name in ONCE if names.count(name) > 1), None)
+            if twice is not None:
+                return malformed("duplicate_header", f"Two headers {twice.decode()!r}.")
+        return self._framing_problem(named, settings)
+
+    def _framing_problem(
+        self, headers: dict[bytes, bytes], settings: GatewaySettings
+    ) -> Problem | None:
+        http_1_0 = self._parser.get_http_version() == "1.0"
+        if b"host" not in headers and not http_1_0:
+            return malformed("host_required", "HTTP/1.1 requires a Host header.")
+        if not self._target.startswith(b"/") or b"#" in self._target:
+            return malformed("bad_target", "The request target must be a path.")
+        length = headers.get(b"content-length")
+        if length is not None and int(length) > settings.max_body_bytes:
+            return _body_too_large(settings)
+        coding = headers.get(b"transfer-encoding")
+        if coding is not None and (http_1_0 or coding.lower() != b"chunked"):
+            return malformed("bad_transfer_encoding", "The one transfer coding here is `chunked`.")
+        if b"content-encoding" in headers:
+            return malformed("bad_content_encoding", "Bodies are taken without content coding.")
+        expect = headers.get(b"expect")
+        if expect is not None:
+            if expect.lower() != b"100-continue":
+                return malformed("bad_expectation", "The one expectation here is 100-continue.")
+            if not self._busy and not http_1_0:
+                self.send(CONTINUE)
+        return None
+
+
+def closing_answer(problem: Problem) -> bytes:
+    """A refusal that is the last answer on its connection."""
+    body = problem.body()
+    retry = problem.retry_after()
+    return (
+        b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
+        b"%bconnection: close\r\n\r\n%b"
+    ) % (
+        problem.status,
+        REASONS[problem.status],
+        len(body),
+        b"" if retry is None else b"retry-after: %d\r\n" % retry,
+        body,
+    )
+
+
+def _headers_too_large(settings: GatewaySettings) -> Problem:
+    return Problem(
+        status=413,
+        code="headers_too_large",
+        message=(
+            f"Headers may have {settings.max_header_bytes} bytes in {settings.max_headers} fields."
+        ),
+    )
+
+
+def _body_too_large(settings: GatewaySettings) -> Problem:
+    return Problem(
+        status=413,
+        code="body_too_large",
+        message=f"A body may have {settings.max_body_bytes} bytes.",
+    )
+
+
+def _too_slow(message: str) -> Problem:
+    return Problem(status=408, code="request_too_slow", message=message)
+
+
+def _upload_s(settings: GatewaySettings, body_bytes: int) -> float:
+    return settings.body_timeout_s + body_bytes / settings.slowest_upload_bytes_per_s

@@ -1,0 +1,489 @@
+"""One request from its admission to its end: given to a replica, its answer passed on, accounted.
+
+A request may be given to another replica only while the client has seen nothing of an answer.
+Whatever happens, it ends exactly once: its usage line is written before the client can see the
+end, its replica and its reservation are given back.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from paceline.deploy.gateway.answers import (
+    LAST_CHUNK,
+    Failure,
+    chunk,
+    error_event,
+    own_answer,
+    problem_answer,
+    reshaped,
+    stream_head,
+    whole_answer,
+)
+from paceline.deploy.gateway.ask import Ask, engine_body
+from paceline.deploy.gateway.connection import ClientConnection, Request
+from paceline.deploy.gateway.fleet import Endpoint, Replica
+from paceline.deploy.gateway.limits import KeyMeter, Reservation
+from paceline.deploy.gateway.problems import Problem
+from paceline.deploy.gateway.routes import Route
+from paceline.deploy.gateway.settings import GatewaySettings
+from paceline.deploy.gateway.spool import Spool
+from paceline.deploy.gateway.sse import Counts, EventFilter, counts_in
+from paceline.deploy.gateway.upstream import UpstreamConnection
+from paceline.records.gateway import Ended, EndpointRoute
+
+CLIENT_CLOSED: Final = 499
+"""The status of a request whose client left, as nginx has it; nobody receives it."""
+MOST_ATTEMPTS: Final = 3
+AFTER_DONE_S: Final = 1.0
+"""An engine that said [DONE] may take so long to end the body."""
+KEEP_ALIVE_COMMENT: Final = b": keep-alive\n\n"
+NS_PER_US: Final = 1_000
+REPLAYED: Final = b"idempotent-replayed: true\r\n"
+
+
+class Dispatch(Protocol):
+    """Who finds replicas for exchanges."""
+
+    settings: GatewaySettings
+    spool: Spool
+
+    def again(self, exchange: "Exchange") -> bool:
+        """Give it to a replica that it was not given to yet; `False` when there is none."""
+        ...
+
+    def connect(self, exchange: "Exchange", replica: Replica) -> None:
+        """Open a connection for it; it hears by `connected` or `cannot_connect`."""
+        ...
+
+    def released(self, endpoint: Endpoint["Exchange"], replica: Replica) -> None:
+        """A replica has room again."""
+        ...
+
+    def ended(self, exchange: "Exchange") -> None:
+        """It is over."""
+        ...
+
+
+class Exchange:
+    """One admitted request. `tried` are the replicas that failed it."""
+
+    __slots__ = (
+        "_arrived_s",
+        "_attempts",
+        "_body",
+        "_body_for",
+        "_chunked",
+        "_comment_s",
+        "_deadline_s",
+        "_dispatch",
+        "_filter",
+        "_head_sent",
+        "_held",
+        "_mark_ns",
+        "_own_ns",
+        "_paused",
+        "_started_s",
+        "_upstream",
+        "ask",
+        "client",
+        "cold_s",
+        "endpoint",
+        "finished",
+        "meter",
+        "on_answer",
+        "queue_of",
+        "queue_s",
+        "queued_at_s",
+        "replica",
+        "request",
+        "request_id",
+        "reserved",
+        "route",
+        "tried",
+    )
+
+    def __init__(
+        self,
+        dispatch: Dispatch,
+        *,
+        client: ClientConnection,
+        request: Request,
+        request_id: bytes,
+        route: Route,
+        ask: Ask,
+        endpoint: Endpoint["Exchange"],
+        meter: KeyMeter | None,
+        now_s: float,
+    ) -> None:
+        self._dispatch = dispatch
+        self.client = client
+        self.request = request
+        self.request_id = request_id
+        self.route = route
+        self.ask = ask
+        self.endpoint = endpoint
+        self.meter = meter
+        self.reserved: Reservation | None = None
+        self.queue_of = meter.rule.key_id if meter is not None else ""
+        self.queued_at_s = self._arrived_s = self._started_s = self._comment_s = now_s
+        self.queue_s = self.cold_s = 0.0
+        self.replica: Replica | None = None
+        self.tried: tuple[str, ...] = ()
+        self.finished = False
+        self.on_answer: Callable[[int, bytes, bytes], None] | None = None
+        self._upstream: UpstreamConnection | None = None
+        self._attempts = 0
+        self._body = b""
+        self._body_for: str | None = None
+        self._filter: EventFilter | None = None
+        self._chunked = not request.http_1_0
+        self._head_sent = self._paused = False
+        self._held = b""
+        self._deadline_s: float | None = None
+        self._mark_ns = request.began_ns
+        self._own_ns = 0
+        client.when_gone = self._client_gone
+
+    @property
+    def served_by(self) -> EndpointRoute:
+        """For its account."""
+        return self.endpoint.route
+
+    # Called by the dispatcher.
+
+    def waits(self) -> None:
+        """It is put into the queue, or a connection is made: time that is not the gateway's."""
+        self._own_ns += time.perf_counter_ns() - self._mark_ns
+
+    def goes_on(self) -> None:
+        """The wait is over."""
+        self._mark_ns = time.perf_counter_ns()
+
+    def give_to(self, replica: Replica, now_s: float, oldest_idle_s: float) -> None:
+        """Send it to this replica, which has room."""
+        self.replica = replica
+        replica.in_flight += 1
+        self._attempts += 1
+        self._started_s = now_s
+        self._deadline_s = now_s + self.endpoint.route.first_byte_timeout_s
+        self._dispatch.spool.began(self)
+        upstream = replica.pool.idle(oldest_idle_s)
+        if upstream is None:
+            self.waits()
+            self._dispatch.connect(self, replica)
+        else:
+            self._send(upstream, replica)
+
+    def connected(self, upstream: UpstreamConnection, replica: Replica) -> None:
+        """The connection that it waited for."""
+        if self.finished or self.replica is not replica:
+            upstream.reusable = True
+            replica.pool.give_back(upstream)
+            return
+        self.goes_on()
+        self._send(upstream, replica)
+
+    def cannot_connect(self, replica: Replica, reason: str) -> None:
+        """There will be no connection."""
+        if not self.finished and self.replica is replica:
+            self.goes_on()
+            self._failed(Failure(status=502, reason=reason))
+
+    def refuse(self, problem: Problem) -> None:
+        """End it without a replica."""
+        ended = Ended.FAILED if self._attempts else Ended.REFUSED
+        self._answer(problem_answer(problem, self), problem.status, ended, Counts(0, 0))
+        self._tell(problem.status, b"application/json", problem.body())
+
+    def replay(self, status: int, content_type: bytes, body: bytes) -> None:
+        """Answer what another request was answered, at no charge."""
+        if self.finished:
+            return
+        data = own_answer(
+            status,
+            body,
+            request_id=self.request_id,
+            extra=REPLAYED,
+            content_type=content_type,
+            close=self.client.closes_after(self.request),
+        )
+        self._answer(data, status, Ended.OK, Counts(0, 0))
+
+    def look(self, now_s: float) -> None:
+        """Called every now and then: time-outs, and comments that keep a stream alive."""
+        if self._deadline_s is None or self._paused:
+            return
+        if now_s < self._deadline_s:
+            self._comment_if_silent(now_s)
+        elif self._filter is not None and self._filter.done:
+            self._end_stream(Ended.OK, self._held)
+        else:
+            self._timed_out(now_s)
+
+    # Called by the connection to the replica.
+
+    def progressed(self, upstream: UpstreamConnection) -> None:
+        """Bytes of the answer came."""
+        replica = self.replica
+        assert replica is not None
+        now_s = time.monotonic()
+        replica.last_byte_s = now_s
+        if self._filter is not None:
+            self._deadline_s = now_s + self.endpoint.route.idle_timeout_s
+            self._pass_on(upstream, self._filter)
+            return
+        self._mark_ns = time.perf_counter_ns()
+        if upstream.status == 200 and self.ask.stream and _is_stream(upstream):  # noqa: PLR2004
+            self._deadline_s = now_s + self.endpoint.route.idle_timeout_s
+            self._filter = EventFilter(
+                wants_usage=self.ask.wants_usage, names=replica.names(self.ask.model)
+            )
+            self._pass_on(upstream, self._filter)
+        elif upstream.complete:
+            self._whole(upstream, replica)
+        elif upstream.size > self._dispatch.settings.max_answer_bytes:
+            self._failed(Failure(status=502, reason="its answer is larger than is allowed"))
+        else:
+            self._deadline_s = now_s + self.endpoint.route.idle_timeout_s
+
+    def broke(self, upstream: UpstreamConnection, reason: str) -> None:
+        """The connection ended before the answer did."""
+        stale = upstream.used and upstream.status is None
+        self._upstream = None
+        if stale and self.replica is not None:
+            self.replica.pool.close_idle()  # the others were left at the same time
+        self.goes_on()
+        self._failed(Failure(status=502, reason=reason, replica_to_blame=not stale))
+
+    # Called by the connection to the client.
+
+    def _client_gone(self) -> None:
+        if self.finished:
+            return
+        counts = self._counted() if self.replica is not None else Counts(0, 0)
+        if self.replica is None:
+            self.endpoint.queue.remove(self)
+        self._finish(CLIENT_CLOSED, Ended.ABORTED, counts)
+        self._let_go(keep=False)
+
+    def _client_writable(self, writable: bool) -> None:
+        upstream = self._upstream
+        if upstream is None or upstream.lost or self._filter is None:
+            return
+        self._paused = not writable
+        if writable:
+            self._deadline_s = time.monotonic() + self.endpoint.route.idle_timeout_s
+            upstream.transport.resume_reading()
+        else:
+            upstream.transport.pause_reading()
+
+    # Below: how it goes on.
+
+    def _send(self, upstream: UpstreamConnection, replica: Replica) -> None:
+        self._upstream = upstream
+        name = replica.route.model_name
+        if self._body_for != name:
+            self._body, self._body_for = engine_body(self.ask, name), name
+        body = self._body
+        upstream.ask(
+            self,
+            b"%b%d\r\nx-request-id: %b\r\n\r\n%b"
+            % (replica.request_head(self.route.path), len(body), self.request_id, body),
+        )
+        self._own_ns += time.perf_counter_ns() - self._mark_ns
+
+    def _pass_on(self, upstream: UpstreamConnection, events: EventFilter) -> None:
+        data = events.feed(upstream.take())
+        if events.bad:
+            self._pass_events(self._held + data)
+            self._failed(Failure(status=502, reason="it sent an event that is none"))
+        elif events.done:
+            self._held += data
+            if upstream.complete:
+                self._end_stream(Ended.OK, self._held)
+            else:
+                self._deadline_s = time.monotonic() + AFTER_DONE_S
+        elif upstream.complete:
+            self._pass_events(data)
+            self._failed(Failure(status=502, reason="it ended the stream without [DONE]"))
+        elif data:
+            self._pass_events(data)
+
+    def _pass_events(self, data: bytes) -> None:
+        if not data:
+            return
+        if self._chunked:
+            data = chunk(data)
+        if self._head_sent:
+            self.client.send(data)
+            return
+        self._begin_stream(data)
+
+    def _begin_stream(self, data: bytes) -> None:
+        replica = self.replica
+        assert replica is not None
+        self._head_sent = True
+        self.client.when_writable = self._client_writable
+        now_s = time.monotonic()
+        self.endpoint.tally.first_byte(replica.route.version, now_s - self._arrived_s)
+        self.client.send(stream_head(self, replica, self._overhead_us()) + data)
+
+    def _end_stream(self, ended: Ended, last: bytes) -> None:
+        """The last bytes, after the account is written."""
+        events, replica = self._filter, self.replica
+        assert events is not None and replica is not None
+        counts = events.counts
+        if ended is Ended.OK:
+            if counts is not None:
+                self.endpoint.ratios.learn_output(events.events, counts.output_tokens)
+            replica.breaker.succeeded()
+        self._finish(200, ended, counts or self._counted())
+        if not self._head_sent:
+            self._begin_stream(b"")
+        if self._chunked:
+            last = (chunk(last) if last else b"") + LAST_CHUNK
+        client = self.client
+        client.send(last)
+        self._let_go(keep=ended is Ended.OK)
+        client.done(self.request, close=not self._chunked or client.closes_after(self.request))
+
+    def _whole(self, upstream: UpstreamConnection, replica: Replica) -> None:
+        status, body = upstream.status or 0, upstream.take()
+        if status >= 500 or status == 429:  # noqa: PLR2004 - its failure, or it has no room
+            self._upstream = None
+            replica.pool.give_back(upstream)
+            self._failed(Failure.of_answer(status, body))
+            return
+        replica.breaker.succeeded()
+        counts = counts_in(body) or Counts(0, 0)
+        content_type = upstream.content_type
+        if status < 300:  # noqa: PLR2004 - an answer
+            body = replica.names(self.ask.model).answered(body)
+        else:
+            body, content_type = reshaped(status, body), b"application/json"
+        head = whole_answer(self, replica, status, content_type, len(body), self._overhead_us())
+        self._answer(head + body, status, Ended.OK, counts)
+        self._tell(status, content_type, body)
+
+    def _answer(self, data: bytes, status: int, ended: Ended, counts: Counts) -> None:
+        """A whole answer in one write, after the account is written."""
+        client = self.client
+        close = client.closes_after(self.request)
+        self._finish(status, ended, counts)
+        client.send(data)
+        self._let_go(keep=True)
+        client.done(self.request, close=close)
+
+    def _failed(self, failure: Failure) -> None:
+        """The replica did not answer: another one, if the client has seen nothing yet."""
+        replica = self.replica
+        assert replica is not None
+        now_s = time.monotonic()
+        if failure.replica_to_blame:
+            self.endpoint.failed(replica, now_s)
+            self.tried = (*self.tried, replica.replica_id)
+        if self._head_sent:
+            self._filter_tail(failure)
+            return
+        self._filter, self._held, self._deadline_s = None, b"", None
+        self._drop_upstream()
+        self.replica = None
+        replica.in_flight -= 1
+        self._dispatch.released(self.endpoint, replica)
+        may_retry = failure.may_retry and self._attempts < MOST_ATTEMPTS
+        if may_retry and self._dispatch.again(self):
+            self.endpoint.tally.retries += 1
+            return
+        self.refuse(failure.problem())
+
+    def _filter_tail(self, failure: Failure) -> None:
+        """The client has part of an answer: say in the stream that there will be no more."""
+        self._end_stream(Ended.FAILED, error_event(failure.problem()))
+
+    def _timed_out(self, now_s: float) -> None:
+        replica = self.replica
+        assert replica is not None
+        route = self.endpoint.route
+        waited_s = now_s - self._started_s
+        # Bytes of other answers say that it is busy; a dead one sends none.
+        busy = now_s - replica.last_byte_s < route.idle_timeout_s and replica.in_flight > 1
+        reason = f"nothing came from it in {waited_s:.0f} s"
+        self.goes_on()
+        self._failed(Failure(status=504, reason=reason, replica_to_blame=not busy, may_retry=False))
+
+    def _comment_if_silent(self, now_s: float) -> None:
+        silent_s = self._dispatch.settings.sse_keep_alive_s
+        if not self._head_sent or self._deadline_s is None:
+            return
+        last_s = max(self._deadline_s - self.endpoint.route.idle_timeout_s, self._comment_s)
+        if now_s - last_s >= silent_s:
+            self._comment_s = now_s
+            self.client.send(chunk(KEEP_ALIVE_COMMENT) if self._chunked else KEEP_ALIVE_COMMENT)
+
+    def _counted(self) -> Counts:
+        """What an answer cost that broke off, from the bytes and events that passed."""
+        events = self._filter
+        if events is not None and events.counts is not None:
+            return events.counts
+        ratios = self.endpoint.ratios
+        return Counts(
+            ratios.input_tokens(self.ask.input_bytes),
+            ratios.output_tokens(events.events) if events is not None else 0,
+        )
+
+    def _finish(self, status: int, ended: Ended, counts: Counts) -> None:
+        """Account for it."""
+        self.finished = True
+        endpoint, tally = self.endpoint, self.endpoint.tally
+        now_s = time.monotonic()
+        execution_s = now_s - self._started_s if self.replica is not None else 0.0
+        self._dispatch.spool.ended(self, status, ended, counts, execution_s)
+        tally.end(ended, status)
+        if self.replica is not None:
+            tally.execution.add(execution_s)
+            endpoint.rate.ended(now_s)
+        tally.input_tokens += counts.input_tokens
+        tally.output_tokens += counts.output_tokens
+        if ended is Ended.OK and counts.input_tokens:
+            endpoint.ratios.learn_input(self.ask.input_bytes, counts.input_tokens)
+        if self.meter is not None and self.reserved is not None:
+            usd = (
+                counts.input_tokens * endpoint.route.usd_per_million_input_tokens
+                + counts.output_tokens * endpoint.route.usd_per_million_output_tokens
+            ) / 1e6
+            tokens = counts.input_tokens + counts.output_tokens
+            self.meter.settle(self.reserved, tokens=tokens, usd=usd)
+
+    def _let_go(self, *, keep: bool) -> None:
+        """Give the replica back; its connection too if it may be kept."""
+        upstream, replica = self._upstream, self.replica
+        self._upstream = None
+        self._dispatch.ended(self)
+        if replica is None:
+            return
+        if upstream is not None:
+            if keep and upstream.complete:
+                replica.pool.give_back(upstream)
+            else:
+                upstream.drop()
+        replica.in_flight -= 1
+        self._dispatch.released(self.endpoint, replica)
+
+    def _drop_upstream(self) -> None:
+        if self._upstream is not None:
+            self._upstream.drop()
+            self._upstream = None
+
+    def _overhead_us(self) -> int:
+        own_ns = self._own_ns + time.perf_counter_ns() - self._mark_ns
+        self.endpoint.tally.overhead.add(own_ns / 1e9)
+        return own_ns // NS_PER_US
+
+    def _tell(self, status: int, content_type: bytes, body: bytes) -> None:
+        if self.on_answer is not None:
+            self.on_answer(status, content_type, body)
+
+
+def _is_stream(upstream: UpstreamConnection) -> bool:
+    return upstream.content_type.startswith(b"text/event-stream")

@@ -1,0 +1,168 @@
+"""What a key has left: requests and tokens per minute, concurrency, money. Pure but for its state.
+
+A request reserves at its start what it may cost and is settled at its end with what it did cost.
+Buckets hold one minute's worth and fill evenly. A bucket may go below zero at the settlement; it
+must fill up again before the next request.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from paceline.deploy.gateway.problems import Problem
+from paceline.records.gateway import KeyRule
+
+S_PER_MIN: Final = 60.0
+CONCURRENCY_RETRY_S: Final = 1.0
+"""Nothing says when another request of the key will end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reservation:
+    """What a request may cost, as far as that is known before."""
+
+    tokens: float
+    usd: float
+
+
+NOTHING: Final = Reservation(tokens=0.0, usd=0.0)
+
+
+class Bucket:
+    """`per_min` units a minute. Times are any seconds that rise."""
+
+    __slots__ = ("_at_s", "level", "per_min")
+
+    def __init__(self, per_min: int, now_s: float) -> None:
+        self.per_min = per_min
+        self.level = float(per_min)
+        self._at_s = now_s
+
+    def refill(self, now_s: float) -> None:
+        """Let the time since the last look count."""
+        gained = max(now_s - self._at_s, 0.0) * self.per_min / S_PER_MIN
+        self.level = min(self.level + gained, float(self.per_min))
+        self._at_s = now_s
+
+    def wait_s(self, units: float) -> float:
+        """Until there is as much; a request larger than the bucket waits for a full one."""
+        missing = min(units, self.per_min) - self.level
+        return max(missing, 0.0) * S_PER_MIN / self.per_min if self.per_min else S_PER_MIN
+
+    def change(self, per_min: int) -> None:
+        """Another limit from now on; what was used stays used."""
+        self.level = min(self.level + per_min - self.per_min, float(per_min))
+        self.per_min = per_min
+
+
+class KeyMeter:
+    """One key's counts. It outlives the tables that bring its rule."""
+
+    __slots__ = ("_reserved_usd", "_unaccounted_usd", "in_flight", "requests", "rule", "tokens")
+
+    def __init__(self, rule: KeyRule, now_s: float) -> None:
+        self.rule = rule
+        self.in_flight = 0
+        self.requests = _bucket(None, rule.requests_per_min, now_s)
+        self.tokens = _bucket(None, rule.tokens_per_min, now_s)
+        self._unaccounted_usd = 0.0
+        self._reserved_usd = 0.0
+
+    def follow(self, rule: KeyRule, now_s: float) -> None:
+        """A new table. What its budget already counts is no longer ours to count."""
+        before, after = self.rule.budget_left_usd, rule.budget_left_usd
+        if before is None or after is None or after > before:
+            self._unaccounted_usd = 0.0
+        else:
+            self._unaccounted_usd = max(self._unaccounted_usd - (before - after), 0.0)
+        self.rule = rule
+        self.requests = _bucket(self.requests, rule.requests_per_min, now_s)
+        self.tokens = _bucket(self.tokens, rule.tokens_per_min, now_s)
+
+    def admit(self, now_s: float, wanted: Reservation) -> Problem | None:
+        """Take the request's share of everything, or nothing and say why."""
+        rule = self.rule
+        if rule.budget_left_usd is not None:
+            spent_usd = self._unaccounted_usd + self._reserved_usd + wanted.usd
+            if rule.budget_left_usd <= 0 or spent_usd > rule.budget_left_usd:
+                return _budget_spent(max(rule.budget_left_usd - self._unaccounted_usd, 0.0))
+        if rule.concurrency is not None and self.in_flight >= rule.concurrency:
+            return _too_many_at_once(self.in_flight, rule.concurrency)
+        requests, tokens = self.requests, self.tokens
+        if requests is not None:
+            requests.refill(now_s)
+            if requests.level < 1.0:
+                return _too_many("requests", requests, requests.wait_s(1.0))
+        if tokens is not None:
+            tokens.refill(now_s)
+            wait_s = tokens.wait_s(wanted.tokens)
+            if wait_s > 0:
+                return _too_many("tokens", tokens, wait_s)
+            tokens.level -= wanted.tokens
+        if requests is not None:
+            requests.level -= 1.0
+        self._reserved_usd += wanted.usd
+        self.in_flight += 1
+        return None
+
+    def settle(self, reserved: Reservation, *, tokens: int, usd: float) -> None:
+        """The request has ended and cost this."""
+        self.in_flight -= 1
+        self._reserved_usd = max(self._reserved_usd - reserved.usd, 0.0)
+        self._unaccounted_usd += usd
+        if self.tokens is not None:
+            self.tokens.level += reserved.tokens - tokens
+
+    def headers(self) -> bytes:
+        """`x-ratelimit-*` lines for what is limited; resets in seconds to a full bucket."""
+        lines = b""
+        if self.requests is not None:
+            lines = _lines(b"requests", self.requests)
+        if self.tokens is not None:
+            lines += _lines(b"tokens", self.tokens)
+        return lines
+
+
+def _bucket(before: Bucket | None, per_min: int | None, now_s: float) -> Bucket | None:
+    if per_min is None:
+        return None
+    if before is None:
+        return Bucket(per_min, now_s)
+    before.change(per_min)
+    return before
+
+
+def _lines(name: bytes, bucket: Bucket) -> bytes:
+    level = bucket.level
+    return (
+        b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %d\r\n"
+        b"x-ratelimit-reset-%b: %.3fs\r\n"
+    ) % (name, bucket.per_min, name, level if level > 0 else 0, name, bucket.wait_s(bucket.per_min))
+
+
+def _too_many(what: str, bucket: Bucket, wait_s: float) -> Problem:
+    return Problem(
+        status=429,
+        code="rate_limit_exceeded",
+        message=(
+            f"This key may use {bucket.per_min} {what} per minute and has "
+            f"{max(int(bucket.level), 0)} left; there is room again in {wait_s:.1f} s."
+        ),
+        retry_after_s=wait_s,
+    )
+
+
+def _too_many_at_once(now: int, limit: int) -> Problem:
+    return Problem(
+        status=429,
+        code="concurrency_exceeded",
+        message=f"This key has {now} requests in flight and may have {limit} at once.",
+        retry_after_s=CONCURRENCY_RETRY_S,
+    )
+
+
+def _budget_spent(left_usd: float) -> Problem:
+    return Problem(
+        status=402,
+        code="budget_spent",
+        message=f"This month's budget of this key has {left_usd:.4f} USD left, less than needed.",
+    )

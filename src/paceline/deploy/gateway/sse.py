@@ -1,0 +1,148 @@
+"""Server-sent events of a completion, as they pass: what they cost, and how the stream ended.
+
+Events are passed on as they came, byte for byte, except that the engine's name of the model
+becomes the one asked for, and that a usage event which the client did not ask for is left out.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+DONE: Final = b"[DONE]"
+END: Final = re.compile(rb"\r?\n\r?\n|\r\r")
+NO_TEXT: Final = re.compile(rb'"(?:content|text)": ?""|"delta": ?\{\}|"choices": ?\[\]')
+PROMPT_TOKENS: Final = re.compile(rb'"prompt_tokens": ?(\d+)')
+COMPLETION_TOKENS: Final = re.compile(rb'"completion_tokens": ?(\d+)')
+USAGE_SPAN: Final = 600
+"""Bytes behind the word `usage` that the counts are looked for in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Tokens of one answer, as the engine says."""
+
+    input_tokens: int
+    output_tokens: int
+
+
+class ModelNames:
+    """Changes the engine's name of the model in answers into the one that was asked for."""
+
+    __slots__ = ("_spaced", "_swap")
+
+    def __init__(self, engine: str, asked: str) -> None:
+        self._swap: tuple[bytes, bytes] | None = None
+        self._spaced: tuple[bytes, bytes] | None = None
+        if engine != asked:
+            old, new = orjson.dumps(engine), orjson.dumps(asked)
+            self._swap = b'"model":' + old, b'"model":' + new
+            self._spaced = b'"model": ' + old, b'"model": ' + new
+
+    def answered(self, text: bytes) -> bytes:
+        """The text with the name that the client knows."""
+        if self._swap is None or self._spaced is None:
+            return text
+        old, new = self._swap
+        if old in text:
+            return text.replace(old, new, 1)
+        old, new = self._spaced
+        return text.replace(old, new, 1)
+
+
+def counts_in(text: bytes) -> Counts | None:
+    """The `usage` of an answer or event; the last one, so that no content is taken for it.
+
+    Within a JSON string the quotes would be escaped, so this finds a key and no text.
+    """
+    at = text.rfind(b'"usage"')
+    if at < 0:
+        return None
+    span = text[at : at + USAGE_SPAN]
+    prompt, completion = PROMPT_TOKENS.search(span), COMPLETION_TOKENS.search(span)
+    if prompt is None:
+        return None
+    return Counts(int(prompt[1]), int(completion[1]) if completion else 0)
+
+
+class EventFilter:
+    """Reads one stream. `events` counts those that brought output.
+
+    `counts` are the engine's own once it has said them.
+    """
+
+    __slots__ = (
+        "_names",
+        "_partial",
+        "_wants_usage",
+        "bad",
+        "counts",
+        "done",
+        "events",
+    )
+
+    def __init__(self, *, wants_usage: bool, names: "ModelNames") -> None:
+        self._wants_usage = wants_usage
+        self._names = names
+        self._partial = b""
+        self.events = 0
+        self.counts: Counts | None = None
+        self.done = False
+        self.bad = False
+        """An event was no JSON object, or the engine said that it failed."""
+
+    def feed(self, data: bytes) -> bytes:
+        """Bytes of the body in, whole events out, as far as they are there."""
+        if self._partial:
+            data = self._partial + data
+            self._partial = b""
+        if data.endswith(b"}\n\n") and data.find(b"\n\n") == len(data) - 2:
+            return self._event(data)  # one whole event, as nearly always
+        whole, start = [], 0
+        for end in END.finditer(data):
+            event = self._event(data[start : end.end()])
+            start = end.end()
+            if self.bad:
+                break
+            whole.append(event)
+        self._partial = b"" if self.bad else data[start:]
+        return b"".join(whole)
+
+    def _event(self, event: bytes) -> bytes:
+        if not event.startswith(b"data: {"):
+            return self._other_event(event)
+        if b'"usage"' in event and self._is_only_usage(event) and not self._wants_usage:
+            return b""
+        if not event.rstrip().endswith(b"}") or event.startswith(b'data: {"error"'):
+            self.bad = True
+            return b""
+        # What has an empty text is a role, the reason of the end, or usage.
+        if not (b'""' in event or b"{}" in event or b"[]" in event) or not NO_TEXT.search(event):
+            self.events += 1
+        return self._names.answered(event)
+
+    def _other_event(self, event: bytes) -> bytes:
+        text = event.strip()
+        if not text.startswith(b"data:"):
+            return event  # a comment, or a field that OpenAI streams do not have
+        data = text[5:].strip()
+        if data == DONE:
+            self.done = True
+            return event
+        if data.startswith(b"{"):
+            return self._event(b"data: " + data + b"\n\n")
+        self.bad = True
+        return b""
+
+    def _is_only_usage(self, event: bytes) -> bool:
+        """Note the counts; whether the event has nothing else."""
+        counts = counts_in(event)
+        if counts is None:
+            return False
+        self.counts = counts
+        try:
+            document = orjson.loads(event[6:])
+        except orjson.JSONDecodeError:
+            return False
+        return isinstance(document, dict) and document.get("choices") == []

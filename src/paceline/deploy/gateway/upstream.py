@@ -1,0 +1,206 @@
+"""Connections to one replica: parsing its answers, and keeping idle connections for the next.
+
+It knows HTTP and time-outs of connecting, nothing of what is asked or answered.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final, Protocol, cast
+
+import httptools
+
+MAX_HEAD_BYTES: Final = 65_536
+
+
+class Consumer(Protocol):
+    """Whoever waits for the answer on a connection."""
+
+    def progressed(self, upstream: "UpstreamConnection") -> None:
+        """Bytes came: look at `status`, `parts` and `complete`."""
+        ...
+
+    def broke(self, upstream: "UpstreamConnection", reason: str) -> None:
+        """The connection ended or spoke no HTTP before the answer was complete."""
+        ...
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """One connection to a replica, with at most one request on it.
+
+    `parts` are the pieces of the body that nobody took yet, `size` is all there was of it;
+    `status` is `None` until the header is complete. `used` says that an answer came over it before: then it may have been closed
+    meanwhile, and a failure before the first byte says nothing of the replica.
+    """
+
+    __slots__ = (
+        "_ends_with_connection",
+        "_framed",
+        "_lost",
+        "_parser",
+        "complete",
+        "consumer",
+        "content_type",
+        "idle_since_s",
+        "on_lost",
+        "parts",
+        "reusable",
+        "size",
+        "status",
+        "transport",
+        "used",
+    )
+
+    def __init__(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self.transport: asyncio.Transport = cast("asyncio.Transport", None)
+        self.consumer: Consumer | None = None
+        self.on_lost: Callable[[UpstreamConnection], None] | None = None
+        self.idle_since_s = 0.0
+        self.size = 0
+        self.used = self.reusable = self.complete = False
+        self._framed = self._lost = False
+        self.status: int | None = None
+        self.content_type = b""
+        self.parts: list[bytes] = []
+
+    @property
+    def lost(self) -> bool:
+        return self._lost
+
+    def ask(self, consumer: Consumer, data: bytes) -> None:
+        """Send a request; `consumer` hears of the answer."""
+        self.consumer = consumer
+        self.status = None
+        self.content_type = b""
+        self.size = 0
+        self.complete = self._framed = False
+        self.transport.write(data)
+
+    def take(self) -> bytes:
+        """The body so far, once."""
+        parts = self.parts
+        if len(parts) == 1:
+            data = parts[0]
+            parts.clear()
+            return data
+        data = b"".join(parts)
+        parts.clear()
+        return data
+
+    def drop(self) -> None:
+        """Close now; nobody hears of it."""
+        self.consumer = None
+        self.transport.abort()
+
+    # Called by the event loop.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        consumer = self.consumer
+        if consumer is None:
+            self.transport.abort()  # an answer that nobody asked for
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserCallbackError:
+            raise
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self.consumer = None
+            self.transport.abort()
+            consumer.broke(self, f"it does not speak HTTP: {error}")
+            return
+        if self.parts or self.complete:
+            consumer.progressed(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost = True
+        consumer, self.consumer = self.consumer, None
+        if self.on_lost is not None:
+            self.on_lost(self)
+        if consumer is None:
+            return
+        if self.status is not None and not self._framed and exc is None:
+            self.complete, self.reusable = True, False  # the end of the connection is its end
+            consumer.progressed(self)
+        else:
+            consumer.broke(self, f"it closed the connection{f': {exc}' if exc else ''}")
+
+    # Called by httptools while it parses.
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        if name == b"content-type":
+            self.content_type = value
+        elif name in (b"content-length", b"transfer-encoding"):
+            self._framed = True
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status >= 200:  # noqa: PLR2004 - below are heads that an answer follows
+            self.status = status
+
+    def on_body(self, data: bytes) -> None:
+        self.size += len(data)
+        self.parts.append(data)
+
+    def on_message_complete(self) -> None:
+        if self.status is None:
+            self._framed = False
+            return
+        self.complete = self.used = True
+        self.reusable = self._parser.should_keep_alive()
+
+
+class Pool:
+    """Idle connections to one address, the last used first."""
+
+    __slots__ = ("_host", "_idle", "_open", "_port")
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host = host
+        self._port = port
+        self._idle: list[UpstreamConnection] = []
+        self._open: set[UpstreamConnection] = set()
+
+    def idle(self, oldest_s: float) -> UpstreamConnection | None:
+        """One that was used since then, if there is one."""
+        while self._idle:
+            upstream = self._idle.pop()
+            if upstream.idle_since_s >= oldest_s:
+                return upstream
+            upstream.drop()
+        return None
+
+    async def connect(self, timeout_s: float) -> UpstreamConnection:
+        """A new one. Raises OSError, TimeoutError among them."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(timeout_s):
+            _, upstream = await loop.create_connection(UpstreamConnection, self._host, self._port)
+        upstream.on_lost = self._lost
+        self._open.add(upstream)
+        return upstream
+
+    def give_back(self, upstream: UpstreamConnection) -> None:
+        """The answer is complete and taken; kept for the next request when the replica will."""
+        upstream.consumer = None
+        if upstream.lost:
+            return
+        if not upstream.reusable:
+            upstream.drop()
+            return
+        upstream.idle_since_s = time.monotonic()
+        self._idle.append(upstream)
+
+    def close_idle(self, oldest_s: float = float("inf")) -> None:
+        """Close idle connections that were last used before then; all of them by default."""
+        for upstream in [one for one in self._idle if one.idle_since_s < oldest_s]:
+            self._idle.remove(upstream)
+            upstream.drop()
+
+    def _lost(self, upstream: UpstreamConnection) -> None:
+        self._open.discard(upstream)
+        if upstream in self._idle:
+            self._idle.remove(upstream)
