@@ -1,8 +1,7 @@
 """A load test as one self-contained HTML page: no script, no font or file from elsewhere."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
-from importlib.resources import files
 from typing import Final
 
 import orjson
@@ -23,6 +22,7 @@ from paceline.cli.bench_text import (
     telemetry_rows,
     verdict_rows,
 )
+from paceline.cli.html import cards, page, section, table, tiles
 
 LATENCY_CAPTION: Final = "Milliseconds; ± is the 95 % interval of the mean."
 WORDS: Final = frozenset({"why", "what", "value", "verdict", "agree"})
@@ -32,7 +32,6 @@ SEARCH_LEGEND: Final = (
     ' <b class="fail">failed</b>, <b class="unresolved">open</b>'
     " (unresolved or limited by the client).</p>"
 )
-VERDICTS: Final = frozenset({"pass", "fail", "unresolved", "client_bound"})
 
 
 def bench_page(report: BenchReport, *, made_at: str) -> str:
@@ -40,7 +39,6 @@ def bench_page(report: BenchReport, *, made_at: str) -> str:
     shown = report.shown
     if shown is None:
         raise ValueError("nothing was measured, so there is nothing to show")
-    style = files(__package__).joinpath("bench_page.css").read_text(encoding="utf-8")
     target = report.request.target
     about = f"{target.base_url} · {target.route.value} · {made_at}"
     body = "".join(
@@ -52,38 +50,33 @@ def bench_page(report: BenchReport, *, made_at: str) -> str:
             *_sections(report, shown),
         )
     )
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(target.model)}: load test</title><style>{style}</style></head>"
-        f"<body>{body}</body></html>\n"
-    )
+    return page(f"{target.model}: load test", body)
 
 
 def _sections(report: BenchReport, shown: BenchPoint) -> Iterator[str]:
     if shown.verdicts:
-        yield _section("Constraints", _table(VERDICT_COLUMNS, verdict_rows(shown)))
+        yield section("Constraints", _table(VERDICT_COLUMNS, verdict_rows(shown)))
     if report.max_load is not None:
         unit = level_name(report.request)
-        yield _section("Throughput against latency", _cards(search_charts(report)) + SEARCH_LEGEND)
-        yield _section("Probes", _table((unit, *PROBE_COLUMNS), probe_rows(report)))
-    yield _section("Latency", _cards(latency_charts(report, shown)))
+        yield section("Throughput against latency", cards(search_charts(report)) + SEARCH_LEGEND)
+        yield section("Probes", _table((unit, *PROBE_COLUMNS), probe_rows(report)))
+    yield section("Latency", cards(latency_charts(report, shown)))
     yield _table(LATENCY_COLUMNS, latency_rows(shown), caption=LATENCY_CAPTION)
-    yield _section("Over time", _cards([*timeline_charts(report, shown), *load_charts(shown)]))
-    yield _section("Client", _table(("what", "value"), client_rows(shown)))
-    yield _section("Beside the load", _table(("source", "what", "value"), telemetry_rows(shown)))
+    yield section("Over time", cards([*timeline_charts(report, shown), *load_charts(shown)]))
+    yield section("Client", _table(("what", "value"), client_rows(shown)))
+    yield section("Beside the load", _table(("source", "what", "value"), telemetry_rows(shown)))
     if shown.agreement:
-        yield _section("Client against server", _table(AGREEMENT_COLUMNS, agreement_rows(shown)))
+        yield section("Client against server", _table(AGREEMENT_COLUMNS, agreement_rows(shown)))
     if shown.notes:
-        yield _section("Notes", "".join(f"<p>{escape(note)}</p>" for note in shown.notes))
+        yield section("Notes", "".join(f"<p>{escape(note)}</p>" for note in shown.notes))
     asked = orjson.dumps(_without_nothing(request_document(report.request))).decode()
-    yield _section("Asked for", f'<div class="card"><pre>{escape(asked)}</pre></div>')
+    yield section("Asked for", f'<div class="card"><pre>{escape(asked)}</pre></div>')
 
 
 def _tiles(shown: BenchPoint) -> str:
     summary = shown.summary
     ttft_ms, tpot_ms = summary.ttft_ms.p95, summary.tpot_ms.mean
-    tiles = [
+    figures = [
         ("requests/s", f"{summary.requests_per_s:,.4g}"),
         ("output tokens/s", f"{summary.output_tokens_per_s:,.5g}"),
         ("TTFT p95", "–" if ttft_ms is None else f"{ttft_ms:,.4g} ms"),
@@ -91,43 +84,11 @@ def _tiles(shown: BenchPoint) -> str:
         ("answered", f"{summary.ok:,} of {summary.ok + summary.failed:,}"),
         ("client", shown.client.verdict.value),
     ]
-    cells = "".join(
-        f'<div class="card"><span class="soft">{escape(name)}</span><b>{escape(value)}</b></div>'
-        for name, value in tiles
-    )
-    return f'<div class="tiles">{cells}</div>'
-
-
-def _section(title: str, body: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>{body}</section>"
-
-
-def _cards(charts: Iterable[str]) -> str:
-    cards = "".join(f'<div class="card">{chart}</div>' for chart in charts if chart)
-    return f'<div class="charts">{cards}</div>'
+    return tiles(figures)
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str = "") -> str:
-    """Columns of words lean left and wrap; columns of numbers do neither."""
-    words = {i for i, name in enumerate(columns) if name in WORDS}
-    head = "".join(_cell("th", name, words=i in words) for i, name in enumerate(columns))
-    lines = [
-        f"<tr>{''.join(_cell('td', text, words=i in words) for i, text in enumerate(row))}</tr>"
-        for row in rows
-    ]
-    told = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return (
-        f'<div class="wide"><table>{told}<thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(lines)}</tbody></table></div>"
-    )
-
-
-def _cell(element: str, text: str, *, words: bool) -> str:
-    kinds = ["text"] if words else []
-    if text in VERDICTS:
-        kinds += ["verdict", text]
-    attribute = f' class="{" ".join(kinds)}"' if kinds else ""
-    return f"<{element}{attribute}>{escape(text)}</{element}>"
+    return table(columns, rows, words=WORDS, caption=caption)
 
 
 def _without_nothing(document: Mapping[str, object]) -> dict[str, object]:
