@@ -2,6 +2,7 @@
 
 import errno
 import importlib
+import os
 import sys
 from collections.abc import Callable
 from typing import Final
@@ -13,7 +14,7 @@ from paceline.errors import Code, PacelineError, SetupError
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "optimize": ("paceline.cli.optimize:optimize", "Find the best variant of a model."),
-    "plan": ("paceline.cli.optimize:plan", "Show what optimize would try, and what not."),
+    "plan": ("paceline.cli.plan:plan", "Predict what could serve a model; launches nothing."),
     "bench": ("paceline.cli.bench:bench", "Load-test any OpenAI-compatible endpoint."),
     "runs": ("paceline.cli.runs:app", "Show, compare and cancel stored runs."),
     "eval": ("paceline.cli.eval:eval_command", "Score an endpoint, alone or against another."),
@@ -21,6 +22,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "pipelines": ("paceline.cli.versions:pipelines", "List pipelines and their versions in use."),
     "versions": ("paceline.cli.versions:versions", "List the versions of a pipeline."),
     "rollback": ("paceline.cli.versions:rollback", "Point a pipeline to an earlier version."),
+    "deploy": ("paceline.cli.deploy:deploy_command", "Say that a version shall be served."),
+    "undeploy": ("paceline.cli.deploy:undeploy", "Stop serving an endpoint."),
+    "endpoints": ("paceline.cli.endpoints:endpoints", "Show endpoints, their replicas and logs."),
+    "serve": ("paceline.cli.serve:serve_command", "Serve every deployed endpoint."),
     "autoscale": ("paceline.cli.autoscale:app", "Try scaling policies on a recorded trace."),
     "keys": ("paceline.cli.keys:app", "Make, list, rotate and revoke keys to endpoints."),
     "usage": ("paceline.cli.usage:usage", "Show what was served, to whom, and what it cost."),
@@ -29,6 +34,9 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "models": ("paceline.cli.models:app", "Inspect models; make random-weight ones."),
 }
 """Name → (where it lives, its line in the help)."""
+
+ARITHMETIC: Final = frozenset({"plan", "predict"})
+"""Commands that launch nothing and spread their arithmetic over threads of their own."""
 
 INTERRUPTED: Final = 130
 
@@ -82,6 +90,9 @@ def paceline(
 def main() -> None:
     """Run the command line; never returns."""
     wanted = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+    if wanted in ARITHMETIC:
+        # before numpy is imported; more threads underneath make them wait for each other
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         build(wanted)()
     except PacelineError as error:

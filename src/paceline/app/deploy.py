@@ -1,0 +1,266 @@
+"""From a version to what is wanted of an endpoint: written down here, done by `paceline serve`."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from paceline.app.autoscale import read_asked
+from paceline.app.serving.facts import version_of
+from paceline.app.serving.lock import is_served
+from paceline.app.wiring import Workshop
+from paceline.errors import CandidateError, CapacityError, Code, SpecError
+from paceline.ports.store import StaleWrite
+from paceline.records.deployment import (
+    Canary,
+    Endpoint,
+    EndpointState,
+    EndpointStatus,
+    LogKind,
+    LogLine,
+)
+from paceline.records.scaling import Bounds, Mode, PacelinePolicy
+from paceline.records.version import Version
+
+NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+POLL_S: Final = 0.2
+ATTEMPTS: Final = 5
+SETTLED: Final = (EndpointState.LIVE, EndpointState.CANARY)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployOrder:
+    """What `deploy` was asked; `None` keeps what the endpoint has, or the default."""
+
+    pipeline: str
+    version: int | None = None
+    name: str | None = None
+    policy_file: Path | None = None
+    mode: Mode | None = None
+    min_replicas: int | None = None
+    max_replicas: int | None = None
+    budget_usd_per_hour: float | None = None
+    idle_timeout_s: float | None = None
+    queue_delay_s: float | None = None
+    target_in_flight: float | None = None
+    cold_start_budget_s: float | None = None
+    hold_s: float | None = None
+    queue_length: int | None = None
+    drain_timeout_s: float | None = None
+    canary: Canary | None = None
+    share_device: bool | None = None
+
+
+def read_target(text: str) -> tuple[str, int | None]:
+    """`PIPELINE` or `PIPELINE@N`. Raises SpecError."""
+    pipeline, at, number = text.partition("@")
+    if at and not number.isdigit():
+        raise SpecError(
+            Code.BAD_OPTION,
+            f"{text!r} names no version",
+            why=f"{number!r} is no number",
+            fix=f"paceline versions {pipeline}",
+        )
+    return pipeline, int(number) if at else None
+
+
+def deploy(order: DeployOrder, shop: Workshop) -> Endpoint:
+    """Store what is wanted and return; nothing runs differently before `paceline serve` sees it.
+
+    Raises SpecError for an unknown pipeline or version, a wrong name or bounds, a model whose
+    files changed since it was measured.
+    """
+    version = _version(order, shop)
+    name = order.name or order.pipeline
+    _check_name(name)
+    _check_model(version, shop)
+    kept = shop.store.deployments
+    for _ in range(ATTEMPTS):
+        before = next((one for one in kept.endpoints() if one.name == name), None)
+        wanted = _wanted(order, version, name, before, shop)
+        try:
+            placed = kept.put_endpoint(wanted, expected=0 if before is None else before.revision)
+        except StaleWrite:  # somebody deployed at the same moment: theirs is what this one changes
+            continue
+        kept.log(
+            LogLine(
+                endpoint=name,
+                at_utc=placed.deployed_at_utc,
+                kind=LogKind.DEPLOY,
+                because=_words(before, placed),
+                version=placed.version,
+            )
+        )
+        return placed
+    raise CapacityError(
+        Code.SERVE_BUSY,
+        f"endpoint {name!r} is being changed by others",
+        why=f"it changed {ATTEMPTS} times in a row under this command",
+        fix="try again",
+    )
+
+
+def wait_settled(
+    endpoint: Endpoint, shop: Workshop, *, on_change: Callable[[EndpointStatus], None]
+) -> EndpointStatus:
+    """Block until this deployment serves. Raises CandidateError when its version failed.
+
+    Raises CapacityError when no `paceline serve` runs, or another deployment took its place.
+    """
+    last: EndpointStatus | None = None
+    while True:
+        status = shop.store.deployments.status(endpoint.name)
+        current = shop.store.deployments.endpoint(endpoint.name)
+        if status is not None and status.revision == endpoint.revision:
+            if last is None or status != last:
+                on_change(status)
+            last = status
+            _raise_failed(endpoint, status)
+            if status.state in SETTLED and status.ready:
+                return status
+        if current.revision != endpoint.revision or not is_served(shop.places.data):
+            raise _given_up(endpoint, current)
+        shop.clock.sleep(POLL_S)
+
+
+def _version(order: DeployOrder, shop: Workshop) -> Version:
+    if order.version is not None:
+        return version_of(order.pipeline, order.version, shop)
+    shop.store.versions(order.pipeline)  # names the known ones when there is no such pipeline
+    current = next(p.current for p in shop.store.pipelines() if p.name == order.pipeline)
+    return version_of(order.pipeline, current, shop)
+
+
+def _check_name(name: str) -> None:
+    if NAME.fullmatch(name) is None:
+        raise SpecError(
+            Code.BAD_OPTION,
+            f"{name!r} cannot be the name of an endpoint",
+            why="clients send it as `model`: lower-case letters, digits, '.', '_' and '-'",
+            fix="--name with another one",
+        )
+
+
+def _check_model(version: Version, shop: Workshop) -> None:
+    """What would be served is what was measured."""
+    run = shop.store.run(version.run_id)
+    model = shop.hub.find(run.request.model)
+    if model.sha256 != run.model.sha256:
+        raise SpecError(
+            Code.BAD_MODEL,
+            f"the model of version {version.number} has changed since it was measured",
+            why=f"its files hashed to {run.model.sha256[:12]}, now to {model.sha256[:12]}",
+            fix="optimize again, or put the model back",
+        )
+
+
+def _wanted(
+    order: DeployOrder, version: Version, name: str, before: Endpoint | None, shop: Workshop
+) -> Endpoint:
+    if before is not None and before.pipeline != order.pipeline:
+        raise SpecError(
+            Code.CONTRADICTION,
+            f"endpoint {name!r} serves another pipeline",
+            why=f"it serves {before.pipeline!r}, this is {order.pipeline!r}",
+            fix=f"--name with another one, or `paceline undeploy {name}` first",
+        )
+    policy = _policy(order, PacelinePolicy() if before is None else before.policy)
+    wanted = before or Endpoint(
+        name=name,
+        pipeline=order.pipeline,
+        version=version.number,
+        policy=policy,
+        deployed_at_utc="",
+    )
+    given = {
+        "hold_s": order.hold_s,
+        "queue_length": order.queue_length,
+        "drain_timeout_s": order.drain_timeout_s,
+        "share_device": order.share_device,
+    }
+    changed = replace(
+        wanted,
+        version=version.number,
+        policy=policy,
+        canary=order.canary,
+        deployed_at_utc=shop.clock.utc_now().isoformat(timespec="seconds"),
+    )
+    return replace(changed, **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]  # its own fields
+
+
+def _policy(order: DeployOrder, before: PacelinePolicy) -> PacelinePolicy:
+    policy = before if order.policy_file is None else _from_file(order.policy_file)
+    given = {
+        "mode": order.mode,
+        "idle_timeout_s": order.idle_timeout_s,
+        "target_in_flight": order.target_in_flight,
+        "cold_start_budget_s": order.cold_start_budget_s,
+        "queue_delay_s": order.queue_delay_s,
+    }
+    bounds = {
+        "min_replicas": order.min_replicas,
+        "max_replicas": order.max_replicas,
+        "budget_usd_per_hour": order.budget_usd_per_hour,
+    }
+    kept = replace(policy.bounds, **{k: v for k, v in bounds.items() if v is not None})  # type: ignore[arg-type]  # its own fields
+    _check_bounds(kept)
+    changed = replace(policy, bounds=kept)
+    return replace(changed, **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]  # its own fields
+
+
+def _from_file(path: Path) -> PacelinePolicy:
+    policy = read_asked(str(path)).policy
+    if isinstance(policy, PacelinePolicy):
+        return policy
+    raise SpecError(
+        Code.BAD_OPTION,
+        f"{path.name!r} is another policy than `paceline`",
+        why="the others are there to compare with in `paceline autoscale replay`",
+        fix="leave `policy:` out of the file, or set it to paceline",
+    )
+
+
+def _check_bounds(bounds: Bounds) -> None:
+    if bounds.max_replicas < max(bounds.min_replicas, 1):
+        raise SpecError(
+            Code.CONTRADICTION,
+            "more replicas at least than at most",
+            why=f"--min {bounds.min_replicas}, --max {bounds.max_replicas}",
+            fix=f"--max {max(bounds.min_replicas, 1)}",
+        )
+
+
+def _words(before: Endpoint | None, placed: Endpoint) -> str:
+    canary = "" if placed.canary is None else f", canary with {placed.canary.share:.3g} of requests"
+    if before is None:
+        return f"version {placed.version} is wanted{canary}"
+    return f"version {before.version} -> {placed.version} is wanted{canary}"
+
+
+def _raise_failed(endpoint: Endpoint, status: EndpointStatus) -> None:
+    for failed in status.failed:
+        if failed.revision == endpoint.revision and failed.version == endpoint.version:
+            serves = "nothing serves" if status.stable is None else f"{status.stable} serves on"
+            raise CandidateError(
+                Code.ENGINE_FAILED,
+                f"version {failed.version} of {endpoint.name!r} failed in {failed.phase}; {serves}",
+                why=failed.because,
+                fix=f"paceline endpoints {endpoint.name} --log",
+            )
+
+
+def _given_up(endpoint: Endpoint, current: Endpoint) -> CapacityError:
+    if current.revision != endpoint.revision:
+        return CapacityError(
+            Code.SERVE_BUSY,
+            f"endpoint {endpoint.name!r} was deployed again meanwhile",
+            why=f"revision {endpoint.revision} was waited for, {current.revision} is wanted now",
+            fix=f"paceline endpoints {endpoint.name}",
+        )
+    return CapacityError(
+        Code.SERVE_BUSY,
+        "no `paceline serve` runs on this data folder",
+        why=f"{endpoint.name!r} is stored as wanted, and nobody does it",
+        fix="start `paceline serve`",
+    )

@@ -1,0 +1,1 @@
+"""The process behind `paceline serve`: keeps replicas as they are wanted, and the gateway told."""

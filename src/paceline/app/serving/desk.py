@@ -1,0 +1,77 @@
+"""What a fleet works with: clock, journal, facts of versions, devices, and keepers for replicas."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from paceline.app.serving.devices import MEASURING, DeviceLock
+from paceline.app.serving.facts import VersionFacts, learn, with_starts
+from paceline.app.serving.journal import Journal
+from paceline.app.serving.keeper import Keeper, Preparation, Told
+from paceline.app.serving.trial_period import TrialPeriod
+from paceline.app.wiring import Workshop
+from paceline.clock import Clock
+
+
+class Desk:
+    """Shared by all fleets of one `paceline serve`; used by its deciding thread only."""
+
+    def __init__(
+        self, shop: Workshop, journal: Journal, *, spool: Path, tell: Callable[[Told], None]
+    ) -> None:
+        self.clock: Clock = shop.clock
+        self.journal = journal
+        self._shop = shop
+        self._spool = spool
+        self._tell = tell
+        self._accelerators = {place.name: place for place in shop.executor.inventory()}
+        self._learned: dict[tuple[str, int], VersionFacts] = {}
+        self._preparations: dict[tuple[str, int], Preparation] = {}
+        self._devices: dict[str, DeviceLock] = {}
+        # Keepers use these from threads of their own; made here, they are made once.
+        _ = shop.environments, shop.load, shop.evaluator
+
+    def facts(self, pipeline: str, version: int) -> VersionFacts:
+        """What its run measured and its starts since took. Raises PacelineError."""
+        if (pipeline, version) not in self._learned:
+            self._learned[pipeline, version] = learn(pipeline, version, self._shop)
+        return with_starts(self._learned[pipeline, version], self._shop)
+
+    def keeper(self, replica_id: str, endpoint: str, facts: VersionFacts) -> Keeper:
+        """For a new replica. Raises PacelineError when its engine cannot be loaded."""
+        version = facts.version
+        same = (version.pipeline, version.number)
+        if same not in self._preparations:
+            self._preparations[same] = Preparation(facts, self._shop)
+        return Keeper(
+            replica_id,
+            facts,
+            self._preparations[same],
+            self._shop,
+            accelerator=self._accelerators[facts.accelerator],
+            log_path=self._shop.places.logs / "endpoints" / endpoint / f"{replica_id}.log",
+            tell=self._tell,
+        )
+
+    def device_busy(self, accelerator: str) -> str | None:
+        """Why nothing can start on it; `None` when it is held for replicas now."""
+        if accelerator not in self._accelerators:
+            return f"this machine has no {accelerator!r}"
+        lock = self._devices.setdefault(
+            accelerator, DeviceLock(self._shop.places.data / "devices", accelerator)
+        )
+        if lock.hold_shared():
+            return None
+        return (
+            f"{MEASURING} has {accelerator!r} alone;"
+            " `paceline deploy … --share-device` would start beside it"
+        )
+
+    def release_devices(self, in_use: frozenset[str]) -> None:
+        """Let go of those that no replica is on."""
+        for accelerator, lock in self._devices.items():
+            if accelerator not in in_use:
+                lock.release()
+
+    def trial_period(self, version: int, now_s: float) -> TrialPeriod:
+        """For a canary that was just admitted."""
+        return TrialPeriod(version, self._spool, now_s)

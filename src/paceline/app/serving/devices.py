@@ -1,0 +1,71 @@
+"""Who uses which device of this machine: file locks that end with the process that holds them.
+
+Replicas share a device among each other; an optimization has it alone, since it could neither
+measure beside an endpoint nor leave the endpoint's latency as it was. Both may be allowed to share
+(`--share-device`). Covers the processes of one data folder; what others run is not seen.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from paceline.errors import CapacityError, Code
+
+MEASURING: Final = "an optimization"
+SERVING: Final = "an endpoint"
+
+
+class DeviceLock:
+    """One accelerator, held or not."""
+
+    def __init__(self, folder: Path, accelerator: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / f"{accelerator.replace('/', '-')}.lock"
+        self._held: int | None = None
+
+    def hold_shared(self) -> bool:
+        """Together with other replicas; false when an optimization has it."""
+        return self._hold(fcntl.LOCK_SH)
+
+    def hold_alone(self) -> bool:
+        """Without anybody; false when a replica or another optimization has it."""
+        return self._hold(fcntl.LOCK_EX)
+
+    def release(self) -> None:
+        """Let go."""
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
+
+    def _hold(self, kind: int) -> bool:
+        if self._held is not None:
+            return True
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            return False
+        self._held = file
+        return True
+
+
+@contextmanager
+def measuring_alone(folder: Path, accelerator: str, *, share: bool) -> Iterator[None]:
+    """Hold the device for an optimization. Raises CapacityError while replicas run on it."""
+    lock = DeviceLock(folder, accelerator)
+    if not share and not lock.hold_alone():
+        raise CapacityError(
+            Code.DEVICE_BUSY,
+            f"{accelerator!r} is in use",
+            why=f"{SERVING} has a replica on it, or another optimization measures there",
+            fix="wait until the endpoint is idle (`paceline endpoints`), or accept that both"
+            " disturb each other: --share-device",
+        )
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,181 @@
+"""What is known of a version from its measurement: what an autoscaler and a probe go by."""
+
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Final
+
+from paceline.app.wiring import Workshop
+from paceline.deploy.canary import LatencyLimit
+from paceline.deploy.coldstart import expected_s, total_s
+from paceline.errors import Code, SetupError, SpecError
+from paceline.records.deployment import ReplicaState
+from paceline.records.load import Route
+from paceline.records.measurement import Metric
+from paceline.records.metric_names import (
+    COLD_START_S,
+    COST_USD_PER_MTOK,
+    REQUESTS_PER_S,
+    latency_name,
+)
+from paceline.records.quality import Suite
+from paceline.records.request import Comparison, Request, Workload
+from paceline.records.run import RunRecord
+from paceline.records.scaling import Replica, ServicePoint
+from paceline.records.trial import TrialRecord
+from paceline.records.version import Version
+from paceline.stats import quantile
+from paceline.units import MS_PER_S
+
+ROUTES: Final = (Route.CHAT.value, Route.COMPLETIONS.value)
+PROBE_ITEMS: Final = 8
+STARTS_REMEMBERED: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionFacts:
+    """A version as its run measured it.
+
+    `probe` holds items that it answered rightly then, `None` when quality was not measured.
+    `usd_per_mtok` is what a million output tokens cost, 0 when no price was known.
+    """
+
+    version: Version
+    run: RunRecord
+    replica: Replica
+    limits: tuple[LatencyLimit, ...]
+    probe: Suite | None
+    usd_per_mtok: float
+    routes: tuple[str, ...] = ROUTES
+
+    @property
+    def accelerator(self) -> str:
+        return self.version.variant.accelerator
+
+
+def learn(pipeline: str, number: int, shop: Workshop) -> VersionFacts:
+    """Read a version and its run. Raises SpecError for an unknown one."""
+    version = version_of(pipeline, number, shop)
+    run = shop.store.run(version.run_id)
+    trials = [t for t in shop.store.trials(run.run_id) if t.variant == version.variant]
+    metrics = _metrics(run, version)
+    price = run.request.price_usd_per_hour
+    return VersionFacts(
+        version=version,
+        run=run,
+        replica=Replica(
+            concurrency=measured_concurrency(run.request.workload, metrics),
+            cold_start_s=_value(metrics, COLD_START_S, 0.0),
+            usd_per_hour=0.0 if price is None else price * version.variant.count,
+            service=(_service(run.request.workload, metrics),),
+            requests_per_s=_value(metrics, REQUESTS_PER_S, 0.0) or None,
+        ),
+        limits=ttft_limits(run.request),
+        probe=_probe(run, trials, shop),
+        usd_per_mtok=_value(metrics, COST_USD_PER_MTOK, 0.0),
+    )
+
+
+def version_of(pipeline: str, number: int, shop: Workshop) -> Version:
+    """One version. Raises SpecError."""
+    versions = shop.store.versions(pipeline)
+    found = next((version for version in versions if version.number == number), None)
+    if found is None:
+        raise SpecError(
+            Code.UNKNOWN_NAME,
+            f"pipeline {pipeline!r} has no version {number}",
+            why=f"it has versions 1 to {len(versions)}",
+            fix=f"paceline versions {pipeline}",
+        )
+    return found
+
+
+def with_starts(facts: VersionFacts, shop: Workshop) -> VersionFacts:
+    """With the cold starts that were seen since, once there are any."""
+    seen_s = cold_starts_s(facts.version, shop)
+    if not seen_s:
+        return facts
+    measured = replace(
+        facts.replica,
+        cold_start_s=quantile(seen_s, 0.5),
+        cold_start_p90_s=expected_s(seen_s, None),
+    )
+    return replace(facts, replica=measured)
+
+
+def cold_starts_s(version: Version, shop: Workshop) -> tuple[float, ...]:
+    """How long its latest starts took, those that came to serve."""
+    replicas = shop.store.deployments.replicas(
+        pipeline=version.pipeline, version=version.number, limit=STARTS_REMEMBERED
+    )
+    unready = (ReplicaState.QUEUED, ReplicaState.STARTING)
+    return tuple(
+        total_s(replica.cold_start)
+        for replica in replicas
+        if replica.cold_start is not None and replica.state not in unready
+    )
+
+
+def measured_concurrency(workload: Workload, metrics: dict[str, Metric]) -> int:
+    """Requests in flight at which the version met its limits.
+
+    A closed loop names it; in an open one it is requests/s × mean time in flight (Little's law).
+    """
+    if workload.rate_rps is None:
+        return max(workload.concurrency, 1)
+    rate_rps = _value(metrics, REQUESTS_PER_S, workload.rate_rps)
+    e2e_s = _value(metrics, latency_name("e2e", "mean"), MS_PER_S) / MS_PER_S
+    return max(round(rate_rps * e2e_s), 1)
+
+
+def ttft_limits(request: Request) -> tuple[LatencyLimit, ...]:
+    """The absolute upper limits on percentiles of TTFT that the run was asked to keep."""
+    return tuple(
+        LatencyLimit(
+            share=float(constraint.statistic[1:]) / 100, limit_s=constraint.limit / MS_PER_S
+        )
+        for constraint in request.constraints
+        if constraint.metric == "ttft"
+        and constraint.statistic in ("p50", "p90", "p95", "p99")
+        and constraint.comparison in (Comparison.AT_MOST, Comparison.BELOW)
+        and not constraint.relative
+    )
+
+
+def _metrics(run: RunRecord, version: Version) -> dict[str, Metric]:
+    if run.result is None:
+        raise SetupError(
+            Code.STORE_UNUSABLE,
+            f"run {run.run_id} of version {version.number} has no result",
+            why=f"it is {run.state.value}",
+            fix=f"paceline optimize --resume {run.run_id}",
+        )
+    found = (r for r in run.result.ranking.ranked if r.variant == version.variant)
+    return dict(next(found).metrics)
+
+
+def _service(workload: Workload, metrics: dict[str, Metric]) -> ServicePoint:
+    return ServicePoint(
+        concurrency=measured_concurrency(workload, metrics),
+        ttft_ms=_value(metrics, latency_name("ttft", "mean"), 0.0),
+        tpot_ms=_value(metrics, latency_name("tpot", "mean"), 0.0),
+    )
+
+
+def _probe(run: RunRecord, trials: list[TrialRecord], shop: Workshop) -> Suite | None:
+    """A seeded part of the items that the version answered rightly when it was measured."""
+    quality = next((trial.quality for trial in trials if trial.quality), None)
+    path = run.model.suite_path
+    if quality is None or path is None:
+        return None
+    suite = shop.suites.find(path)
+    right = {item.item_id for item in quality.items if item.score == 1.0}
+    items = [item for item in suite.items if item.item_id in right]
+    if not items or suite.sha256 != quality.suite_sha256:
+        return None
+    chance = Random(run.run_id)  # noqa: S311 - not a secret
+    chosen = chance.sample(items, min(PROBE_ITEMS, len(items)))
+    return replace(suite, items=tuple(chosen))
+
+
+def _value(metrics: dict[str, Metric], name: str, otherwise: float) -> float:
+    return metrics[name].value if name in metrics else otherwise

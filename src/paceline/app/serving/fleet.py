@@ -1,0 +1,483 @@
+"""One endpoint under way: everything that is decided about its replicas, in one thread.
+
+The decisions are functions of `paceline.deploy`; this holds what they are given and does what they
+say. Times are of the monotonic clock unless a name says UTC.
+"""
+
+import secrets
+from dataclasses import replace
+from typing import Final
+
+from paceline.app.serving.desk import Desk
+from paceline.app.serving.facts import VersionFacts
+from paceline.app.serving.keeper import Broke, Entered, Probed, Ready, Released, Told
+from paceline.app.serving.replica import Replica
+from paceline.app.serving.trial_period import TrialPeriod
+from paceline.deploy.autoscale import decide
+from paceline.deploy.canary import Verdict
+from paceline.deploy.coldstart import expected_s, over_budget, progress, times, total_s
+from paceline.deploy.crashes import Crashes, after_admission, after_crash, given_up
+from paceline.deploy.pulses import PulseMeter
+from paceline.deploy.reconcile import Act, Action, reconcile
+from paceline.deploy.rollout import Target, carries_all, failed_versions, target
+from paceline.deploy.table import endpoint_route
+from paceline.errors import PacelineError
+from paceline.records.deployment import (
+    Endpoint,
+    EndpointState,
+    EndpointStatus,
+    FailedVersion,
+    LogKind,
+    Phase,
+    Progress,
+    ReplicaRecord,
+    ReplicaState,
+)
+from paceline.records.gateway import EndpointPulse, EndpointRoute, Pulse
+from paceline.records.launch import Cause
+from paceline.records.scaling import Fleet as Scaled
+from paceline.records.scaling import Memory
+
+ANNOUNCE_EVERY_S: Final = 5.0
+"""How often the announced rest of a cold start is counted anew within a phase."""
+FAILURES_KEPT: Final = 20
+
+
+class Fleet:
+    """The replicas of one endpoint."""
+
+    def __init__(self, endpoint: Endpoint, status: EndpointStatus | None, desk: Desk) -> None:
+        self.endpoint = endpoint
+        self._desk = desk
+        self._replicas: dict[str, Replica] = {}
+        self._crashes: dict[int, Crashes] = {}
+        self._facts: dict[int, VersionFacts] = {}
+        self._meter = PulseMeter(desk.clock.monotonic_s())
+        self._memory = Memory()
+        self._stable = None if status is None else status.stable
+        self._failed = () if status is None else status.failed
+        known = status is not None and status.revision == endpoint.revision
+        # A deployment is tried at once, not by the first user; what ran before a restart runs on.
+        self._wanted = status.replicas if known and status is not None else 1
+        self._because = "deployed" if not known else "as before the restart"
+        self._removed = False
+        self._trial: TrialPeriod | None = None
+        self._waits_because: str | None = None
+        self._announced: tuple[Phase, Progress, float, float] | None = None
+        self._saved: EndpointStatus | None = None
+
+    @property
+    def gone(self) -> bool:
+        """Removed, and nothing of it is left."""
+        return self._removed and not self._replicas
+
+    @property
+    def replicas(self) -> tuple[Replica, ...]:
+        return tuple(self._replicas.values())
+
+    def holds(self, replica_id: str) -> bool:
+        """Whether a replica is one of its own."""
+        return replica_id in self._replicas
+
+    def update(self, endpoint: Endpoint) -> None:
+        """The user deployed again."""
+        self._removed = False
+        if endpoint.revision == self.endpoint.revision:
+            return
+        self.endpoint = endpoint
+        self._crashes.clear()
+        self._trial = None
+        self._memory = Memory()  # else a long idle time would end it before it was tried
+        self._wanted = max(self._wanted, 1)
+        version = endpoint.version
+        self._log(LogKind.ROLLOUT, f"version {version} is wanted", version=version)
+
+    def remove(self) -> None:
+        """The user does not want it any more."""
+        if not self._removed:
+            self._log(LogKind.DEPLOY, "removed")
+        self._removed = True
+
+    def end_all(self, because: str) -> None:
+        """Stop every replica without waiting for what is in flight: the gateway has ended."""
+        self._removed = True
+        for one in self.replicas:
+            if one.state in (ReplicaState.QUEUED, ReplicaState.STARTING):
+                one.call_off(because)
+            elif one.state is ReplicaState.SERVING:
+                one.retire(self._now_s(), because)
+            if one.state is ReplicaState.DRAINING:
+                one.drained(because)
+        self._forget_ended()
+
+    def woken(self) -> None:
+        """A request waits and there is no replica: nobody waits for the clock."""
+        self._meter.woken(self._now_s())
+        self._scale()
+        self.work()
+
+    def pulsed(self, seen: EndpointPulse | None, pulse: Pulse) -> None:
+        """The gateway's view."""
+        if seen is not None:
+            self._meter.take(seen, self._now_s())
+            if self._trial is not None:
+                self._trial.saw(seen)
+        for one in pulse.replicas:
+            replica = self._replicas.get(one.replica_id)
+            if replica is not None:
+                replica.pulse(one)
+        self._end_drained(pulse.revision)
+
+    def gateway_lost(self) -> None:
+        """It died, and every connection with it."""
+        self._meter.lost(self._now_s())
+        for one in self.replicas:
+            one.in_flight = 0
+            if one.state is ReplicaState.DRAINING:
+                one.drained("the gateway died, and what was in flight with it")
+
+    def told(self, message: Told) -> None:
+        """A keeper has something to say."""
+        one = self._replicas[message.replica_id]
+        unready = one.state is ReplicaState.STARTING
+        match message:
+            case Entered() if unready:
+                one.enter(message.phase, self._now_s())
+            case Ready() if unready:
+                self._admit(one, message)
+            case Broke() if unready or one.state in (ReplicaState.SERVING, ReplicaState.DRAINING):
+                self._broken(one, message.cause, message.detail)
+            case Probed() if self._trial is not None:
+                self._trial.probed(message.failed)
+            case Released():
+                self._released(one)
+            case _:
+                return  # said on its way out: nothing follows from it any more
+        self.work()
+
+    def tick(self) -> None:
+        """Once a second."""
+        self._check_starts()
+        self._check_drains()
+        self._judge()
+        self._scale()
+        self.work()
+
+    def work(self) -> None:
+        """Whatever is to be done now."""
+        self._launch_queued()
+        wanted = self._target()
+        states = [(one.version, one.state) for one in self.replicas]
+        if wanted.version != self._stable and carries_all(wanted, states):
+            self._stable = wanted.version
+            self._log(LogKind.ROLLOUT, f"version {self._stable} carries all traffic")
+        for action in reconcile(wanted, [one.seen(self._now_s()) for one in self.replicas]):
+            self._act(action)
+        self._launch_queued()
+        self._forget_ended()
+        self._save_status()
+
+    def route(self) -> EndpointRoute | None:
+        """Its part of the gateway's table; `None` once it is gone."""
+        if self._removed and not self._replicas:
+            return None
+        version = self.endpoint.version if self._stable is None else self._stable
+        share = None if self.endpoint.canary is None else self.endpoint.canary.share
+        canary = self._target().canary
+        routes = [one.route(share if one.version == canary else None) for one in self.replicas]
+        facts = self._known(version)
+        return endpoint_route(
+            self.endpoint,
+            version=version,
+            routes=() if facts is None else facts.routes,
+            replicas=[route for route in routes if route is not None],
+            starting=self._announcement(),
+            failed=self._failure(),
+            usd_per_mtok=0.0 if facts is None else facts.usd_per_mtok,
+        )
+
+    def prices_usd_per_mtok(self) -> dict[int, float]:
+        """By version: what a million output tokens cost when it was measured."""
+        return {version: facts.usd_per_mtok for version, facts in self._facts.items()}
+
+    def table_sent(self, revision: int) -> None:
+        """A table went out; those that it shows as draining will get nothing new."""
+        for one in self.replicas:
+            if one.state is ReplicaState.DRAINING and one.drain_revision is None:
+                one.drain_revision = revision
+
+    def _target(self) -> Target:
+        if self._removed:
+            return Target(version=None, replicas=0)
+        return target(self.endpoint, self._stable, self._failed, self._wanted)
+
+    def _act(self, action: Action) -> None:
+        if action.act is Act.START:
+            self._queue(action.version)
+            return
+        one = self._replicas[action.replica_id or ""]
+        match action.act:
+            case Act.CALL_OFF:
+                one.call_off(action.because)
+            case Act.RETIRE:
+                one.retire(self._now_s(), action.because)
+            case Act.RECALL:
+                one.recall(action.because)
+        text = f"{one.id} {action.act.value}: {action.because}"
+        self._log(LogKind.REPLICA, text, version=one.version)
+
+    def _queue(self, version: int) -> None:
+        facts = self._known(version)
+        if facts is None:
+            return
+        replica_id = f"{self.endpoint.name}-{version}-{secrets.token_hex(3)}"
+        record = ReplicaRecord(
+            replica_id=replica_id,
+            endpoint=self.endpoint.name,
+            pipeline=self.endpoint.pipeline,
+            version=version,
+            accelerator=facts.accelerator,
+            state=ReplicaState.QUEUED,
+            created_at_utc=self._desk.journal.now_utc(),
+        )
+        self._replicas[replica_id] = Replica(record, facts, self._desk.journal)
+
+    def _launch_queued(self) -> None:
+        for one in self.replicas:
+            if one.state is not ReplicaState.QUEUED or not self._may_start(one):
+                continue
+            try:
+                keeper = self._desk.keeper(one.id, self.endpoint.name, one.facts)
+            except PacelineError as error:
+                one.call_off(error.what)
+                self._fail(one.version, "reading", f"{error.what}: {error.why}")
+            else:
+                one.launch(keeper, self._now_s(), "it may start")
+
+    def _may_start(self, one: Replica) -> bool:
+        """Whether the pause after a crash is over and its device is free; says once why not."""
+        waits = None
+        if self._crashes.get(one.version, Crashes()).not_before_s > self._now_s():
+            waits = f"version {one.version} broke; a pause before the next try"
+        elif any(other.state is ReplicaState.STOPPING for other in self.replicas):
+            waits = "another replica still holds its memory"
+        elif not self.endpoint.share_device:
+            waits = self._desk.device_busy(one.facts.accelerator)
+        if waits is not None and waits != self._waits_because:
+            self._log(LogKind.REPLICA, f"{one.id} waits: {waits}", version=one.version)
+        self._waits_because = waits
+        return waits is None
+
+    def _admit(self, one: Replica, ready: Ready) -> None:
+        now_s = self._now_s()
+        one.admit(ready, now_s, self._desk.clock.utc_now().timestamp())
+        took_s = 0.0 if one.record.cold_start is None else total_s(one.record.cold_start)
+        self._log(LogKind.REPLICA, f"{one.id} serves after {took_s:.1f} s", version=one.version)
+        self._crashes[one.version] = after_admission(self._crashes.get(one.version, Crashes()))
+        self._facts.pop(one.version, None)  # its cold start is now known better
+        if one.version == self._target().canary and self._trial is None:
+            self._trial = self._desk.trial_period(one.version, now_s)
+            share = 0.0 if self.endpoint.canary is None else self.endpoint.canary.share
+            self._log(LogKind.CANARY, f"gets {share:.3g} of new requests", version=one.version)
+
+    def _broken(self, one: Replica, cause: Cause | None, detail: str) -> None:
+        now_s = self._now_s()
+        phase = "serving" if one.admitted or one.start is None else one.start.phase.value
+        one.broke(detail)
+        self._log(LogKind.REPLICA, f"{one.id} broke in {phase}: {detail}", version=one.version)
+        before = self._crashes.get(one.version, Crashes())
+        crashes = after_crash(before, now_s=now_s, served_s=one.served_s(now_s))
+        self._crashes[one.version] = crashes
+        because = given_up(crashes, cause)
+        if because is not None:
+            self._fail(one.version, phase, f"{because}: {detail}")
+
+    def _fail(self, version: int, phase: str, because: str) -> None:
+        """Give a version up for this deployment."""
+        if version in failed_versions(self.endpoint, self._failed):
+            return
+        failed = FailedVersion(
+            version=version,
+            revision=self.endpoint.revision,
+            phase=phase,
+            because=because,
+            at_utc=self._desk.journal.now_utc(),
+        )
+        self._failed = (*self._failed, failed)[-FAILURES_KEPT:]
+        self._trial = None
+        self._log(LogKind.FAILED, f"version {version} in {phase}: {because}", version=version)
+
+    def _released(self, one: Replica) -> None:
+        if one.state is not ReplicaState.STOPPING:  # it ended by itself without a word
+            self._broken(one, None, "it ended")
+        one.released()
+
+    def _check_starts(self) -> None:
+        budget_s = self.endpoint.policy.cold_start_budget_s
+        for one in self.replicas:
+            if one.state is ReplicaState.STARTING and one.start is not None:
+                eaten = over_budget(one.start, self._now_s(), budget_s)
+                if eaten is not None:
+                    phase, because = eaten
+                    cold_start = times(one.start, self._now_s())
+                    one.record = replace(one.record, cold_start=cold_start)
+                    one.broke(because)
+                    self._fail(one.version, phase.value, f"cold start over its budget: {because}")
+
+    def _check_drains(self) -> None:
+        limit_s = self.endpoint.drain_timeout_s
+        for one in self.replicas:
+            if one.state is ReplicaState.DRAINING and one.drain_began_s is not None:
+                took_s = self._now_s() - one.drain_began_s
+                if took_s > limit_s:
+                    one.drained(f"{one.in_flight} still in flight after {limit_s:g} s")
+
+    def _end_drained(self, revision: int) -> None:
+        for one in self.replicas:
+            if (
+                one.state is ReplicaState.DRAINING
+                and one.drain_revision is not None
+                and revision >= one.drain_revision
+                and one.in_flight == 0
+            ):
+                one.drained("nothing is in flight")
+
+    def _judge(self) -> None:
+        plan, trial = self.endpoint.canary, self._trial
+        serving = [
+            one
+            for one in self.replicas
+            if one.version == self.endpoint.version and one.state is ReplicaState.SERVING
+        ]
+        if plan is None or trial is None or not serving:
+            return
+        facts = serving[0].facts
+        if trial.probe_due(self._now_s()) and serving[0].keeper is not None:
+            serving[0].keeper.probe()
+        found = trial.judge(plan, facts.limits, self._now_s(), self.endpoint.name)
+        if found.verdict is Verdict.ROLL_BACK:
+            self._log(LogKind.CANARY, f"rolled back: {found.because}", version=trial.version)
+            self._fail(trial.version, "canary", found.because)
+        elif found.verdict is Verdict.PROMOTE:
+            promoted = replace(self.endpoint, canary=None)
+            if self._desk.journal.replace_endpoint(promoted):
+                self._log(LogKind.CANARY, f"promoted: {found.because}", version=trial.version)
+                self._trial = None
+
+    def _scale(self) -> None:
+        wanted = self._target()
+        facts = None if wanted.version is None else self._known(wanted.version)
+        if facts is None:
+            return
+        live = [one for one in self.replicas if one.seen(0.0).live]
+        ready = [one for one in live if one.state is ReplicaState.SERVING]
+        now_s = self._now_s()
+        scaled = Scaled(
+            replica=facts.replica,
+            wanted=self._wanted,
+            ready=len(ready),
+            starting=len(live) - len(ready),
+            stopping=len(self._replicas) - len(live),
+            idle_s=tuple(one.idle_s for one in ready),
+            memory=self._memory,
+        )
+        decision = decide(self._meter.window(now_s), scaled, self.endpoint.policy, now_s)
+        self._memory = decision.memory
+        if not decision.replicas and live and not ready and self._stable != wanted.version:
+            return  # a deployment is tried before it may idle
+        if decision.replicas != self._wanted:
+            counts = (self._wanted, decision.replicas)
+            self._log(LogKind.SCALE, decision.because, replicas=counts)
+            self._wanted = decision.replicas
+        self._because = decision.because
+
+    def _known(self, version: int) -> VersionFacts | None:
+        """What a version's run measured; a version that cannot be read fails."""
+        if version not in self._facts:
+            try:
+                self._facts[version] = self._desk.facts(self.endpoint.pipeline, version)
+            except PacelineError as error:
+                self._fail(version, "reading", f"{error.what}: {error.why}")
+                return None
+        return self._facts[version]
+
+    def _announcement(self) -> tuple[Progress, float] | None:
+        """What waiting clients are told, counted anew every few seconds; with its UTC time."""
+        first = next((one for one in self.replicas if one.state is ReplicaState.STARTING), None)
+        if first is None or first.start is None:
+            self._announced = None
+            return None
+        now_s, phase = self._now_s(), first.start.phase
+        last = self._announced
+        if last is None or last[0] is not phase or now_s - last[3] >= ANNOUNCE_EVERY_S:
+            measured = first.facts.replica
+            expect_s = measured.cold_start_p90_s or expected_s((), measured.cold_start_s or None)
+            found = progress(first.start, now_s, expect_s)
+            self._announced = (phase, found, self._desk.clock.utc_now().timestamp(), now_s)
+        _, told, at_s, _ = self._announced or (phase, None, 0.0, 0.0)
+        return None if told is None else (told, at_s)
+
+    def _failure(self) -> str | None:
+        """Why there can be no replica."""
+        if self._removed:
+            return "the endpoint was removed"
+        if self._target().version is not None:
+            return None
+        ours = [one for one in self._failed if one.revision == self.endpoint.revision]
+        return "; ".join(f"version {one.version} in {one.phase}: {one.because}" for one in ours)
+
+    def _forget_ended(self) -> None:
+        for one in self.replicas:
+            if one.state is ReplicaState.ENDED:
+                del self._replicas[one.id]
+
+    def _save_status(self) -> None:
+        live = [one for one in self.replicas if one.seen(0.0).live]
+        ready = sum(one.state is ReplicaState.SERVING for one in live)
+        announced = self._announcement()
+        status = EndpointStatus(
+            name=self.endpoint.name,
+            revision=self.endpoint.revision,
+            state=self._state(len(live), ready),
+            because=self._failure() or self._waits_because or self._because,
+            updated_at_utc="",
+            stable=self._stable,
+            replicas=self._wanted,
+            ready=ready,
+            starting=len(live) - ready,
+            progress=None if announced is None else announced[0],
+            failed=self._failed,
+        )
+        # Reasons count seconds; what they are about changes rarely, and only that is written.
+        if self._saved is None or replace(status, because="") != replace(self._saved, because=""):
+            self._saved = status
+            stamped = replace(status, updated_at_utc=self._desk.journal.now_utc())
+            if not self._removed:
+                self._desk.journal.save_status(stamped)
+
+    def _state(self, live: int, ready: int) -> EndpointState:
+        wanted = self._target()
+        if wanted.version is None:
+            return EndpointState.FAILED
+        if wanted.canary is not None:
+            return EndpointState.CANARY
+        if any(one.version != wanted.version for one in self.replicas if one.seen(0.0).live):
+            return EndpointState.ROLLING
+        if ready:
+            return EndpointState.LIVE
+        return EndpointState.STARTING if live else EndpointState.IDLE
+
+    def _log(
+        self,
+        kind: LogKind,
+        because: str,
+        *,
+        version: int | None = None,
+        replicas: tuple[int, int] | None = None,
+    ) -> None:
+        self._desk.journal.log(
+            self.endpoint.name, kind, because, version=version, replicas=replicas
+        )
+
+    def _now_s(self) -> float:
+        return self._desk.clock.monotonic_s()

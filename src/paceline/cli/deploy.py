@@ -1,0 +1,169 @@
+"""`paceline deploy` and `paceline undeploy`: say what shall be served."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from paceline.app.deploy import DeployOrder, deploy, read_target, wait_settled
+from paceline.app.endpoints import endpoint_document, one_endpoint, remove
+from paceline.app.serving.lock import is_served
+from paceline.app.wiring import Workshop
+from paceline.cli.output import print_json
+from paceline.errors import Code, SpecError
+from paceline.records.deployment import Canary, EndpointStatus
+from paceline.records.scaling import Mode
+from paceline.units import format_duration, parse_duration_s
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+def deploy_command(
+    target: Annotated[
+        str, typer.Argument(metavar="PIPELINE[@N]", help="A pipeline; without @N its current one.")
+    ],
+    name: Annotated[
+        str | None, typer.Option(help="What clients send as `model`; default the pipeline.")
+    ] = None,
+    mode: Annotated[
+        Mode | None, typer.Option(help="flex goes to zero when idle, active never does.")
+    ] = None,
+    minimum: Annotated[int | None, typer.Option("--min", min=0, help="Fewest replicas.")] = None,
+    maximum: Annotated[int | None, typer.Option("--max", min=1, help="Most replicas.")] = None,
+    idle_timeout: Annotated[
+        str | None, typer.Option(help="Quiet time before it goes to zero, e.g. 5m.")
+    ] = None,
+    hold: Annotated[
+        str | None, typer.Option(help="How long a request may wait for a replica, then 503.")
+    ] = None,
+    queue_delay: Annotated[
+        str | None, typer.Option(help="p90 wait above which a replica is added.")
+    ] = None,
+    concurrency: Annotated[
+        float | None,
+        typer.Option(help="Requests in flight per replica to aim at; default as measured."),
+    ] = None,
+    policy: Annotated[
+        Path | None, typer.Option(help="A policy file; the options above win over it.")
+    ] = None,
+    cold_start_budget: Annotated[
+        str | None, typer.Option(help="A start that takes longer fails the version.")
+    ] = None,
+    drain_timeout: Annotated[
+        str | None, typer.Option(help="How long a replica that goes may finish.")
+    ] = None,
+    canary: Annotated[
+        str | None, typer.Option(help="Give this share of requests to the new version first: 5%.")
+    ] = None,
+    canary_for: Annotated[
+        str | None, typer.Option(help="How long a canary is watched at least.")
+    ] = None,
+    canary_requests: Annotated[
+        int | None, typer.Option(min=1, help="How many of its requests are watched at least.")
+    ] = None,
+    share_device: Annotated[
+        bool | None,
+        typer.Option("--share-device/--no-share-device", help="Run beside an optimization."),
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Return when it serves.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say that a version shall be served; `paceline serve` does it.
+
+    What is not given stays as it was, so that `paceline deploy PIPELINE` rolls an endpoint to the
+    pipeline's current version.
+    """
+    pipeline, version = read_target(target)
+    order = DeployOrder(
+        pipeline=pipeline,
+        version=version,
+        name=name,
+        policy_file=policy,
+        mode=mode,
+        min_replicas=minimum,
+        max_replicas=maximum,
+        idle_timeout_s=_duration_s("--idle-timeout", idle_timeout),
+        queue_delay_s=_duration_s("--queue-delay", queue_delay),
+        target_in_flight=concurrency,
+        cold_start_budget_s=_duration_s("--cold-start-budget", cold_start_budget),
+        hold_s=_duration_s("--hold", hold),
+        drain_timeout_s=_duration_s("--drain-timeout", drain_timeout),
+        canary=_canary(canary, canary_for, canary_requests),
+        share_device=share_device,
+    )
+    shop = Workshop()
+    endpoint = deploy(order, shop)
+    typer.echo(f"endpoint {endpoint.name!r}: version {endpoint.version} is wanted", err=True)
+    if wait:
+        wait_settled(endpoint, shop, on_change=_print_change)
+    elif not is_served(shop.places.data):
+        typer.echo("nobody serves it yet: paceline serve", err=True)
+    if as_json:
+        print_json(endpoint_document(one_endpoint(endpoint.name, shop)))
+
+
+def undeploy(
+    name: Annotated[str, typer.Argument(help="A name from `paceline endpoints`.")],
+) -> None:
+    """Stop serving an endpoint; requests under way may finish. Versions and log stay."""
+    remove(name, Workshop())
+    typer.echo(f"endpoint {name!r} is no longer wanted", err=True)
+
+
+def _print_change(status: EndpointStatus) -> None:
+    progress = ""
+    if status.progress is not None:
+        done = status.progress
+        eta = format_duration(done.eta_s)
+        progress = f"; {done.phase.value} {done.progress:.0%}, about {eta} left"
+    typer.echo(f"{status.state.value}: {status.because}{progress}", err=True)
+
+
+def _canary(share: str | None, for_: str | None, requests: int | None) -> Canary | None:
+    if share is None:
+        for option, value in (("--canary-for", for_), ("--canary-requests", requests)):
+            if value is not None:
+                raise SpecError(
+                    Code.CONTRADICTION,
+                    f"{option} without a canary",
+                    why="it says when a canary is decided on",
+                    fix="add --canary 5%, or leave it out",
+                )
+        return None
+    defaults = Canary(share=_share(share))
+    for_s = _duration_s("--canary-for", for_)
+    return Canary(
+        share=defaults.share,
+        at_least_s=defaults.at_least_s if for_s is None else for_s,
+        requests=defaults.requests if requests is None else requests,
+    )
+
+
+def _share(text: str) -> float:
+    number, percent = text.removesuffix("%").strip(), text.endswith("%")
+    try:
+        share = float(number) / 100 if percent else float("nan")
+    except ValueError:
+        share = float("nan")
+    if not 0 < share < 1:
+        raise SpecError(
+            Code.BAD_OPTION,
+            f"--canary {text!r} is no share of requests",
+            why="it is a percentage between 0 and 100",
+            fix="--canary 5%",
+        )
+    return share
+
+
+def _duration_s(option: str, text: str | None) -> float | None:
+    if text is None:
+        return None
+    found = parse_duration_s(text)
+    if found is None:
+        raise SpecError(
+            Code.BAD_OPTION,
+            f"{option} {text!r} is no duration",
+            why="a duration is a number with its unit",
+            fix=f"write for example {option} 90s",
+        )
+    return float(found)

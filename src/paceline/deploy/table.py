@@ -1,0 +1,62 @@
+"""What the gateway is told, from what is wanted and seen."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from paceline.records.deployment import Endpoint, Progress
+from paceline.records.gateway import EndpointRoute, KeyRule, ReplicaRoute, Starting, Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """Who may ask: the one place where keys come into the table.
+
+    Without `required` anybody who can reach the gateway may ask; that is for loopback only.
+    """
+
+    keys: tuple[KeyRule, ...] = ()
+    required: bool = True
+
+
+def endpoint_route(
+    endpoint: Endpoint,
+    *,
+    version: int,
+    routes: tuple[str, ...],
+    replicas: Sequence[ReplicaRoute],
+    starting: tuple[Progress, float] | None,
+    failed: str | None,
+    usd_per_mtok: float = 0.0,
+) -> EndpointRoute:
+    """One endpoint; `starting` is announced with the UTC time (s) that its eta counts from."""
+    announced = None
+    if starting is not None:
+        progress, at_s = starting
+        announced = Starting(
+            phase=progress.phase.value,
+            progress=progress.progress,
+            eta_s=progress.eta_s,
+            at_s=at_s,
+        )
+    return EndpointRoute(
+        name=endpoint.name,
+        workspace=endpoint.workspace,
+        version=version,
+        routes=routes,
+        replicas=tuple(replicas),
+        queue_length=endpoint.queue_length,
+        hold_s=endpoint.hold_s,
+        usd_per_million_output_tokens=usd_per_mtok,
+        starting=announced,
+        failed=failed,
+    )
+
+
+def make_table(revision: int, routes: Sequence[EndpointRoute], guard: Guard) -> Table:
+    """The whole table."""
+    return Table(
+        revision=revision,
+        endpoints=tuple(routes),
+        keys=guard.keys,
+        keys_required=guard.required,
+    )
