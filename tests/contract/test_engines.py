@@ -5,6 +5,7 @@ The real engines load a tiny model with random weights, so that no test waits fo
 
 import json
 import shutil
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,17 +15,21 @@ import pytest
 from paceline.adapters.engines.fake import Fake
 from paceline.adapters.engines.llamacpp import LlamaCpp
 from paceline.adapters.engines.openvino import OpenVino
+from paceline.adapters.engines.sglang import Sglang
 from paceline.adapters.engines.transformers import Transformers
+from paceline.adapters.engines.vllm import Vllm
 from paceline.adapters.executors.local import LocalExecutor
 from paceline.adapters.hub.local import LocalHub
 from paceline.adapters.telemetry.prometheus import Prometheus
+from paceline.app.validation import judged
 from paceline.app.wiring import Workshop
-from paceline.ports.engine import Engine
-from paceline.ports.executor import Executor
+from paceline.ports.engine import CanValidate, Engine
+from paceline.ports.executor import Executor, Server
+from paceline.records.hardware import Accelerator, AcceleratorKind
 from paceline.records.launch import Cause, Environment, LaunchSpec
 from paceline.records.load import Target
 from paceline.records.model import Model
-from paceline.records.telemetry import Counter, TelemetryGap
+from paceline.records.telemetry import Counter, Gauge, Snapshot, TelemetryGap, Times
 from paceline.testing.builders import a_model
 from paceline.testing.engines import TINY_CONFIG, Bench, Chat, EngineContract, Knobs
 
@@ -290,7 +295,7 @@ class TestVllm(Real):
         assert found.counters[Counter.GENERATION_TOKENS] > 0
         assert found.counters[Counter.REQUESTS_FINISHED] > 0
         assert set(found.gauges) >= {Gauge.REQUESTS_RUNNING, Gauge.KV_CACHE_USAGE}
-        assert set(found.times) >= {Times.TTFT, Times.E2E, Times.QUEUE}
+        assert set(found.histograms) >= {Times.TTFT, Times.E2E, Times.QUEUE}
 
     @pytest.mark.enable_socket
     def test_speculation_is_counted(self, bench: Bench, executor: Executor, tmp_path: Path) -> None:
@@ -333,7 +338,7 @@ class TestSglangOnAGpu(Real):
         return first_card()
 
 
-def read_metrics(server: Server) -> MetricsReading:
+def read_metrics(server: Server) -> Snapshot:
     """One reading of the server's own metrics."""
     reader = Prometheus().open(Target(base_url=server.base_url, model=server.spec.model_name))
     assert not isinstance(reader, TelemetryGap), reader.because

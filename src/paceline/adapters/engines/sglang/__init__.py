@@ -1,0 +1,5 @@
+"""SGLang on NVIDIA cards."""
+
+from paceline.adapters.engines.sglang.engine import Sglang
+
+__all__ = ["Sglang"]
