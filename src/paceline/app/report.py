@@ -43,7 +43,7 @@ def plan_document(request: Request, plan: Plan) -> Json:
     return {
         "request": request_document(request),
         "baseline": plan.baseline.id,
-        "variants": [_variant(variant) for variant in plan.variants],
+        "variants": [variant_document(variant) for variant in plan.variants],
         "rejected": [_rejection(rejection) for rejection in plan.rejected],
     }
 
@@ -77,7 +77,8 @@ def request_document(request: Request) -> Json:
     }
 
 
-def _variant(variant: Variant) -> dict[str, object]:
+def variant_document(variant: Variant) -> dict[str, object]:
+    """A variant with its id."""
     return {
         "id": variant.id,
         "engine": variant.engine,
@@ -91,7 +92,7 @@ def _variant(variant: Variant) -> dict[str, object]:
 
 def _ranked(ranked: Ranked) -> Json:
     quality = ranked.metrics.get(QUALITY)
-    return _variant(ranked.variant) | {
+    return variant_document(ranked.variant) | {
         "metrics": {name: _metric(metric) for name, metric in ranked.metrics.items()},
         "verdicts": [_verdict(verdict) for verdict in ranked.verdicts],
         "quality": {
@@ -148,7 +149,7 @@ def _comparison(quality: QualityComparison) -> Json:
 
 def _rejection(rejection: Rejection) -> Json:
     return {
-        "variant": _variant(rejection.variant),
+        "variant": variant_document(rejection.variant),
         "reason": rejection.reason.value,
         "detail": rejection.detail,
         "have": rejection.have,

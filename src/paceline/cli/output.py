@@ -1,17 +1,14 @@
 """stdout is data, stderr is talk."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-import orjson
 from rich.console import Console
 from rich.table import Table
 
+from paceline.cli.documents import print_json
 
-def print_json(document: Mapping[str, object]) -> None:
-    """One JSON document on stdout; numbers that are not finite become null."""
-    text = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS)
-    sys.stdout.write(text.decode() + "\n")
+__all__ = ["print_json", "print_table"]
 
 
 def print_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

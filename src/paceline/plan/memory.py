@@ -95,7 +95,7 @@ def unsupported(
 
     Looks at vendors, formats, compute capability, and whether heads divide over the shards.
     """
-    if engine.vendors and device.vendor not in engine.vendors and device.kind != "cpu":
+    if engine.vendors and device.vendor not in engine.vendors:
         return f"{engine.name} has no back end for {device.vendor}: {' '.join(engine.vendors)}"
     formats = engine.formats_on(device.vendor)
     if formats and weights.name not in formats:

@@ -127,10 +127,38 @@ def engines() -> Mapping[str, EngineFacts]:
     return {row["name"]: _engine(row) for row in rows("engines.csv")}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnobEffect:
+    """A value of an engine's knob that the predictor can speak of, beside the default."""
+
+    knob: str
+    value: str | float
+    effect: str
+    """`kv_bits`, `memory_share` or `max_sequences`."""
+    amount: float
+
+
 @cache
-def knob_effects() -> Mapping[str, str]:
-    """Knobs of engines that the predictor can speak of, and what each of them sets."""
-    return {row["knob"]: row["effect"] for row in rows("knobs.csv")}
+def knob_effects(engine_name: str) -> tuple[KnobEffect, ...]:
+    """The settings of one engine that change what is predicted."""
+    return tuple(
+        KnobEffect(
+            knob=row["knob"],
+            value=_scalar(row["value"]),
+            effect=row["effect"],
+            amount=float(row["amount"]),
+        )
+        for row in rows("knobs.csv")
+        if row["engine"] == engine_name
+    )
+
+
+def _scalar(text: str) -> str | float:
+    try:
+        value = float(text)
+    except ValueError:
+        return text
+    return int(value) if value.is_integer() else value
 
 
 @cache
@@ -167,6 +195,12 @@ def engine(name: str) -> EngineFacts:
 
 
 T = TypeVar("T")
+
+
+@cache
+def newest_release(engine_name: str) -> float | None:
+    """When the newest release known here came out, as a decimal year."""
+    return max((year for _, year in _releases().get(engine_name, ())), default=None)
 
 
 @cache

@@ -74,7 +74,7 @@ class EngineAxis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axes:
-    """What is crossed with what."""
+    """What is crossed with what. No axis is empty."""
 
     shape: Shape
     devices: tuple[Device, ...]

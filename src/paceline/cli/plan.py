@@ -1,0 +1,104 @@
+"""`paceline plan`: what could serve a model, here or on anything that can be rented."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from paceline.app.plan_here import plans_here
+from paceline.app.planning import plan_request
+from paceline.app.report import plan_document
+from paceline.app.survey import Prices, survey_request
+from paceline.app.survey_document import survey_document
+from paceline.app.wiring import Workshop
+from paceline.cli.documents import print_json
+from paceline.cli.plan_text import print_local, print_survey, print_understood
+from paceline.cli.request_file import request_text
+from paceline.spec.read import Asked, read_request
+
+ModelName = Annotated[
+    str | None,
+    typer.Argument(metavar="[MODEL]", help="A folder, a config.json, a name, or `reference`."),
+]
+
+
+def plan(
+    model: ModelName = None,
+    words: Annotated[
+        list[str] | None, typer.Argument(help='Plain words: "cheapest, p95 ttft under 300 ms".')
+    ] = None,
+    priority: Annotated[
+        str | None,
+        typer.Option(help="latency, throughput, cost, quality or balanced.", show_default=False),
+    ] = None,
+    constraint: Annotated[
+        list[str] | None,
+        typer.Option("--constraint", help='A hard limit, e.g. "ttft p95 <= 200ms"; repeatable.'),
+    ] = None,
+    workload: Annotated[
+        str | None,
+        typer.Option("--workload", help="A preset, e.g. chat,concurrency=16,input=512."),
+    ] = None,
+    engine: Annotated[
+        list[str] | None, typer.Option("--engine", help="Only these engines; repeatable.")
+    ] = None,
+    format_: Annotated[
+        list[str] | None, typer.Option("--format", help="Only these formats; repeatable.")
+    ] = None,
+    hardware: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--hardware",
+            help="`here`, `all`, accelerators (l40s, h100-sxm) or classes (gpu, tpu, hopper).",
+        ),
+    ] = None,
+    pin: Annotated[str | None, typer.Option(help="Only this format (and the baseline).")] = None,
+    budget: Annotated[
+        str | None, typer.Option("--budget", help="10m or $20; a hard limit.")
+    ] = None,
+    prices: Annotated[
+        Path | None, typer.Option("--prices", help="CSV of your own prices; they win.")
+    ] = None,
+    market: Annotated[
+        str | None,
+        typer.Option("--market", help="on-demand, spot, serverless-active or serverless-flex."),
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", help="A request in YAML; flags win over it.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Predict what could serve a model, with bands, prices and reasons. Launches nothing.
+
+    A model that this machine can run is planned for this machine, as `optimize` would measure it.
+    With --hardware, or a model that is only a config or a name, every accelerator in the tables
+    is looked at instead.
+    """
+    asked = Asked(
+        model=model,
+        priority=priority,
+        constraints=tuple(constraint or ()),
+        workload=workload,
+        engines=tuple(engine or ()),
+        formats=tuple(format_ or ()),
+        hardware=tuple(hardware or ()),
+        pin=pin,
+        budget=budget,
+    )
+    request = read_request(asked, words=" ".join(words) if words else None, file=request_text(file))
+    shop = Workshop()
+    here = plans_here(request, shop)
+    if not as_json:
+        print_understood(request)
+    if here is not None:
+        planned = plan_request(here, shop)
+        if as_json:
+            print_json(plan_document(here, planned.plan))
+        else:
+            print_local(here, planned)
+        return
+    found = survey_request(request, shop, Prices(file=prices, market=market))
+    if as_json:
+        print_json(survey_document(found))
+    else:
+        print_survey(found)

@@ -1,0 +1,190 @@
+"""A plan for people: what could serve, in which order, and what speaks against the rest.
+
+Plain columns within 100 characters; nothing is imported that draws, so that a plan is quick.
+"""
+
+from collections.abc import Sequence
+
+import typer
+
+from paceline.app.planning import Planned
+from paceline.app.survey import Surveyed
+from paceline.plan.survey.pricing import STALE_AFTER_DAYS
+from paceline.plan.survey.shown import Candidate
+from paceline.records.plan import Predicted, PredictedMetric
+from paceline.records.request import Request
+
+WIDTH = 100
+ACCELERATORS = 15
+UNKNOWN = "–"
+MARKET_MARKS = {"serverless-active": "a", "serverless-flex": "f", "spot": "s"}
+
+
+def print_understood(request: Request) -> None:
+    """What was read out of the words and flags, on stderr."""
+    limits = ", ".join(constraint.text for constraint in request.constraints) or "none"
+    typer.echo(f"understood: priority {request.priority.value}; constraints: {limits}", err=True)
+
+
+def print_survey(found: Surveyed) -> None:
+    """The best of each accelerator, the rejections by reason, and the decision in sentences."""
+    survey, load = found.survey, found.request.workload
+    arrivals = (
+        f"{load.concurrency} requests in flight"
+        if load.rate_rps is None
+        else f"{load.rate_rps:g} requests/s"
+    )
+    typer.echo(
+        f"{found.request.model} for {found.request.priority.value}: {arrivals},"
+        f" {load.input_tokens} tokens in, {load.output_tokens} out. All figures are predicted."
+    )
+    typer.echo(
+        f"{survey.considered:,} combinations; {len(survey.field.order):,} could serve,"
+        f" {int(survey.field.could_win().sum()):,} could be the best"
+    )
+    if found.by_accelerator:
+        typer.echo("")
+        _print_candidates(found.by_accelerator)
+    typer.echo("")
+    _print_rejected(found)
+    for text in survey.unpredicted:
+        _wrapped(f"not predicted, so unresolved: {text}")
+    _wrapped(f"order: {survey.formula}")
+    if found.advice:
+        typer.echo("")
+    for answer in found.advice:
+        _wrapped(f"{answer.topic}: {answer.text}")
+
+
+def _print_candidates(best: Sequence[Candidate]) -> None:
+    shown = best[:ACCELERATORS]
+    header = (
+        "rank",
+        "accelerator",
+        "variant",
+        "$/h",
+        "TTFT",
+        "TPOT ms",
+        "tokens/s",
+        "$/Mtok",
+        "at",
+    )
+    rows = [header, *(_row(one) for one in shown)]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(header))]
+    widths[2] = min(widths[2], WIDTH - sum(widths) + widths[2] - len(widths) + 1)
+    for row in rows:
+        cells = [
+            text[:width].ljust(width) if at in (1, 2) else text.rjust(width)
+            for at, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        typer.echo(" ".join(cells).rstrip())
+    for one, row in zip(shown, rows[1:], strict=True):
+        if len(row[2]) > widths[2]:
+            typer.echo(f"  {one.rank}: {row[2]}")
+    more = len(best) - len(shown)
+    rest = f"; {more} more accelerators in --json" if more else ""
+    _wrapped(
+        "the best of each accelerator; TPOT with its 90 % band; $/Mtok with its band at the highest"
+        f" predicted load that meets the constraints (at: requests in flight){rest}"
+    )
+    _print_price_notes(shown)
+
+
+def _row(one: Candidate) -> tuple[str, ...]:
+    variant, metrics, dear = one.variant, one.metrics, one.highest.usd_per_mtok
+    knobs = [_short(name, value) for name, value in variant.knobs]
+    return (
+        str(one.rank),
+        f"{variant.count}x {variant.accelerator}",
+        " ".join([variant.engine, variant.format, *knobs]),
+        UNKNOWN if one.usd_per_hour is None else f"{one.usd_per_hour:.2f}{_mark(one)}",
+        f"{metrics['ttft_mean_ms'].value:,.0f}",
+        _band(metrics["tpot_mean_ms"], ".0f"),
+        f"{metrics['output_tokens_per_s'].value:,.0f}",
+        UNKNOWN if dear is None else _band(dear, ".2f"),
+        str(one.highest.in_flight),
+    )
+
+
+def _short(name: str, value: object) -> str:
+    """`tensor_parallel` 4 as `tp4`; other knobs in full."""
+    short = {"tensor_parallel": "tp", "pipeline_parallel": "pp", "data_parallel": "dp"}.get(name)
+    if short is not None:
+        return f"{short}{value}"
+    return "ep" if name == "expert_parallel" else f"{name}={value}"
+
+
+def _mark(one: Candidate) -> str:
+    if one.quote is None:
+        return ""
+    mark = MARKET_MARKS.get(one.quote.price.market, "")
+    return mark + ("!" if one.quote.stale else "")
+
+
+def _band(metric: PredictedMetric, form: str) -> str:
+    lo, hi = format(metric.band90.lo, form), format(metric.band90.hi, form)
+    return f"{metric.value:{form}} {lo}–{hi}"
+
+
+def _print_price_notes(shown: Sequence[Candidate]) -> None:
+    quotes = [one.quote for one in shown if one.quote is not None]
+    markets = {quote.price.market for quote in quotes}
+    notes = [f"{mark} {market}" for market, mark in MARKET_MARKS.items() if market in markets]
+    if any(quote.stale for quote in quotes):
+        notes.append(f"! older than {STALE_AFTER_DAYS} days")
+    days = sorted(quote.price.as_of for quote in quotes)
+    if days:
+        notes.append(f"read between {days[0]} and {days[-1]}")
+    _wrapped(f"prices: on demand, cheapest provider{''.join('; ' + note for note in notes)}")
+
+
+def _print_rejected(found: Surveyed) -> None:
+    tallies = sorted(found.survey.rejected, key=lambda tally: -tally.count)
+    total = sum(tally.count for tally in tallies)
+    typer.echo(f"{total:,} rejected, none that could pass at the optimistic end of its band:")
+    for tally in tallies:
+        example = tally.example
+        variant = example.variant
+        sides = f": {example.have} of {example.need}" if example.have and example.need else ""
+        if tally.kind == "does not fit":
+            sides = f": needs {example.need}, has {example.have}"
+        place = f"{variant.count}x {variant.accelerator}, {variant.label}"
+        _wrapped(f"{tally.count:>9,}  {tally.kind}; e.g. {place}: {example.detail}{sides}", 11)
+
+
+def print_local(request: Request, planned: Planned) -> None:
+    """What `optimize` would measure on this machine, and why not the rest."""
+    said = {one.variant_id: one for one in planned.plan.predictions}
+    rows = [
+        (variant.label, "baseline" if variant == planned.plan.baseline else "measure",
+         _said(said.get(variant.id)))
+        for variant in planned.plan.variants
+    ] + [
+        (rejection.variant.label, rejection.reason.value, rejection.detail)
+        for rejection in planned.plan.rejected
+    ]  # fmt: skip
+    typer.echo(f"Plan for {request.model} on this machine")
+    widths = [max(len(row[at]) for row in rows) for at in range(2)]
+    for label, what, why in rows:
+        indent = widths[0] + widths[1] + 2
+        _wrapped(f"{label:<{widths[0]}} {what:<{widths[1]}} {why}", min(indent, WIDTH // 2))
+
+
+def _said(one: Predicted | None) -> str:
+    if one is None:
+        return ""
+    rate, tpot = one.metrics["output_tokens_per_s"], one.metrics["tpot_mean_ms"]
+    own = f", corrected by {one.local_trials} trials" if one.local_trials else ""
+    return f"predicted {_band(rate, ',.0f')} tokens/s, {_band(tpot, ',.1f')} ms per token{own}"
+
+
+def _wrapped(text: str, indent: int = 2) -> None:
+    """Lines of at most `WIDTH` characters, those after the first indented; wide gaps are kept."""
+    line = ""
+    for word in text.split(" "):
+        if line.strip() and len(line) + 1 + len(word) > WIDTH:
+            typer.echo(line.rstrip())
+            line = " " * indent + word
+        else:
+            line = f"{line} {word}" if line or not word else word
+    typer.echo(line.rstrip())
