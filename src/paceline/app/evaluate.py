@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 from paceline.app.registry import adapter
 from paceline.errors import Code, SetupError, SpecError
+from paceline.plan.facts.tables import weight_format
 from paceline.ports.fidelity import DistributionReader
 from paceline.ports.quality import Evaluator, OnProgress, ProgramScorer, StopRule, Suites
 from paceline.rank.quality import compare_quality
-from paceline.records.fidelity import Fidelity
+from paceline.records.fidelity import Fidelity, FidelityReading, Reading
 from paceline.records.load import Target
 from paceline.records.quality import (
     ItemScore,
@@ -24,7 +24,7 @@ from paceline.records.quality import (
     Suite,
 )
 from paceline.trial.fidelity import compare_fidelity
-from paceline.trial.garbage import garbage_rule
+from paceline.trial.garbage import broken_distributions, garbage_rule
 from paceline.trial.scoring import SuiteGrader
 from paceline.trial.sequential import PairedRule, PairedVerdict, first_of
 
@@ -43,7 +43,8 @@ class EvalRequest:
     """What to ask of whom. `margin` is how much worse than `against` is still good enough.
 
     `loaded_concurrency` asks the endpoint again with so many in flight. `fidelity` reads its
-    next-token distributions too, where both endpoints give them.
+    next-token distributions too, where both endpoints give them; `format` says how the weights are
+    stored, so that damage beyond what it explains is found.
     """
 
     target: Target
@@ -57,6 +58,7 @@ class EvalRequest:
     noise_floor: bool = False
     loaded_concurrency: int | None = None
     fidelity: bool = False
+    format: str | None = None
     answers_path: Path | None = None
 
 
@@ -93,6 +95,14 @@ class Evaluation:
     fidelity_because: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Closeness:
+    """Fidelity to the baseline, or why there is none."""
+
+    fidelity: Fidelity | None = None
+    because: str | None = None
+
+
 class Examiner:
     """Asks one suite, of one endpoint or of two."""
 
@@ -109,6 +119,7 @@ class Examiner:
         self._make_evaluator = make_evaluator
         self._reader = reader
         self._on_progress = on_progress
+        self._bits = None if request.format is None else weight_format(request.format).bits_linear
         self._suite = _part(suites.find(request.suite), request.split)
         self._grader = SuiteGrader(_program(self._suite))
 
@@ -140,37 +151,46 @@ class Examiner:
             if request.noise_floor
             else None
         )
+        close = self._closeness(target, against) if request.fidelity else _Closeness()
         paired = PairedRule(self._suite, baseline, margin=request.margin)
-        broken = garbage_rule(self._suite, baseline)
+        broken = self._broken_rule(baseline, close.fidelity)
         rule = first_of(broken, _watching(paired) if request.every_item else paired)
         result = self._ask(target, "answers", rule)
-        found = Evaluation(
+        return Evaluation(
             suite=self._suite,
             result=result,
             baseline=baseline,
             comparison=compare_quality(result, baseline, seed=request.seed),
             verdict=paired.verdict(),
             noise=noise,
+            fidelity=close.fidelity,
+            fidelity_because=close.because,
         )
-        return self._with_fidelity(found, target, against) if request.fidelity else found
 
-    def _with_fidelity(self, found: Evaluation, target: Target, against: Target) -> Evaluation:
+    def _broken_rule(self, baseline: QualityResult, fidelity: Fidelity | None) -> StopRule:
+        """Broken by what it answers, or by its distributions: then the first answer is enough."""
+        by_answers = garbage_rule(self._suite, baseline)
+        found = None if fidelity is None else broken_distributions(fidelity, self._bits)
+        return by_answers if found is None else lambda _scores: found
+
+    def _closeness(self, target: Target, against: Target) -> _Closeness:
+        base = self._read(against)
+        if base.reading is None:
+            return _Closeness(because=f"{against.base_url}: {base.unavailable}")
+        mine = self._read(target, reading=base.reading)
+        if mine.reading is None:
+            return _Closeness(because=f"{target.base_url}: {mine.unavailable}")
+        again = self._read(against, reading=base.reading)
+        return _Closeness(fidelity=compare_fidelity(mine, base, again))
+
+    def _read(self, target: Target, *, reading: Reading | None = None) -> FidelityReading:
         prompts = [
             "\n".join(message.content for message in item.messages if message.content)
             for item in self._suite.items[:FIDELITY_PROMPTS]
         ]
-        read = partial(
-            self._reader.read,
-            prompts=prompts,
-            concurrency=self._request.concurrency,
+        return self._reader.read(
+            target, prompts=prompts, concurrency=self._request.concurrency, reading=reading
         )
-        base = read(against)
-        if base.reading is None:
-            return replace(found, fidelity_because=f"{against.base_url}: {base.unavailable}")
-        mine = read(target, reading=base.reading)
-        if mine.reading is None:
-            return replace(found, fidelity_because=f"{target.base_url}: {mine.unavailable}")
-        return replace(found, fidelity=compare_fidelity(mine, base))
 
     def _repeat(
         self, target: Target, first: QualityResult, part: str, *, concurrency: int

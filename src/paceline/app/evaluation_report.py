@@ -3,6 +3,7 @@
 from html import escape
 
 from paceline.app.evaluate import EvalRequest, Evaluation, Repeat
+from paceline.records.fidelity import Fidelity
 from paceline.records.load import Target
 from paceline.records.measurement import Interval
 from paceline.records.quality import QualityResult
@@ -91,9 +92,44 @@ def evaluation_page(request: EvalRequest, found: Evaluation) -> str:
         f"<style>{_STYLE}</style><h1>{title}</h1>"
         f"<p>score {result.score:.3f} {_bounds(result.ci95)}, {len(result.items)} items, "
         f"{result.errors} without an answer</p>{verdict}"
+        f"{_side_readings(found)}"
         f"<table><tr><th>category<th>weight<th>score</tr>{categories}</table>"
         f"<h2>Items</h2><table><tr><th>id<th>category<th>score<th>last question<th>answer</tr>"
         f"{''.join(rows)}</table></html>\n"
+    )
+
+
+def _side_readings(found: Evaluation) -> str:
+    """Flips with their lists, noise, load and fidelity, a paragraph each."""
+    lines = []
+    if found.comparison:
+        for kind, items in (("lost", found.comparison.lost), ("gained", found.comparison.gained)):
+            lines.append(f"{kind} {len(items)}: {', '.join(items)}" if items else f"{kind} none")
+        lines.append(f"McNemar p = {found.comparison.p_value:.2g}")
+    for what, repeat in (("baseline asked twice", found.noise), ("under load", found.under_load)):
+        if repeat:
+            lines.append(
+                f"{what}: {repeat.flips} of {repeat.items} items flip with {repeat.concurrency} "
+                f"in flight ({repeat.difference:+.3f})"
+            )
+    if found.fidelity:
+        lines.append(fidelity_sentence(found.fidelity))
+    if found.fidelity_because:
+        lines.append(f"no fidelity: {found.fidelity_because}")
+    return "".join(f"<p>{escape(line)}</p>" for line in lines)
+
+
+def fidelity_sentence(close: Fidelity) -> str:
+    """All its figures in one line."""
+    noise = (
+        f"; the baseline to itself {close.noise_kl_nats:.4f}, p = {close.p_value:.2g}"
+        if close.noise_kl_nats is not None and close.p_value is not None
+        else ""
+    )
+    return (
+        f"fidelity ({close.reading.value}, {close.positions} positions of {close.texts} texts): "
+        f"mean KL {close.mean_kl_nats:.4f} nats, top-1 agreement {close.top1_agreement:.3f}, "
+        f"perplexity × {close.perplexity_ratio:.4f} (coverage {close.coverage:.2f}){noise}"
     )
 
 
@@ -167,6 +203,9 @@ def _fidelity(found: Evaluation) -> Json | None:
         "top1_ci95": _interval(fidelity.top1_ci95),
         "perplexity_ratio": fidelity.perplexity_ratio,
         "coverage": fidelity.coverage,
+        "texts": fidelity.texts,
+        "noise_kl_nats": fidelity.noise_kl_nats,
+        "p_value": fidelity.p_value,
     }
 
 

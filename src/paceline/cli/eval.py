@@ -48,6 +48,10 @@ Loaded = Annotated[
 FidelityToo = Annotated[
     bool, typer.Option("--fidelity", help="Compare next-token distributions with --against.")
 ]
+FormatName = Annotated[
+    str | None,
+    typer.Option("--format", help="How its weights are stored, e.g. int8: bounds --fidelity."),
+]
 Completions = Annotated[
     bool, typer.Option("--completions", help="Use /v1/completions: no chat template needed.")
 ]
@@ -85,6 +89,7 @@ def eval_command(
     noise_floor: Noise = False,
     under_load: Loaded = None,
     fidelity: FidelityToo = False,
+    format_: FormatName = None,
     completions: Completions = False,
     tasks: Tasks = None,
     data: Data = None,
@@ -114,6 +119,7 @@ def eval_command(
         noise_floor=noise_floor,
         loaded_concurrency=under_load,
         fidelity=fidelity,
+        format=format_,
         answers_path=resume,
     )
     if embeddings:

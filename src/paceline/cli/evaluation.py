@@ -6,6 +6,7 @@ from typing import Final
 import typer
 
 from paceline.app.evaluate import Evaluation
+from paceline.app.evaluation_report import fidelity_sentence
 from paceline.cli.output import print_table
 from paceline.ports.quality import OnProgress
 from paceline.records.measurement import Interval
@@ -90,12 +91,7 @@ def _side_readings(found: Evaluation) -> list[str]:
             f"{loaded.concurrency} in flight ({loaded.difference:+.3f})"
         )
     if found.fidelity:
-        close = found.fidelity
-        lines.append(
-            f"fidelity ({close.reading.value}, {close.positions} positions): mean KL "
-            f"{close.mean_kl_nats:.4f} nats, top-1 agreement {close.top1_agreement:.3f}, "
-            f"perplexity × {close.perplexity_ratio:.4f} (coverage {close.coverage:.2f})"
-        )
+        lines.append(fidelity_sentence(found.fidelity))
     if found.fidelity_because:
         lines.append(f"no fidelity: {found.fidelity_because}")
     return lines

@@ -52,6 +52,10 @@ class Fidelity:
     `mean_kl_nats` is a lower bound of the Kullback–Leibler divergence: tokens that either side
     does not list count as one. `coverage` is the baseline's probability on the tokens that both
     list; near 1 the bound is tight. `perplexity_ratio` is variant ÷ baseline on the same tokens.
+
+    `noise_kl_nats` is the baseline against a second reading of itself, and `p_value` how likely so
+    many of the `texts` would be farther away than that by chance; both `None` when the baseline
+    was read once.
     """
 
     reading: Reading
@@ -62,3 +66,6 @@ class Fidelity:
     top1_ci95: Interval | None
     perplexity_ratio: float
     coverage: float
+    texts: int = 0
+    noise_kl_nats: float | None = None
+    p_value: float | None = None

@@ -24,32 +24,52 @@ class _Position:
     coverage: float
 
 
-def compare_fidelity(variant: FidelityReading, baseline: FidelityReading) -> Fidelity | None:
-    """`None` when there is no position that both were read at in the same way."""
-    if variant.reading is None or variant.reading is not baseline.reading:
-        return None
-    theirs = {text.text_id: text for text in baseline.texts}
-    found = [
-        position
-        for text in variant.texts
-        if text.text_id in theirs
-        for position in _positions(text, theirs[text.text_id], variant.reading)
-    ]
-    if not found:
+def compare_fidelity(
+    variant: FidelityReading, baseline: FidelityReading, again: FidelityReading | None = None
+) -> Fidelity | None:
+    """`None` when there is no position that both were read at in the same way.
+
+    `again` is the baseline read a second time: what its own arithmetic moves.
+    """
+    by_text = _by_text(variant, baseline)
+    found = [position for positions in by_text.values() for position in positions]
+    if not found or variant.reading is None:
         return None
     agreeing = sum(position.agrees for position in found)
     share = proportion_bounds(agreeing, len(found))
     surprise = math.fsum(position.surprise_nats for position in found) / len(found)
+    noise = None if again is None else divergences(again, baseline)
     return Fidelity(
         reading=variant.reading,
         positions=len(found),
-        mean_kl_nats=math.fsum(position.kl_nats for position in found) / len(found),
+        mean_kl_nats=_mean_kl(found),
         mean_kl_ci95=_mean_interval([position.kl_nats for position in found]),
         top1_agreement=agreeing / len(found),
         top1_ci95=Interval(lo=share.lo, hi=share.hi),
         perplexity_ratio=math.exp(surprise),
         coverage=math.fsum(position.coverage for position in found) / len(found),
+        texts=len(by_text),
+        noise_kl_nats=math.fsum(noise.values()) / len(noise) if noise else None,
+        p_value=farther_p(divergences(variant, baseline), noise) if noise else None,
     )
+
+
+def divergences(variant: FidelityReading, baseline: FidelityReading) -> Mapping[str, float]:
+    """Mean KL divergence of each text, in nats per token."""
+    return {text_id: _mean_kl(found) for text_id, found in _by_text(variant, baseline).items()}
+
+
+def farther_p(mine: Mapping[str, float], other: Mapping[str, float]) -> float:
+    """One-sided sign test: how likely so many texts diverge more in `mine` by chance.
+
+    The same texts, so easy and hard ones cancel out. Nothing is assumed of the distribution but
+    that, without a difference, either is as likely to be the farther one. Ties say nothing.
+    """
+    shared = mine.keys() & other.keys()
+    farther = sum(mine[text] > other[text] for text in shared)
+    nearer = sum(mine[text] < other[text] for text in shared)
+    texts = farther + nearer
+    return math.ldexp(sum(math.comb(texts, k) for k in range(farther, texts + 1)), -texts)
 
 
 def kl_lower_bound(base: Mapping[str, float], other: Mapping[str, float]) -> float:
@@ -65,6 +85,25 @@ def kl_lower_bound(base: Mapping[str, float], other: Mapping[str, float]) -> flo
     if rest > _SMALLEST:
         terms.append(rest * math.log(rest / other_rest))
     return max(math.fsum(terms), 0.0)
+
+
+def _by_text(
+    variant: FidelityReading, baseline: FidelityReading
+) -> Mapping[str, Sequence[_Position]]:
+    """The positions of every text that both were read at, in the same way."""
+    if variant.reading is None or variant.reading is not baseline.reading:
+        return {}
+    theirs = {text.text_id: text for text in baseline.texts}
+    found = {
+        text.text_id: _positions(text, theirs[text.text_id], variant.reading)
+        for text in variant.texts
+        if text.text_id in theirs
+    }
+    return {text_id: positions for text_id, positions in found.items() if positions}
+
+
+def _mean_kl(found: Sequence[_Position]) -> float:
+    return math.fsum(position.kl_nats for position in found) / len(found)
 
 
 def _positions(

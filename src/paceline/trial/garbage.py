@@ -1,8 +1,9 @@
 """Tells a broken variant from a weak one by its first answers, before its speed is measured.
 
 A weak model answers wrongly; a broken one does not answer: it fails, says nothing, repeats itself,
-mixes scripts at random, never ends, or collapses where the baseline does not. Small damage is not
-found here but by the paired comparison.
+mixes scripts at random, never ends, or collapses where the baseline does not. Or its next-token
+distributions are farther from the baseline's than its format explains, though it still answers.
+Small damage is not found here but by the paired comparison.
 """
 
 import unicodedata
@@ -12,6 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 from paceline.ports.quality import StopRule
+from paceline.records.fidelity import Fidelity
 from paceline.records.quality import Item, ItemScore, QualityResult, StopCause, Stopped, Suite
 from paceline.trial.scorers import visible
 
@@ -25,6 +27,14 @@ BROKEN_SHARE: Final = 0.75
 TRUNCATED_SHARE: Final = 0.95
 COLLAPSED_RATIO: Final = 0.25
 SOUND_BASELINE: Final = 0.5
+
+KL_LIMITS_NATS: Final = ((7.5, 0.03), (5.5, 0.1), (3.5, 0.8), (0.0, 2.0))
+"""Bits per weight from which on, and the mean KL divergence that no sound checkpoint of that width
+reaches: about ten times what sound ones cost. Seen with the reference model: int8 0.002, int4 0.06.
+Published for models of 7B and more: 8 bits 0.001, 6 bits 0.003, 4 bits 0.04 to 0.08, 3 bits 0.1 to
+0.2 (llama.cpp pull requests 6936, 12557); one model's own noise between batch shapes 0.009."""
+
+FEWEST_POSITIONS: Final = 200
 
 _LOOP_CHARS: Final = 40  # a shorter reply repeats by chance: "no, no, no"
 _LOOP_VARIETY: Final = 0.35
@@ -58,6 +68,22 @@ def garbage_rule(suite: Suite, baseline: QualityResult | None = None) -> StopRul
         return Stopped(cause=StopCause.GARBAGE, because=because) if because else None
 
     return rule
+
+
+def broken_distributions(fidelity: Fidelity, bits: float | None) -> Stopped | None:
+    """Why a variant of so many bits per weight must be broken; `None` when nothing says so.
+
+    `bits` of `None` is a format that nobody named: only what no format explains counts.
+    """
+    limit = next((kl for least, kl in KL_LIMITS_NATS if (bits or 0.0) >= least), 0.0)
+    if fidelity.positions < FEWEST_POSITIONS or fidelity.mean_kl_nats <= limit:
+        return None
+    width = "any format" if bits is None else f"{bits:g} bits per weight"
+    return Stopped(
+        cause=StopCause.GARBAGE,
+        because=f"its distributions are {fidelity.mean_kl_nats:.3f} nats from the baseline's, more "
+        f"than {limit:g}, the most that {width} explain",
+    )
 
 
 def fault_of(score: ItemScore, scripts: set[str]) -> Fault | None:

@@ -214,12 +214,69 @@ def test_fidelity_reads_both_in_the_way_of_the_baseline() -> None:
     reader = Distributions({GOOD.base_url: reading(0.9), BAD.base_url: reading(0.8)})
     request = replace(REQUEST, fidelity=True)
     found = run(request, Oracle(differing(50)), reader=reader)
-    assert reader.asked == [None, Reading.GREEDY]
+    assert reader.asked == [None, Reading.GREEDY, Reading.GREEDY]
     assert found.fidelity is not None
     assert found.fidelity.mean_kl_nats > 0
     against = evaluation_document(request, found)["against"]
     assert isinstance(against, dict)
     assert against["fidelity"]["positions"] == 8
+
+
+def test_distributions_beyond_what_the_format_explains_end_it_at_the_first_answer() -> None:
+    far = FidelityReading(
+        reading=Reading.GREEDY,
+        texts=tuple(replace(reading(0.6).texts[0], text_id=f"t{n}") for n in range(40)),
+    )
+    near = FidelityReading(
+        reading=Reading.GREEDY,
+        texts=tuple(replace(t, tokens=reading(0.9).texts[0].tokens) for t in far.texts),
+    )
+    oracle = Oracle(differing(50))
+    reader = Distributions({GOOD.base_url: near, BAD.base_url: far})
+    found = run(replace(REQUEST, fidelity=True, format="int8"), oracle, reader=reader)
+    assert found.result.stopped is not None
+    assert found.result.stopped.cause is StopCause.GARBAGE
+    assert "8 bits per weight" in found.result.stopped.because
+    assert oracle.asked[1] == (BAD.base_url, 1)
+    sound = run(
+        replace(REQUEST, fidelity=True, format="int4"), Oracle(differing(50)), reader=reader
+    )
+    assert sound.result.stopped is None or sound.result.stopped.cause is StopCause.CLEAR
+
+
+def test_a_format_that_nobody_knows_is_refused_before_asking() -> None:
+    oracle = Oracle(differing(50))
+    with pytest.raises(SpecError, match="unknown-name"):
+        run(replace(REQUEST, fidelity=True, format="int88"), oracle)
+    assert oracle.asked == []
+
+
+def test_the_page_lists_flips_noise_load_and_fidelity() -> None:
+    def answer(url: str, number: int) -> Reply:
+        wrong = number in (3, 4) if url == BAD.base_url else number in (7, 100)
+        return Reply(text="no, sir" if wrong else "yes")
+
+    request = replace(
+        REQUEST, fidelity=True, noise_floor=True, loaded_concurrency=32, every_item=True
+    )
+    reader = Distributions({one.base_url: reading(0.9) for one in (GOOD, BAD)})
+    found = run(request, Oracle(answer), reader=reader)
+    page = evaluation_page(request, found)
+    assert "<p>lost 2: q003, q004</p>" in page
+    assert "<p>gained 1: q007</p>" in page
+    assert "<p>baseline asked twice: 3 of 100 items flip with 8 in flight" in page
+    assert "<p>under load: 2 of 100 items flip with 32 in flight" in page
+    assert "mean KL 0.0000 nats" in page
+    document = evaluation_document(request, found)
+    against = document["against"]
+    assert isinstance(against, dict)
+    assert against["comparison"]["lost"] == ["q003", "q004"]
+    assert against["comparison"]["gained"] == ["q007"]
+    assert against["noise_floor"]["flips"] == 3
+    assert against["fidelity"]["p_value"] == 1.0
+    under_load = document["under_load"]
+    assert isinstance(under_load, dict)
+    assert under_load["flips"] == 2
 
 
 @pytest.mark.parametrize("blind", [GOOD, BAD])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from paceline.records.fidelity import FidelityReading, NextToken, Reading, TextReading
-from paceline.trial.fidelity import compare_fidelity, kl_lower_bound
+from paceline.trial.fidelity import compare_fidelity, divergences, farther_p, kl_lower_bound
 
 
 def logs(shares: Mapping[str, float]) -> dict[str, float]:
@@ -84,6 +84,45 @@ def test_a_token_that_the_variant_does_not_list_counts_as_its_least_likely() -> 
 )
 def test_without_common_positions_there_is_no_figure(other: FidelityReading) -> None:
     assert compare_fidelity(other, reading(at("a", a=1.0))) is None
+
+
+def texts(*shares: float) -> FidelityReading:
+    """One text per share; the baseline below is sure by 0.8."""
+    return FidelityReading(
+        reading=Reading.FORCED,
+        texts=tuple(
+            TextReading(text_id=f"t{number}", tokens=(at("a", a=share, b=1 - share),))
+            for number, share in enumerate(shares)
+        ),
+    )
+
+
+def test_damage_is_told_from_the_noise_of_the_baseline_text_by_text() -> None:
+    base = texts(*[0.8] * 12)
+    found = compare_fidelity(texts(*[0.7] * 12), base, texts(*[0.79] * 12))
+    assert found is not None
+    assert found.texts == 12
+    assert found.noise_kl_nats is not None
+    assert found.noise_kl_nats < 0.01 * 12 * found.mean_kl_nats
+    assert found.p_value == pytest.approx(2**-12)
+    same = compare_fidelity(base, base, base)
+    assert same is not None
+    assert (same.noise_kl_nats, same.p_value) == (0.0, 1.0)
+
+
+def test_noise_alone_is_no_damage() -> None:
+    base = texts(*[0.8] * 12)
+    found = compare_fidelity(texts(*[0.79, 0.78] * 6), base, texts(*[0.78, 0.79] * 6))
+    assert found is not None
+    assert found.p_value is not None
+    assert found.p_value > 0.5
+
+
+def test_two_variants_are_ordered_on_the_texts_that_both_have() -> None:
+    base = texts(*[0.8] * 10)
+    bad, good = divergences(texts(*[0.6] * 10), base), divergences(texts(*[0.75] * 9), base)
+    assert farther_p(bad, good) == pytest.approx(2**-9)
+    assert farther_p(good, bad) == 1.0
 
 
 GOLDEN = Path(__file__).parents[3] / "tests/golden/fidelity/reference.json"

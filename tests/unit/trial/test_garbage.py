@@ -2,6 +2,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from paceline.records.fidelity import Fidelity, Reading
 from paceline.records.quality import (
     Item,
     ItemScore,
@@ -12,7 +13,7 @@ from paceline.records.quality import (
     Stopped,
     Suite,
 )
-from paceline.trial.garbage import FIRST, LAST, fault_of, garbage_rule, loops
+from paceline.trial.garbage import FIRST, LAST, broken_distributions, fault_of, garbage_rule, loops
 
 
 def suite(question: str = "What is it?", count: int = 40) -> Suite:
@@ -140,3 +141,34 @@ def test_ordinary_text_does_not_loop(text: str) -> None:
 def test_a_fault_is_named_by_the_first_that_applies() -> None:
     assert fault_of(score("", error="x", finish="length"), {"LATIN"}) == "failed"
     assert fault_of(score("fine"), {"LATIN"}) is None
+
+
+def distance(kl_nats: float, positions: int = 1800) -> Fidelity:
+    return Fidelity(
+        reading=Reading.FORCED,
+        positions=positions,
+        mean_kl_nats=kl_nats,
+        mean_kl_ci95=None,
+        top1_agreement=0.9,
+        top1_ci95=None,
+        perplexity_ratio=1.0,
+        coverage=0.93,
+    )
+
+
+@pytest.mark.parametrize(
+    ("kl_nats", "bits"), [(0.002, 8.0), (0.009, 16.0), (0.12, 4.125), (0.25, 3.16), (1.5, None)]
+)
+def test_what_sound_formats_cost_is_no_garbage(kl_nats: float, bits: float | None) -> None:
+    assert broken_distributions(distance(kl_nats), bits) is None
+
+
+@pytest.mark.parametrize(("kl_nats", "bits"), [(0.037, 8.0), (1.0, 4.125), (2.5, None)])
+def test_distributions_that_no_sound_format_explains_are_garbage(
+    kl_nats: float, bits: float | None
+) -> None:
+    stopped = broken_distributions(distance(kl_nats), bits)
+    assert stopped is not None
+    assert stopped.cause is StopCause.GARBAGE
+    assert f"{kl_nats:.3f} nats" in stopped.because
+    assert broken_distributions(distance(kl_nats, positions=50), bits) is None
