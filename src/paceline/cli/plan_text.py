@@ -15,7 +15,7 @@ from paceline.records.plan import Predicted, PredictedMetric
 from paceline.records.request import Request
 
 WIDTH = 100
-ACCELERATORS = 15
+ACCELERATORS = 12
 UNKNOWN = "–"
 MARKET_MARKS = {"serverless-active": "a", "serverless-flex": "f", "spot": "s"}
 
@@ -60,10 +60,9 @@ def _print_candidates(best: Sequence[Candidate]) -> None:
     shown = best[:ACCELERATORS]
     header = (
         "rank",
-        "accelerator",
-        "variant",
+        "accelerator and variant",
         "$/h",
-        "TTFT",
+        "TTFT ms",
         "TPOT ms",
         "tokens/s",
         "$/Mtok",
@@ -71,32 +70,28 @@ def _print_candidates(best: Sequence[Candidate]) -> None:
     )
     rows = [header, *(_row(one) for one in shown)]
     widths = [max(len(row[at]) for row in rows) for at in range(len(header))]
-    widths[2] = min(widths[2], WIDTH - sum(widths) + widths[2] - len(widths) + 1)
-    for row in rows:
+    for at, row in enumerate(rows):
         cells = [
-            text[:width].ljust(width) if at in (1, 2) else text.rjust(width)
-            for at, (text, width) in enumerate(zip(row, widths, strict=True))
+            text.ljust(width) if column == 1 else text.rjust(width)
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
         ]
         typer.echo(" ".join(cells).rstrip())
-    for one, row in zip(shown, rows[1:], strict=True):
-        if len(row[2]) > widths[2]:
-            typer.echo(f"  {one.rank}: {row[2]}")
+        if at:
+            typer.echo(f"{' ' * widths[0]}   {_variant(shown[at - 1])}")
     more = len(best) - len(shown)
     rest = f"; {more} more accelerators in --json" if more else ""
     _wrapped(
-        "the best of each accelerator; TPOT with its 90 % band; $/Mtok with its band at the highest"
-        f" predicted load that meets the constraints (at: requests in flight){rest}"
+        "the best of each accelerator; ranges are 90 % bands; $/Mtok is at the highest predicted"
+        f" load that meets the constraints, of so many requests in flight{rest}"
     )
     _print_price_notes(shown)
 
 
 def _row(one: Candidate) -> tuple[str, ...]:
-    variant, metrics, dear = one.variant, one.metrics, one.highest.usd_per_mtok
-    knobs = [_short(name, value) for name, value in variant.knobs]
+    metrics, dear = one.metrics, one.highest.usd_per_mtok
     return (
         str(one.rank),
-        f"{variant.count}x {variant.accelerator}",
-        " ".join([variant.engine, variant.format, *knobs]),
+        f"{one.variant.count}x {one.variant.accelerator}",
         UNKNOWN if one.usd_per_hour is None else f"{one.usd_per_hour:.2f}{_mark(one)}",
         f"{metrics['ttft_mean_ms'].value:,.0f}",
         _band(metrics["tpot_mean_ms"], ".0f"),
@@ -104,6 +99,11 @@ def _row(one: Candidate) -> tuple[str, ...]:
         UNKNOWN if dear is None else _band(dear, ".2f"),
         str(one.highest.in_flight),
     )
+
+
+def _variant(one: Candidate) -> str:
+    knobs = [_short(name, value) for name, value in one.variant.knobs]
+    return " ".join([one.variant.engine, one.variant.format, *knobs])
 
 
 def _short(name: str, value: object) -> str:

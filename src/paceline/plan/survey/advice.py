@@ -16,6 +16,7 @@ from paceline.plan.predict.deployment import Array, Index
 from paceline.plan.shapes import Shape
 from paceline.plan.survey.field import Field, Survey
 from paceline.plan.survey.figures import Mask
+from paceline.plan.survey.gain import at_highest_load
 from paceline.plan.survey.pricing import Quotes
 from paceline.records.metric_names import OUTPUT_TOKENS_PER_S
 from paceline.records.request import Request
@@ -46,7 +47,7 @@ def advice(found: Survey, request: Request, prices: Quotes) -> tuple[Answer, ...
         Answer(topic="size", text=_size(field)),
         Answer(topic="latency", text=_latency(field)),
         Answer(topic="budget", text=_budget(field, request)),
-        *_precision(field),
+        *_precision(field, request),
         *_market(field, prices),
         Answer(topic="recommendation", text=_recommendation(field, request)),
     )
@@ -108,10 +109,10 @@ def _budget(field: Field, request: Request) -> str:
             f"{name}: {_place(field, chosen)} with {_what(field, chosen)},"
             f" ${dear:.2f} per million tokens"
         )
-    return f"Best for {request.priority.value} by budget, {'; '.join(parts)}."
+    return f"Best for {request.priority.value} {_load(request)}, {'; '.join(parts)}."
 
 
-def _precision(field: Field) -> tuple[Answer, ...]:
+def _precision(field: Field, request: Request) -> tuple[Answer, ...]:
     """Formats against each other on the devices of the best row, each with its best settings."""
     best = int(field.order[0])
     count = _counts(field)
@@ -129,7 +130,7 @@ def _precision(field: Field) -> tuple[Answer, ...]:
     )
     place = f"{count[best]} x {field.axes.devices[field.rows.device[best]].name}"
     text = (
-        f"On {place} at the highest load: {shown}. Quality is not predicted; `optimize` measures"
+        f"On {place} {_load(request)}: {shown}. Quality is not predicted; `optimize` measures"
         " it against the 16-bit baseline."
     )
     return (Answer(topic="precision", text=text),)
@@ -166,7 +167,7 @@ def _recommendation(field: Field, request: Request) -> str:
     if np.isfinite(cost.value[best]):
         dear = (
             f", ${cost.value[best]:.2f} per million tokens [{cost.low[best]:.2f} –"
-            f" {cost.high[best]:.2f}] at {field.in_flight[best]:.0f} in flight"
+            f" {cost.high[best]:.2f}] at {field.in_flight[best]:.0f} requests in flight"
         )
     rivals = int(field.could_win().sum()) - 1
     missed = int(field.missed[best])
@@ -181,6 +182,11 @@ def _recommendation(field: Field, request: Request) -> str:
         f" {_band(field, TPOT, best)} ms per token at the load asked for{dear}.{caution}"
         f" {rivals:,} other combinations overlap with it: measure the leaders before you buy."
     )
+
+
+def _load(request: Request) -> str:
+    highest = at_highest_load(request.priority)
+    return "at the highest load" if highest else "at the load asked for"
 
 
 def _by_precision(field: Field) -> Sequence[tuple[str, Mask]]:

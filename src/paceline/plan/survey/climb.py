@@ -18,7 +18,7 @@ from paceline.records.request import Constraint, Request
 STEPS_UP: Final = 3
 """Loads tried between the one asked for and the highest that fits; leaders are refined."""
 STEPS_DOWN: Final = 2
-REFINEMENTS: Final = 5
+REFINEMENTS: Final = 8
 
 
 class Climb:
@@ -69,13 +69,14 @@ class Climb:
             self._step(rows, hourly, np.flatnonzero(~good), load, best=best, most=most)
         return best, most
 
-    def refined(
-        self, rows: Rows, hourly: Array, at_once: Array, known: Array
-    ) -> tuple[Array, Band]:
-        """By bisection between the coarse answer `known` and what fits: for a few rows."""
-        good = np.where(known > 0, known, 1.0)
-        bad = np.maximum(good, np.floor(at_once))
-        for _ in range(REFINEMENTS if self.limited else 0):
+    def refined(self, rows: Rows, hourly: Array, at_once: Array) -> tuple[Array, Band]:
+        """By bisection between one request and what fits: for a few rows."""
+        good = np.ones(len(rows))
+        bad = np.maximum(1.0, np.floor(at_once * SATURATION))
+        if not self.limited:
+            return bad, self.meets(rows, hourly, bad)[1]
+        good = np.where(self.meets(rows, hourly, bad)[0], bad, good)
+        for _ in range(REFINEMENTS):
             middle = np.round(np.sqrt(good * bad))
             meets = self.meets(rows, hourly, middle)[0]
             good, bad = np.where(meets, middle, good), np.where(meets, bad, middle)

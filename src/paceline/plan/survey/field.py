@@ -17,7 +17,7 @@ from paceline.plan.predict.placement import placement
 from paceline.plan.predict.predict import Band, predict
 from paceline.plan.survey.climb import Climb
 from paceline.plan.survey.figures import Mask, better_worse, cost, request_figures, violates
-from paceline.plan.survey.gain import formula, gain
+from paceline.plan.survey.gain import at_highest_load, formula, gain
 from paceline.plan.survey.limits import can_judge, figure_of
 from paceline.plan.survey.pricing import Quotes, usual
 from paceline.plan.survey.space import (
@@ -29,6 +29,7 @@ from paceline.plan.survey.space import (
     lay_out,
     variant_of,
 )
+from paceline.records.metric_names import OUTPUT_TOKENS_PER_S
 from paceline.records.request import Constraint, Request, Workload
 from paceline.records.variant import Rejection, RejectionReason
 
@@ -62,7 +63,8 @@ class Field:
     missed: Index
     """Constraints that the predicted value misses, though the band does not."""
     in_flight: Array
-    """The highest predicted load that meets the constraints; 0 where none does."""
+    """The load that the order rests on: the one asked for, or the highest predicted one that meets
+    the constraints (0 where none does)."""
     most: Band
     """Output tokens per second at that load."""
     gain: Band
@@ -71,7 +73,7 @@ class Field:
     """Best first: those that miss nothing, those with a price, then by gain."""
 
     def usd_per_mtok(self) -> Band:
-        """Cost at the highest load."""
+        """Cost at the load that the order rests on."""
         return cost(self.usd_per_hour, self.most)
 
     def could_win(self) -> Mask:
@@ -110,7 +112,11 @@ def survey(axes: Axes, request: Request, prices: Quotes, market: str | None = No
     rows, hourly, missed = rows.take(alive), hourly[alive], missed[alive]
     now = {name: band.take(alive) for name, band in now.items()}
     at_once = seen.at_once[alive]
-    in_flight, most = Climb(axes, request, judged).highest(rows, hourly, at_once, now)
+    if at_highest_load(request.priority):
+        in_flight, most = Climb(axes, request, judged).highest(rows, hourly, at_once, now)
+    else:
+        in_flight = np.full(len(rows), float(request.workload.concurrency))
+        most = now[OUTPUT_TOKENS_PER_S]
     worth = gain(axes, rows, request, now, usd_per_mtok=cost(hourly, most), most=most)
     field = Field(
         axes=axes,

@@ -16,6 +16,13 @@ QUALITY_STEP: Final = 1000.0
 """Far more than any logarithm of a figure: bits come first, the rest decides among equals."""
 
 
+def at_highest_load(priority: Priority) -> bool:
+    """Whether the order rests on the highest load that meets the constraints; else on the load
+    asked for, as a run measures it.
+    """
+    return priority in (Priority.THROUGHPUT, Priority.COST)
+
+
 def formula(request: Request) -> str:
     """How the order is made, in words."""
     latency = latency_of(request)
@@ -35,7 +42,7 @@ def formula(request: Request) -> str:
         case Priority.BALANCED:
             return (
                 f"balanced: geometric mean of 1 ÷ {latency}, {OUTPUT_TOKENS_PER_S} and"
-                f" 1 ÷ {COST_USD_PER_MTOK}, the latter two {at}; more is better"
+                f" 1 ÷ {COST_USD_PER_MTOK} at the load asked for; more is better"
             )
 
 

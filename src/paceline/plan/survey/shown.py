@@ -76,7 +76,7 @@ def candidates(
     judged = tuple(c for c in request.constraints if can_judge(c, request.workload))
     rows, hourly = field.rows.take(chosen), field.usd_per_hour[chosen]
     climb = Climb(field.axes, request, judged)
-    in_flight, most = climb.refined(rows, hourly, field.at_once[chosen], field.in_flight[chosen])
+    in_flight, most = climb.refined(rows, hourly, field.at_once[chosen])
     dear = cost(hourly, most)
     ranks = np.empty(len(field.order), dtype=np.intp)
     ranks[field.order] = np.arange(1, len(field.order) + 1)
