@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from paceline.app.registry import engine_names, load_engine
 from paceline.app.wiring import Workshop
 from paceline.ports.engine import Say
-from paceline.records.launch import Environment, EnvironmentState
+from paceline.records.launch import Environment, EnvironmentSpec, EnvironmentState
 from paceline.records.variant import Knob
 
 
@@ -55,6 +55,15 @@ def _status(name: str, shop: Workshop, *, examine: bool) -> EngineStatus:
         detail=found.detail if found else "runs in Paceline's own environment",
         formats=engine.formats(),
         knobs=engine.knobs(),
-        requirements=spec.requirements if spec else (),
+        requirements=_pins(spec),
         environment=found.environment if found else None,
     )
+
+
+def _pins(spec: EnvironmentSpec | None) -> tuple[str, ...]:
+    """What an installation would fetch; of a source, what would be built from it too."""
+    if spec is None:
+        return ()
+    source = spec.source
+    built = [f"{source.sdist} (source; builds {', '.join(source.targets)})"] if source else []
+    return (*spec.requirements, *built)

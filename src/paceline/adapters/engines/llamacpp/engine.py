@@ -7,6 +7,7 @@ grows to 8 GiB by default and is off here unless a knob asks for it, so that a t
 not depend on its length. With speculation its counters grow when a request ends.
 """
 
+import shutil
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,7 @@ from paceline.records.launch import (
 )
 from paceline.records.log_signs import cause_of
 from paceline.records.model import Model
+from paceline.records.support import Need
 from paceline.records.variant import Knob, Scalar, Variant
 from paceline.units import BYTES_PER_GIB
 
@@ -92,6 +94,7 @@ _SPECULATIONS: Final = {
         *("--spec-ngram-simple-size-n", "3", "--spec-ngram-simple-size-m", "8"),
     ),
 }
+_COMPILERS: Final = ("c++", "g++", "clang++")
 _RUN: Final = Path(__file__).parents[3] / "runtimes" / "run.py"
 _BUSY: Final = ("llamacpp:requests_processing", "llamacpp:requests_deferred")
 _START_S: Final = 30.0
@@ -105,7 +108,7 @@ _KV_BYTES_PER_ELEMENT: Final = 2  # f16
 
 
 class LlamaCpp:
-    """An `Engine` that `CanSpeculate`."""
+    """An `Engine` that `CanSpeculate` and `HasNeeds`."""
 
     name = "llamacpp"
     version = VERSION
@@ -121,6 +124,16 @@ class LlamaCpp:
 
     def speculations(self) -> tuple[str, ...]:
         return tuple(_SPECULATIONS)
+
+    def needs(self) -> tuple[Need, ...]:
+        """What the build asks of the machine; an installed llama-server spares it."""
+        compilers = (found for name in _COMPILERS if (found := shutil.which(name)))
+        why = "the programs are built from source, unless llama-server is on PATH"
+        fix = "apt-get install cmake g++"
+        return (
+            Need(name="CMake", found=shutil.which("cmake"), why=why, fix=fix),
+            Need(name="a C++ compiler", found=next(compilers, None), why=why, fix=fix),
+        )
 
     def unsupported(self, model: Model, accelerator: Accelerator, format_: str) -> str | None:
         if format_ not in FORMATS:

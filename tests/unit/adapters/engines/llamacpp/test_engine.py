@@ -1,11 +1,12 @@
 """The command line of llama-server."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from paceline.adapters.engines.llamacpp import LlamaCpp
-from paceline.ports.engine import CanSpeculate
+from paceline.ports.engine import CanSpeculate, HasNeeds
 from paceline.records.hardware import AcceleratorKind
 from paceline.records.launch import Artefact, Environment, LaunchSpec
 from paceline.records.model import Model
@@ -98,6 +99,15 @@ def test_its_source_is_pinned_by_hash_and_builds_what_it_needs() -> None:
     assert source is not None
     assert len(source.sha256) == 64
     assert set(source.programs) <= set(source.targets)
+
+
+def test_says_which_tools_are_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler = tmp_path / "clang++"
+    compiler.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    engine = LlamaCpp()
+    assert isinstance(engine, HasNeeds)
+    assert [need.found for need in engine.needs()] == [None, str(compiler)]
 
 
 @pytest.mark.parametrize("format_", ["bf16", "int4", "q4_0"])
