@@ -1,5 +1,6 @@
 """`paceline runs`: list, show, compare, cancel."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,6 +10,7 @@ from paceline.app.report import run_document
 from paceline.app.runs import compare_runs, ranking_of, receipt_path
 from paceline.app.wiring import Workshop
 from paceline.cli.output import print_json, print_table
+from paceline.cli.run_page import run_page
 from paceline.cli.show import print_run
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -52,12 +54,21 @@ def list_runs(as_json: AsJson = False, limit: Annotated[int, typer.Option(min=1)
 
 
 @app.command()
-def show(run_id: RunId, as_json: AsJson = False) -> None:
+def show(
+    run_id: RunId,
+    as_json: AsJson = False,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a self-contained page with charts there.")
+    ] = None,
+) -> None:
     """Show a run: its order if it finished, the order so far if not."""
     shop = Workshop()
     run = shop.store.run(run_id)
     ranking = ranking_of(run, shop)
     path = receipt_path(run, shop)
+    if html is not None:
+        html.write_text(run_page(run, ranking, shop.store.trials(run.run_id)), encoding="utf-8")
+        typer.echo(f"page: {html}", err=True)
     if as_json:
         document = run_document(run, ranking, str(path) if path else None)
         print_json({**document, "state": run.state.value})

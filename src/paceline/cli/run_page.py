@@ -1,0 +1,168 @@
+"""A run as one self-contained page: order, trade-offs, predictions, what was left out, when."""
+
+from collections.abc import Iterator, Sequence
+from html import escape
+from typing import Final
+
+from paceline.cli.html import cards, page, section, table, tiles
+from paceline.cli.run_charts import (
+    COST,
+    QUALITY,
+    THROUGHPUT,
+    TTFT,
+    left_out,
+    marks,
+    predicted_against_measured,
+    timeline,
+    trade_off,
+)
+from paceline.records.measurement import Metric
+from paceline.records.ranking import Ranked, Ranking
+from paceline.records.run import RunRecord
+from paceline.records.trial import TrialRecord
+
+WORDS: Final = frozenset({"variant", "variants", "verdict", "reason", "detail", "have", "need"})
+UNKNOWN: Final = "–"
+FIGURES: Final = (
+    ("tokens/s", "output_tokens_per_s", ",.0f"),
+    ("TTFT p95 ms", "ttft_p95_ms", ",.0f"),
+    ("TPOT ms", "tpot_mean_ms", ",.2f"),
+    ("quality", "quality", ".3f"),
+    ("$/Mtok", "cost_usd_per_mtok", ",.3g"),
+    ("GiB", "peak_memory_gib", ",.2f"),
+)
+LEGEND: Final = (
+    '<p class="soft">Bars are 95 % intervals. Filled: on the Pareto front of latency, cost and'
+    " quality. Green: the winner; red, with a letter: fails a constraint.</p>"
+)
+GROUNDS_SHOWN: Final = 100
+LABELS_SHOWN: Final = 4
+
+
+def run_page(run: RunRecord, ranking: Ranking, trials: Sequence[TrialRecord]) -> str:
+    """The whole page. Raises SetupError when matplotlib is not installed."""
+    request = run.request
+    load = request.workload
+    title = f"{request.model} for {request.priority.value}"
+    about = (
+        f"run {run.run_id} · {run.state.value} · {load.concurrency} requests in flight,"
+        f" {load.input_tokens} tokens in, {load.output_tokens} out · Paceline"
+        f" {run.software_version}"
+    )
+    body = "".join(
+        (
+            f"<h1>{escape(title)}</h1>",
+            f'<p class="soft">{escape(about)}</p>',
+            *(f"<p>{escape(line)}</p>" for line in _said(run, ranking)),
+            tiles(_tiles(ranking)),
+            *_sections(run, ranking, trials),
+        )
+    )
+    return page(title, body)
+
+
+def _said(run: RunRecord, ranking: Ranking) -> Iterator[str]:
+    labels = {ranked.variant.id: ranked.variant.label for ranked in ranking.ranked}
+    if run.request.constraints:
+        yield "Constraints: " + "; ".join(c.text for c in run.request.constraints)
+    if not ranking.ranked:
+        yield "Nothing was measured yet."
+    elif ranking.winner is None:
+        yield "No variant satisfies every constraint."
+    else:
+        tied = ", ".join(labels[other] for other in ranking.tied_with)
+        yield f"Winner: {labels[ranking.winner]}" + (f"; tied with {tied}" if tied else "")
+    for advice in ranking.advice:
+        yield advice.text
+
+
+def _tiles(ranking: Ranking) -> Iterator[tuple[str, str]]:
+    winner = next((r for r in ranking.ranked if r.variant.id == ranking.winner), None)
+    if winner is not None:
+        yield "winner", winner.variant.label
+        for name, metric, form in FIGURES[:5]:
+            known = winner.metrics.get(metric)
+            yield name, UNKNOWN if known is None else format(known.value, form)
+    yield "measured", f"{len(ranking.ranked)} variants"
+    yield "left out", f"{len(ranking.rejected)}"
+
+
+def _sections(run: RunRecord, ranking: Ranking, trials: Sequence[TrialRecord]) -> Iterator[str]:
+    columns = ("", "variant", *(name for name, _, _ in FIGURES), "verdict")
+    rows = [
+        _row(mark, ranked, ranking)
+        for mark, ranked in zip(marks(ranking), ranking.ranked, strict=True)
+    ]
+    caption = f"Order: {ranking.formula}"
+    if rows:
+        ordered = table(columns, rows, words=WORDS, caption=caption)
+        yield section("Ranking", ordered + _notes(ranking))
+    fronts = [
+        trade_off(ranking, across, up)
+        for across, up in ((TTFT, THROUGHPUT), (COST, TTFT), (COST, QUALITY))
+    ]
+    if any(fronts):
+        yield section("Trade-offs", cards(fronts) + LEGEND)
+    predictions = run.plan.predictions if run.plan else ()
+    compared = [
+        predicted_against_measured(predictions, ranking, axis) for axis in (THROUGHPUT, TTFT)
+    ]
+    if any(compared):
+        yield section("Predictions", cards(compared))
+    if ranking.rejected:
+        told = cards([left_out(ranking.rejected)]) + _rejections(ranking)
+        yield section("Left out", told)
+    if trials:
+        yield section("Trials", f'<div class="card">{timeline(trials)}</div>')
+
+
+def _notes(ranking: Ranking) -> str:
+    """What should be known of each place, below the table: there it would make the rows tall."""
+    return "".join(
+        f'<p class="soft">{escape(mark)}: {escape("; ".join(ranked.notes))}</p>'
+        for mark, ranked in zip(marks(ranking), ranking.ranked, strict=True)
+        if ranked.notes
+    )
+
+
+def _rejections(ranking: Ranking) -> str:
+    """Variants that were left out for the very same reason share a line."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for r in ranking.rejected:
+        ground = (r.reason.value, r.detail, r.have or UNKNOWN, r.need or UNKNOWN)
+        alike.setdefault(ground, []).append(r.variant.label)
+    rows = [
+        (reason, f"{len(labels):,}", _some(labels), detail, have, need)
+        for (reason, detail, have, need), labels in list(alike.items())[:GROUNDS_SHOWN]
+    ]
+    more = len(alike) - len(rows)
+    caption = f"{more:,} more reasons are in `paceline runs show --json`." if more else ""
+    columns = ("reason", "number", "variants", "detail", "have", "need")
+    return table(columns, rows, words=WORDS, caption=caption)
+
+
+def _some(labels: Sequence[str]) -> str:
+    shown = "; ".join(labels[:LABELS_SHOWN])
+    return f"{shown}; …" if len(labels) > LABELS_SHOWN else shown
+
+
+def _row(mark: str, ranked: Ranked, ranking: Ranking) -> tuple[str, ...]:
+    baseline = " (baseline)" if ranked.variant.id == ranking.baseline else ""
+    open_ones = [v for v in ranked.verdicts if v.verdict.value != "pass"]
+    verdict = "; ".join(f"{v.verdict.value}: {v.constraint.text}" for v in open_ones)
+    return (
+        mark,
+        ranked.variant.label + baseline,
+        *(_figure(ranked.metrics.get(metric), form) for _, metric, form in FIGURES),
+        verdict or ("pass" if ranked.verdicts else UNKNOWN),
+    )
+
+
+def _figure(metric: Metric | None, form: str) -> str:
+    """A value with half its 95 % interval."""
+    if metric is None:
+        return UNKNOWN
+    text = format(metric.value, form)
+    if metric.ci95 is None:
+        return text
+    return f"{text} ± {(metric.ci95.hi - metric.ci95.lo) / 2:,.2g}"

@@ -1,0 +1,132 @@
+"""The page of a run: everything that was decided, self-contained, safe against odd names."""
+
+import builtins
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from paceline.cli.run_charts import COST, THROUGHPUT, TTFT, predicted_against_measured, trade_off
+from paceline.cli.run_page import run_page
+from paceline.errors import SetupError
+from paceline.rank import rank
+from paceline.records.launch import Cause
+from paceline.records.measurement import Interval, Metric
+from paceline.records.plan import Plan, Predicted, PredictedMetric
+from paceline.records.ranking import Ranking
+from paceline.records.trial import TrialRecord
+from paceline.records.variant import Rejection, RejectionReason, Variant
+from paceline.spec.grammar import parse_constraint
+from paceline.testing.builders import a_metric, a_request, a_trial, a_variant
+from paceline.testing.stores import a_run
+
+SLOW = a_variant()
+FAST = a_variant("fake", "int8")
+LATE = a_variant("fake", "int4")
+ODD = '<b>"odd"</b>'
+CONSTRAINT = parse_constraint("ttft p95 <= 60ms")
+
+
+def figures(tokens_per_s: float, ttft_ms: float, usd: float) -> dict[str, Metric]:
+    return {
+        "output_tokens_per_s": a_metric(tokens_per_s, "tokens/s", spread=0.02),
+        "ttft_p95_ms": a_metric(ttft_ms, spread=0.05),
+        "cost_usd_per_mtok": a_metric(usd, "usd/mtok"),
+    }
+
+
+TRIALS = (
+    a_trial(SLOW, figures(100, 40, 0.3)),
+    a_trial(FAST, figures(200, 30, 0.15)),
+    a_trial(LATE, figures(300, 90, 0.1)),
+    a_trial(a_variant("fake", "gptq"), cause=Cause.CRASHED),
+)
+PLAN = Plan(
+    baseline=SLOW,
+    variants=(SLOW, FAST, LATE),
+    rejected=tuple(
+        Rejection(
+            variant=a_variant("fake", "fp8", knobs=(("tokens", tokens),)),
+            reason=RejectionReason.UNSUPPORTED,
+            detail=ODD,
+            have="8.0",
+            need="8.9",
+        )
+        for tokens in range(6)
+    ),
+)
+
+
+def ranking_of(trials: tuple[TrialRecord, ...] = TRIALS) -> Ranking:
+    return rank(a_request(CONSTRAINT), PLAN, trials)
+
+
+def page(plan: Plan = PLAN, trials: tuple[TrialRecord, ...] = TRIALS) -> str:
+    run = replace(a_run(), request=a_request(CONSTRAINT), plan=plan)
+    return run_page(run, ranking_of(trials), trials)
+
+
+def guess(variant: Variant, value: float) -> Predicted:
+    metric = PredictedMetric(
+        value=value, unit="tokens/s", band90=Interval(lo=value / 2, hi=value * 2)
+    )
+    metrics: Mapping[str, PredictedMetric] = {"output_tokens_per_s": metric}
+    return Predicted(variant_id=variant.id, metrics=metrics, requests_at_most=8)
+
+
+def test_it_tells_the_whole_run_and_needs_nothing_else() -> None:
+    text = page(replace(PLAN, predictions=(guess(SLOW, 120.0),)))
+    for title in ("Ranking", "Trade-offs", "Predictions", "Left out", "Trials"):
+        assert f"<h2>{title}</h2>" in text
+    assert "Winner: fake int8" in text
+    assert "fail: ttft p95 &lt;= 60ms" in text
+    assert "200 ± 4" in text
+    assert text.count('<svg class="plot"') == 5
+    assert "<script" not in text
+    assert 'src="http' not in text
+    assert 'href="http' not in text
+
+
+def test_names_from_outside_stay_text() -> None:
+    assert ODD not in page()
+    assert "&lt;b&gt;&quot;odd&quot;&lt;/b&gt;" in page()
+
+
+def test_variants_left_out_for_the_same_reason_share_a_line() -> None:
+    text = page()
+    assert text.count("&lt;b&gt;&quot;odd") == 1
+    assert "<td>6</td>" in text
+
+
+def test_a_run_that_measured_nothing_yet_says_so() -> None:
+    text = page(trials=())
+    assert "Nothing was measured yet." in text
+    assert "<h2>Ranking</h2>" not in text
+
+
+def test_one_variant_is_no_trade_off() -> None:
+    assert trade_off(ranking_of(TRIALS[:1]), TTFT, THROUGHPUT) == ""
+    assert trade_off(ranking_of(), COST, TTFT).startswith("<svg")
+
+
+def test_without_predictions_nothing_is_compared() -> None:
+    assert predicted_against_measured((), ranking_of(), THROUGHPUT) == ""
+    assert predicted_against_measured((guess(SLOW, 90.0),), ranking_of(), TTFT) == ""
+
+
+def test_the_same_run_draws_the_same_page() -> None:
+    assert page() == page()
+
+
+def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without(name: str, *rest: Any, **named: Any) -> Any:
+        if name.startswith("matplotlib"):
+            raise ImportError(name)
+        return real(name, *rest, **named)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(SetupError, match="paceline\\[report\\]"):
+        page()
