@@ -37,7 +37,7 @@ class Effects:
     engine_and_format: float = 0.2
     knob: float = 0.12
     knob_and_format: float = 0.06
-    own: float = 0.04
+    own: float = 0.02
     """What no other variant tells."""
 
 
@@ -57,8 +57,8 @@ class Guess:
 class Noise:
     """Standard deviations of a measured score around the true one, in natural logarithms.
 
-    `run` is between launches (median change of published repeats 0.9 %, 90th percentile 2 %; more
-    on shared machines), `rung` what a short window adds, `doubt` what a busy machine does.
+    `run` is between launches (published repeats change by a median 0.9 %, 90th percentile 2 %; on
+    shared machines by far more), `rung` what a short window adds, `doubt` what a busy machine does.
     """
 
     run: float = 0.02

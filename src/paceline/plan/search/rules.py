@@ -11,7 +11,7 @@ from paceline.records.variant import Variant
 class Rules:
     """Chosen on half of the replayed sweeps, judged on the others (`benchmarks/search.py`)."""
 
-    optimism: float = 2.0
+    optimism: float = 2.5
     """Standard deviations above its guess up to which a variant may still turn out to be."""
     worth: float = 0.01
     """A gain below this is not worth a launch: runs of one variant differ by as much."""

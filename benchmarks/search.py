@@ -1,0 +1,108 @@
+"""The search over variants, judged on complete sweeps.
+
+    python benchmarks/search.py record FOLDER SWEEPS.jsonl
+        measures whole sweeps of two made models and the reference model with the installed
+        engines, first rung and whole window of every variant; about 130 launches, 25-35 minutes on
+        two quiet cores; goes on where it was stopped. Make the models first:
+        paceline models synth tiny FOLDER/tiny; paceline models synth small FOLDER/small
+    python benchmarks/search.py replay [TABLES] [--left-out LEFT_OUT.csv] [--sweeps SWEEPS.jsonl]
+        searches over recorded sweeps, pure arithmetic, under a minute. TABLES is the folder of the
+        shared ranking sets; LEFT_OUT.csv, which benchmarks/fit_predictor.py writes, has what the
+        predictor says of each row with its group left out.
+
+Settings were chosen on the models whose name hashes to an even number; `chosen on` and `judged on`
+are told apart in the output, which is Markdown, ready for docs/log.md.
+"""
+
+import argparse
+import hashlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from paceline.plan.search import RULES
+from search_record import record, recorded
+from search_replay import NEAR, Outcome, Sweep, search
+from search_tables import by_set, joined, read_left_out, read_rows
+
+TABLES: Final = Path(__file__).parent.parent.parent / "shared/reference/perf"
+SETS: Final = ("ranking_config_calibration.csv", "ranking_gpu_calibration.csv")
+SEEDS: Final = 5
+LARGE: Final = 8
+"""Variants from which on a joined sweep leaves a search something to spare."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="The search, judged on complete sweeps.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    recording = commands.add_parser("record")
+    recording.add_argument("folder", type=Path)
+    recording.add_argument("out", type=Path)
+    replaying = commands.add_parser("replay")
+    replaying.add_argument("tables", type=Path, nargs="?", default=TABLES)
+    replaying.add_argument("--left-out", type=Path)
+    replaying.add_argument("--sweeps", type=Path)
+    asked = parser.parse_args()
+    if asked.command == "record":
+        record(asked.folder, asked.out)
+    else:
+        replay(asked.tables, asked.left_out, asked.sweeps)
+
+
+def replay(tables: Path, left_out: Path | None, sweeps: Path | None) -> None:
+    print("| sweeps | side | searches | variants | found within 2 % | or tied with it | time |"
+          " floor | best excluded | audits, wrong | launches | worst loss |")  # fmt: skip
+    print("|" + "---|" * 12)
+    if all((tables / name).exists() for name in SETS):
+        outlooks = {} if left_out is None else read_left_out(left_out)
+        rows = [row for name in SETS for row in read_rows(tables / name)]
+        for name, found in (
+            ("ranking sets", by_set(rows, outlooks)),
+            (f"joined, {LARGE} or more", joined(rows, outlooks, least=LARGE)),
+        ):
+            for side, text in enumerate(("chosen on", "judged on")):
+                report(name, text, [s for s in found if _side(s) == side])
+    else:
+        print(f"skipped: no ranking sets in {tables}", file=sys.stderr)
+    if sweeps is not None:
+        for sweep in recorded(sweeps):
+            report(f"measured here: {sweep.name}", "judged on", [sweep], seeds=100)
+
+
+def report(name: str, side: str, sweeps: Sequence[Sweep], *, seeds: int = SEEDS) -> None:
+    """A row of the table. `floor` is what measuring the baseline and the best alone would take."""
+    found = [search(s, seed=seed, rules=RULES) for s in sweeps for seed in range(seeds)]
+    if not found:
+        return
+    print(
+        f"| {name} | {side} | {len(found)} | {_mean(len(o.sweep.rates) for o in found):.1f} |"
+        f" {_mean(o.loss <= NEAR for o in found):.1%} |"
+        f" {_mean(o.tied_loss <= NEAR for o in found):.1%} |"
+        f" {_share(found):.1%} | {_floor(found):.1%} |"
+        f" {sum(o.excluded_best for o in found)} |"
+        f" {sum(o.audits for o in found)}, {sum(o.audits_wrong for o in found)} |"
+        f" {_mean(o.launches for o in found):.1f} | {max(o.loss for o in found):.1%} |",
+        flush=True,
+    )
+
+
+def _share(found: Sequence[Outcome]) -> float:
+    return sum(o.seconds for o in found) / sum(o.whole_seconds for o in found)
+
+
+def _floor(found: Sequence[Outcome]) -> float:
+    return sum(o.floor_seconds for o in found) / sum(o.whole_seconds for o in found)
+
+
+def _mean(values) -> float:  # type: ignore[no-untyped-def]
+    listed = [float(value) for value in values]
+    return sum(listed) / len(listed)
+
+
+def _side(sweep: Sweep) -> int:
+    return int(hashlib.sha256(sweep.family.encode()).hexdigest(), 16) % 2
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,247 @@
+"""Whole sweeps measured here, variant by variant, for the replay: each appended as it ends."""
+
+import json
+import math
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from paceline.app.planning import plan_request
+from paceline.app.registry import load_engine
+from paceline.app.wiring import Workshop
+from paceline.plan.search import RULES
+from paceline.records.launch import Cause, Environment
+from paceline.records.metric_names import OUTPUT_TOKENS_PER_S
+from paceline.records.quality import Suite
+from paceline.records.request import Request
+from paceline.records.trial import TrialRecord, TrialState
+from paceline.records.variant import Scalar, Variant
+from paceline.spec.read import Asked, read_request
+from paceline.trial.arrivals import plan_load
+from paceline.trial.machine import TrialEvent
+from paceline.trial.run import FirstRung, Rig, TrialOrder, TrialRun
+from paceline.trial.scoring import SuiteGrader
+from paceline.trial.workload import load_shape
+from paceline.units import Seconds
+from search_replay import Costs, Sweep
+
+MODELS: Final = ("tiny", "small", "reference")
+"""Two made shapes and the trained model (`paceline models synth`)."""
+WORKLOAD: Final = "chat,concurrency=8,input=128,output=32,duration=6s"
+REPEATED: Final = 5
+"""Every so many variants one is launched a second time: the noise between launches."""
+GRIDS: Final[Mapping[str, Mapping[str, tuple[Scalar, ...]]]] = {
+    "openvino": {
+        "max_num_batched_tokens": (256, 1024, 4096),
+        "prefix_caching": (False, True),
+        "kv_cache_precision": ("u8", "f16"),
+    },
+}
+"""The first value of each is the default. Engines without a grid are measured as planned."""
+
+
+def record(folder: Path, out: Path) -> None:
+    """Measure what `out` does not hold yet; `folder` keeps the made models."""
+    shop = Workshop()
+    done = {(row["model"], row["key"]) for row in _rows(out)} if out.exists() else set()
+    for name in MODELS:
+        path = name if name == "reference" else str(_made(name, folder))
+        request = read_request(Asked(model=path, priority="throughput", workload=WORKLOAD))
+        bench = _Bench(request, shop, folder)
+        wanted = list(bench.launches())
+        print(f"{name}: {len(wanted)} launches", file=sys.stderr)
+        for number, (variant, repeat) in enumerate(wanted, start=1):
+            key = f"{variant.id}.{repeat}"
+            if (name, key) in done:
+                continue
+            row = {"model": name, "key": key, **bench.measure(variant, repeat)}
+            with out.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+            print(f"{name} {number}/{len(wanted)} {variant.label}: {row.get('whole')}",
+                  file=sys.stderr)  # fmt: skip
+
+
+def recorded(path: Path) -> list[Sweep]:
+    """The sweeps of a file that `record` wrote; variants that did not finish are left out."""
+    rows = _rows(path)
+    return [
+        _sweep(name, [row for row in rows if row["model"] == name and row.get("whole")])
+        for name in dict.fromkeys(row["model"] for row in rows)
+    ]
+
+
+class _Bench:
+    """One model's launches, with a first rung that never ends them."""
+
+    def __init__(self, request: Request, shop: Workshop, folder: Path) -> None:
+        self._request, self._shop, self._folder = request, shop, folder
+        self._planned = plan_request(request, shop)
+        self._rigs: dict[str, Rig] = {}
+
+    def launches(self) -> Iterator[tuple[Variant, int]]:
+        """Every variant in a seeded order, so that drift of the machine favours none."""
+        variants = list(dict.fromkeys([*self._planned.plan.variants, *self._grid()]))
+        Random(0).shuffle(variants)  # noqa: S311 - not a secret
+        for number, variant in enumerate(variants):
+            yield variant, 0
+            if number % REPEATED == 0:
+                yield variant, 1
+
+    def _grid(self) -> Iterator[Variant]:
+        for variant in self._planned.plan.variants:
+            grid = GRIDS.get(variant.engine)
+            if grid is None or variant.knobs or variant.speculation:
+                continue
+            for values in product(*grid.values()):
+                changed = [
+                    (name, value)
+                    for (name, options), value in zip(grid.items(), values, strict=True)
+                    if value != options[0]
+                ]
+                yield replace(variant, knobs=tuple(sorted(changed)))
+
+    def measure(self, variant: Variant, repeat: int) -> dict[str, object]:
+        rungs: list[TrialRecord] = []
+        trial = TrialRun(
+            self._order(variant, repeat, rungs),
+            self._rig(variant.engine),
+            _NoJournal(),
+            say=lambda _: None,
+            cancelled=lambda: False,
+        ).run()
+        found: dict[str, object] = {
+            "variant": {
+                "accelerator": variant.accelerator, "count": variant.count,
+                "format": variant.format, "engine": variant.engine,
+                "knobs": variant.knobs, "speculation": variant.speculation,
+            },
+            "repeat": repeat,
+            "cause": trial.cause.value,
+            "wall_s": trial.wall_s,
+            "foreign_cpu_share": trial.foreign_cpu_share,
+        }  # fmt: skip
+        if trial.cause is Cause.FINISHED and rungs:
+            found |= {"rung_wall_s": rungs[0].wall_s, "rung": _rate(rungs[0]),
+                      "whole": _rate(trial)}  # fmt: skip
+        return found
+
+    def _order(self, variant: Variant, repeat: int, rungs: list[TrialRecord]) -> TrialOrder:
+        workload, seed = self._request.workload, self._request.seed + repeat
+        short = replace(workload, duration_s=Seconds(workload.duration_s * RULES.rung))
+        place = next(a for a in self._planned.accelerators if a.name == variant.accelerator)
+        suite: Suite | None = None
+        return TrialOrder(
+            trial_id=f"{variant.id}.{repeat}",
+            variant=variant,
+            repeat=repeat,
+            model=self._planned.model,
+            accelerator=place,
+            plan=plan_load(load_shape(workload, seed=seed)),
+            suite=suite,
+            garbage_rule=None,
+            quality_concurrency=1,
+            constraints=(),
+            price_usd_per_hour=None,
+            seed=seed,
+            cache=self._shop.places.cache,
+            log_path=self._folder / "logs" / f"{variant.id}.{repeat}.log",
+            rung=FirstRung(
+                plan=plan_load(load_shape(short, seed=seed)),
+                share=RULES.rung,
+                why_end=rungs.append,  # remembers, and answers None: goes on
+            ),
+        )
+
+    def _rig(self, name: str) -> Rig:
+        if name not in self._rigs:
+            shop, engine = self._shop, load_engine(name)
+            spec = engine.environment()
+            environment = (
+                Environment(name="paceline", python=sys.executable, lock=(), lock_sha256="",
+                            bin_dir=str(Path(sys.executable).parent))
+                if spec is None
+                else shop.environments.install(spec, say=lambda _: None)
+            )  # fmt: skip
+            self._rigs[name] = Rig(
+                engine=engine, environment=environment, executor=shop.executor, load=shop.load,
+                evaluator=shop.evaluator, grader=SuiteGrader(), host=shop.host,
+                archive=shop.archive, clock=shop.clock,
+            )  # fmt: skip
+        return self._rigs[name]
+
+
+class _NoJournal:
+    """A record is no run: nothing of it is resumed step by step."""
+
+    def moved(
+        self, trial_id: str, *, was: TrialState, event: TrialEvent, cause: Cause | None
+    ) -> None:
+        del trial_id, was, event, cause
+
+
+def _made(shape: str, folder: Path) -> Path:
+    path = folder / shape
+    if not (path / "config.json").exists():
+        print(f"make it first: paceline models synth {shape} {path}", file=sys.stderr)
+        sys.exit(2)
+    return path
+
+
+def _rate(trial: TrialRecord) -> dict[str, float | None]:
+    found = trial.metrics[OUTPUT_TOKENS_PER_S]
+    return {"value": found.value, "lo": found.ci95.lo if found.ci95 else None,
+            "hi": found.ci95.hi if found.ci95 else None, "n": found.n}  # fmt: skip
+
+
+def _rows(path: Path) -> list[dict]:  # type: ignore[type-arg]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _variant(fields: Mapping[str, object]) -> Variant:
+    knobs = tuple((name, value) for name, value in fields["knobs"])  # type: ignore[attr-defined]
+    return Variant(**{**fields, "knobs": knobs})  # type: ignore[arg-type]
+
+
+def _sweep(name: str, rows: list[dict]) -> Sweep:  # type: ignore[type-arg]
+    """The mean of a variant's launches is its rate; their spread is the noise between launches."""
+    by_variant: dict[Variant, list[dict]] = {}  # type: ignore[type-arg]
+    for row in rows:
+        by_variant.setdefault(_variant(row["variant"]), []).append(row)
+    rates = {
+        v: math.exp(sum(math.log(r["whole"]["value"]) for r in rs) / len(rs))
+        for v, rs in by_variant.items()
+    }
+    twice = [
+        math.log(rs[0]["whole"]["value"] / rs[1]["whole"]["value"])
+        for rs in by_variant.values()
+        if len(rs) > 1
+    ]
+    widths = [
+        math.log(r["whole"]["hi"] / r["whole"]["lo"]) / (2 * 1.96) for r in rows if r["whole"]["lo"]
+    ]
+    plain = [v for v in rates if v.format in ("bf16", "fp16", "f16") and not v.knobs]
+    slow_first = sorted(plain or rates, key=lambda v: (v.engine != "transformers", v.id))
+    return Sweep(
+        name=name,
+        family=name,
+        baseline=slow_first[0],
+        rates=rates,
+        costs={v: _costs(rs) for v, rs in by_variant.items()},
+        run_sd=math.sqrt(sum(d * d for d in twice) / (2 * len(twice))) if twice else 0.0133,
+        window_sd=sorted(widths)[len(widths) // 2] if widths else 0.02,
+        rung_bias={
+            v: sum(math.log(r["rung"]["value"] / r["whole"]["value"]) for r in rs) / len(rs)
+            for v, rs in by_variant.items()
+        },
+    )
+
+
+def _costs(rows: list[dict]) -> Costs:  # type: ignore[type-arg]
+    """The whole window with its drain; the start is the rest, without the rung's share."""
+    window_s = sum(r["wall_s"] - r["rung_wall_s"] for r in rows) / len(rows)
+    start_s = sum(r["rung_wall_s"] for r in rows) / len(rows) - window_s * RULES.rung
+    return Costs(start_s=max(start_s, 0.1), window_s=window_s)
