@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from paceline.app.wiring import Workshop
 from paceline.errors import CandidateError, Code, SpecError
+from paceline.ports.engine import Say
 from paceline.ports.store import Store
 from paceline.records.launch import Artefact
-from paceline.units import parse_bytes
+from paceline.units import format_bytes, parse_bytes
 
 LIMIT_VARIABLE: Final = "PACELINE_CACHE_LIMIT"
 DEFAULT_LIMIT: Final = "100GB"
@@ -96,6 +98,15 @@ def prune(cache: Path, limit_bytes: int, stays: Mapping[str, str]) -> tuple[Kept
             size_bytes -= one.size_bytes
             removed.append(one)
     return tuple(removed)
+
+
+def make_room(shop: Workshop, say: Say, *, limit: str | None = None) -> tuple[Kept, ...]:
+    """Bring the cache within its limit (`limit`, else as configured); what was removed."""
+    cache = shop.places.cache
+    removed = prune(cache, cache_limit_bytes(limit), deployed(shop.store))
+    for one in removed:
+        say(f"removed {one.tool}/{one.name} ({format_bytes(one.size_bytes)}) from the cache")
+    return removed
 
 
 @contextmanager

@@ -1,13 +1,14 @@
 """The measuring part of a run: trial after trial, each stored as it ends."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Final
 
-from paceline.app.artefacts import held
+from paceline.app.artefacts import held, make_room
 from paceline.app.checkpoints import make_checkpoint, needs_quantizer
 from paceline.app.planning import Planned
 from paceline.app.race import Race, with_variant
@@ -282,7 +283,14 @@ class Campaign:
                 )
             return made
 
-        return lambda order, say: held(lambda: make(order, say), order.cache)
+        @contextmanager
+        def hold(order: TrialOrder, say: Say) -> Iterator[Artefact]:
+            with held(lambda: make(order, say), order.cache) as artefact:
+                if artefact.prepared_s is not None:
+                    make_room(shop, say)
+                yield artefact
+
+        return hold
 
     def _tools_for(self, name: str) -> _Tools:
         if name not in self._tools:

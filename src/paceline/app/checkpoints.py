@@ -62,7 +62,7 @@ def make_checkpoint(
     """
     tool = quantizer_for(format_)
     if tool is None:
-        raise _nobody_makes(format_)
+        raise nobody_makes(format_)
     return tool.make(
         model,
         format_,
@@ -86,7 +86,7 @@ def make_format(
     engine, format_ = _made_by_engines().get(name, (None, name))
     spec = engine.environment() if engine else None
     if engine is None or spec is None:
-        raise _nobody_makes(name)
+        raise nobody_makes(name)
     return engine.prepare(
         model,
         format_,
@@ -119,7 +119,8 @@ def _made_by_engines() -> dict[str, tuple[Engine, str]]:
     return {f"{engine.name}-{format_}": (engine, format_) for engine, format_ in own} | alone
 
 
-def _nobody_makes(name: str) -> SpecError:
+def nobody_makes(name: str) -> SpecError:
+    """The error for a format that is not in `makeable`."""
     return SpecError(
         Code.UNKNOWN_NAME,
         f"nothing here makes checkpoints in the format {name!r}",

@@ -1,18 +1,83 @@
-"""Use cases around models: look at one, make one with random weights."""
+"""Use cases around models: look at one, find and make its other formats, make one for speed."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
+from paceline.app.artefacts import Kept, deployed, kept, make_room
+from paceline.app.calibration import read_calibration
+from paceline.app.checkpoints import make_format, makeable, nobody_makes
+from paceline.app.hubs import AnyHub
 from paceline.app.places import find_places
 from paceline.app.registry import adapter
-from paceline.errors import Code, SetupError
+from paceline.app.wiring import Workshop
+from paceline.errors import CandidateError, Code, SetupError, SpecError
 from paceline.ports.engine import Say
-from paceline.ports.hub import CanSynthesize, Hub, HubFactory
+from paceline.ports.hub import CanSynthesize, FindsRelatives, HubFactory
+from paceline.records.checkpoint import Relatives
+from paceline.records.launch import Artefact
 from paceline.records.model import Model, SynthPlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """One `--format` of `models quantize`: the checkpoint, or why there is none."""
+
+    format: str
+    artefact: Artefact | None
+    why_not: str | None
 
 
 def inspect_model(name: str, *, allow_remote_code: bool, say: Say) -> Model:
     """The checked model called `name`. Raises as `Hub.find`; hashes its files the first time."""
-    return _hub(allow_remote_code=allow_remote_code, say=say).find(name)
+    return AnyHub(find_places().cache, say=say, allow_remote_code=allow_remote_code).find(name)
+
+
+def find_relatives(name: str, *, limit: int, allow_remote_code: bool, say: Say) -> Relatives:
+    """Checkpoints of the model `name` in other formats. Raises as `FindsRelatives.relatives`."""
+    hub = AnyHub(find_places().cache, say=say, allow_remote_code=allow_remote_code)
+    for source in hub.sources():
+        if isinstance(source, FindsRelatives) and source.covers(name):
+            return source.relatives(name, limit=limit)
+    raise SpecError(
+        Code.UNKNOWN_NAME,
+        f"no hub knows relatives of {name!r}",
+        why="only models of a hub say what was made from them; names there are ORG/NAME",
+        fix="paceline models find ORG/NAME",
+    )
+
+
+def quantize(
+    name: str, formats: tuple[str, ...], shop: Workshop, *, text: Path | None, say: Say
+) -> tuple[Model, tuple[Made, ...]]:
+    """Make (or find in the cache) `name` in each of `formats`; one that fails stops no other.
+
+    Raises SpecError for an unknown format before anything is made, and as `Hub.find`.
+    """
+    for format_ in formats:
+        if format_ not in makeable():
+            raise nobody_makes(format_)
+    calibration = None if text is None else read_calibration(text)
+    model = shop.hub.find(name)
+    made = []
+    for format_ in formats:
+        try:
+            artefact = make_format(model, format_, shop, calibration=calibration, say=say)
+        except CandidateError as error:
+            say(f"{format_}: {error}")
+            made.append(Made(format=format_, artefact=None, why_not=f"{error.what}: {error.why}"))
+        else:
+            made.append(Made(format=format_, artefact=artefact, why_not=None))
+    return model, tuple(made)
+
+
+def cached(shop: Workshop) -> tuple[Kept, ...]:
+    """Made checkpoints in the cache, least recently used first."""
+    return kept(shop.places.cache, deployed(shop.store))
+
+
+def empty_cache(shop: Workshop, *, limit: str | None, say: Say) -> tuple[Kept, ...]:
+    """Remove the least recently used down to `limit`; what was removed. Raises SpecError."""
+    return make_room(shop, say, limit=limit)
 
 
 def plan_synth(shape: str, *, dtype: str, say: Say) -> SynthPlan:
@@ -25,13 +90,9 @@ def synthesize(shape: str, out: Path, *, dtype: str, seed: int, say: Say) -> Mod
     return _maker(say).synthesize(shape, out, dtype=dtype, seed=seed)
 
 
-def _hub(*, allow_remote_code: bool, say: Say) -> Hub:
-    make: HubFactory = adapter("hubs", "local")
-    return make(find_places().cache, say=say, allow_remote_code=allow_remote_code)
-
-
 def _maker(say: Say) -> CanSynthesize:
-    hub = _hub(allow_remote_code=False, say=say)
+    make: HubFactory = adapter("hubs", "local")
+    hub = make(find_places().cache, say=say)
     if not isinstance(hub, CanSynthesize):
         raise SetupError(
             Code.PLUGIN_BROKEN,

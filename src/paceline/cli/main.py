@@ -31,7 +31,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "usage": ("paceline.cli.usage:usage", "Show what was served, to whom, and what it cost."),
     "predict": ("paceline.cli.predict:predict", "Predict a table of deployments."),
     "engines": ("paceline.cli.engines:app", "List, install and examine engines."),
-    "models": ("paceline.cli.models:app", "Inspect models; make random-weight ones."),
+    "models": ("paceline.cli.models:app", "Inspect, find, quantize and make models."),
 }
 """Name → (where it lives, its line in the help)."""
 

@@ -1,4 +1,4 @@
-"""`paceline models`: inspect a model folder, make a model with random weights."""
+"""`paceline models`: inspect a model; find and make its other formats; random-weight models."""
 
 import json
 from dataclasses import asdict
@@ -8,9 +8,13 @@ from typing import Annotated
 import typer
 
 from paceline.app.models import inspect_model, plan_synth, synthesize
+from paceline.cli.checkpoints import cache_app, find_command, quantize_command
 from paceline.records.model import Model, SynthPlan
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app.command("find")(find_command)
+app.command("quantize")(quantize_command)
+app.add_typer(cache_app, name="cache")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 KV_BYTES_PER_ELEMENT = 2  # engines keep the cache in 16 bits unless told otherwise
@@ -19,7 +23,7 @@ HASH_SHOWN = 12
 
 @app.command("inspect")
 def inspect_command(
-    model: Annotated[str, typer.Argument(help="A folder, or the name of an installed model.")],
+    model: Annotated[str, typer.Argument(help="A folder, ORG/NAME, a URL, or an installed model.")],
     allow_remote_code: Annotated[
         bool, typer.Option(help="Accept a model that brings Python code of its own.")
     ] = False,
