@@ -159,10 +159,11 @@ def _row(mark: str, ranked: Ranked, ranking: Ranking) -> tuple[str, ...]:
 
 
 def _figure(metric: Metric | None, form: str) -> str:
-    """A value with half its 95 % interval."""
+    """A value with half its 95 % interval, as a share of the value."""
     if metric is None:
         return UNKNOWN
     text = format(metric.value, form)
     if metric.ci95 is None:
         return text
-    return f"{text} ± {(metric.ci95.hi - metric.ci95.lo) / 2:,.2g}"
+    half = (metric.ci95.hi - metric.ci95.lo) / 2
+    return f"{text} ± {half / abs(metric.value):.1%}" if metric.value else text

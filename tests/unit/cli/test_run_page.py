@@ -81,7 +81,7 @@ def test_it_tells_the_whole_run_and_needs_nothing_else() -> None:
         assert f"<h2>{title}</h2>" in text
     assert "Winner: fake int8" in text
     assert "fail: ttft p95 &lt;= 60ms" in text
-    assert "200 ± 4" in text
+    assert "200 ± 2.0%" in text
     assert text.count('<svg class="plot"') == 5
     assert "<script" not in text
     assert 'src="http' not in text
