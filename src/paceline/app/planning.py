@@ -9,7 +9,7 @@ from paceline.app.wiring import Workshop
 from paceline.errors import Code, SpecError
 from paceline.plan.enumerate import EngineOffer
 from paceline.plan.make import make_plan
-from paceline.ports.engine import CanSpeculate, Engine
+from paceline.ports.engine import CanSpeculate, Engine, Unverified
 from paceline.records.hardware import Accelerator
 from paceline.records.launch import EnvironmentState
 from paceline.records.model import Model
@@ -80,6 +80,7 @@ def _offer(engine: Engine, shop: Workshop) -> EngineOffer:
         knobs=engine.knobs(),
         speculations=engine.speculations() if isinstance(engine, CanSpeculate) else (),
         missing=_missing(engine, shop),
+        unverified=isinstance(engine, Unverified),
     )
 
 

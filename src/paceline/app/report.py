@@ -87,6 +87,7 @@ def variant_document(variant: Variant) -> dict[str, object]:
         "count": variant.count,
         "knobs": dict(variant.knobs),
         "speculation": variant.speculation,
+        "unverified": variant.unverified,
     }
 
 

@@ -24,6 +24,7 @@ class EngineOffer:
     knobs: tuple[Knob, ...]
     missing: str | None = None
     speculations: tuple[str, ...] = ()
+    unverified: bool = False
 
 
 def enumerate_variants(
@@ -35,7 +36,13 @@ def enumerate_variants(
     The order follows the arguments, so that the same request gives the same plan.
     """
     plain = [
-        Variant(accelerator=place.name, count=1, format=format_, engine=offer.name)
+        Variant(
+            accelerator=place.name,
+            count=1,
+            format=format_,
+            engine=offer.name,
+            unverified=offer.unverified,
+        )
         for place in accelerators
         for offer in offers
         for format_ in offer.formats

@@ -40,12 +40,13 @@ class _Judge:
         self._tokens_in_flight = load.concurrency * (load.input_tokens + load.output_tokens)
 
     def rejection(self, variant: Variant) -> Rejection | None:
-        missing = self._offers[variant.engine].missing
-        if missing is not None:
-            return _rejected(variant, RejectionReason.ENGINE_NOT_INSTALLED, missing)
+        # First what no installation would change: nobody is told to install what cannot run here.
         unsupported = self._unsupported(variant)
         if unsupported is not None:
             return _rejected(variant, RejectionReason.UNSUPPORTED, unsupported)
+        missing = self._offers[variant.engine].missing
+        if missing is not None:
+            return _rejected(variant, RejectionReason.ENGINE_NOT_INSTALLED, missing)
         no_checkpoint = self._no_checkpoint(variant)
         if no_checkpoint is not None:
             return _rejected(variant, RejectionReason.NO_CHECKPOINT, no_checkpoint)
@@ -104,7 +105,7 @@ def make_plan(
     variants = enumerate_variants(offers, accelerators)
     grounds = {variant.id: judge.rejection(variant) for variant in variants}
     wanted = [variant for variant in variants if _selected(variant, request, formats=False)]
-    _refuse_missing(request, offers)
+    _refuse_missing(request, offers, [g for g in grounds.values() if g is not None])
     baseline = _baseline(model, offers, [v for v in wanted if grounds[v.id] is None])
     if baseline is None:
         raise _nothing_runs([g for v in wanted if (g := grounds[v.id]) is not None], request)
@@ -159,14 +160,17 @@ def _not_requested(variant: Variant, request: Request) -> Rejection | None:
     return _rejected(variant, RejectionReason.NOT_REQUESTED, detail)
 
 
-def _refuse_missing(request: Request, offers: Sequence[EngineOffer]) -> None:
-    """An engine that was asked for by name must be there; others may be absent."""
+def _refuse_missing(
+    request: Request, offers: Sequence[EngineOffer], grounds: Sequence[Rejection]
+) -> None:
+    """An engine that was asked for by name must be there, unless it could not run here anyway."""
+    absent = {g.variant.engine for g in grounds if g.reason is RejectionReason.ENGINE_NOT_INSTALLED}
     for offer in offers:
-        if offer.name in request.engines and offer.missing is not None:
+        if offer.name in request.engines and offer.name in absent:
             raise SetupError(
                 Code.ENGINE_NOT_INSTALLED,
                 f"engine {offer.name!r} is not installed",
-                why=offer.missing,
+                why=offer.missing or "it has no environment here",
                 fix=f"paceline engines install {offer.name}",
             )
 
@@ -174,15 +178,15 @@ def _refuse_missing(request: Request, offers: Sequence[EngineOffer]) -> None:
 def _nothing_runs(grounds: Sequence[Rejection], request: Request) -> SpecError | SetupError:
     absent = [g for g in grounds if g.reason is RejectionReason.ENGINE_NOT_INSTALLED]
     others = [g for g in grounds if g.reason is not RejectionReason.ENGINE_NOT_INSTALLED]
-    if not others:
+    large = [g for g in others if g.reason is RejectionReason.DOES_NOT_FIT]
+    if not others or (absent and not large):
         names = sorted({ground.variant.engine for ground in absent})
         return SetupError(
             Code.ENGINE_NOT_INSTALLED,
-            "no engine is installed",
-            why=f"this Paceline knows {', '.join(names) or 'none'}; none has an environment here",
+            "no engine that could run it is installed",
+            why=f"{', '.join(names) or 'none'} could, without an environment here",
             fix=f"paceline engines install {' '.join(names)}",
         )
-    large = [g for g in others if g.reason is RejectionReason.DOES_NOT_FIT]
     ground = (large or others)[0]
     code = Code.DOES_NOT_FIT if large else Code.UNSUPPORTED
     sides = f"{ground.need}; usable {ground.have}" if large else ground.detail

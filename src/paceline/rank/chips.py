@@ -32,6 +32,8 @@ def chips(measured: Measured, dims: Dimensions) -> tuple[str, ...]:
     guessed = pooled.metrics.get(SPECULATION_ACCEPTANCE)
     if guessed is not None:
         found.append(f"{guessed.value:.0%} of guesses right")
+    if pooled.variant.unverified:
+        found.append("unverified")
     return tuple(chip for chip in found if chip is not None)
 
 

@@ -33,10 +33,12 @@ class Variant:
     engine: str
     knobs: tuple[tuple[str, Scalar], ...] = ()
     speculation: str | None = None
+    unverified: bool = False
+    """Its engine's adapter has not been seen to work on real hardware; no part of the identity."""
 
     @property
     def id(self) -> str:
-        """Readable, stable and unique: `openvino-int8-3f2a91`; the tail hashes every field."""
+        """Readable, stable and unique: `openvino-int8-3f2a91`; the tail hashes what is launched."""
         fields = [
             self.accelerator,
             self.count,
@@ -55,6 +57,8 @@ class Variant:
         parts += [f"{name}={_plain(value)}" for name, value in self.knobs]
         if self.speculation:
             parts.append(self.speculation)
+        if self.unverified:
+            parts.append("unverified")
         return ", ".join(parts)
 
 
