@@ -114,7 +114,7 @@ def _read(asked: Asked) -> _Told:
     _check_pin(asked)
     return _Told(
         asked=asked,
-        priority=None if asked.priority is None else _priority(asked.priority),
+        priority=None if asked.priority is None else read_priority(asked.priority),
         constraints=tuple(parse_constraint(text) for text in asked.constraints),
         workload=None if asked.workload is None else parse_workload(asked.workload),
         budget=Budget() if asked.budget is None else parse_budget(asked.budget),
@@ -169,7 +169,7 @@ def _read_file(file: RequestText) -> _Told:
         with at(document, "constraints", index):
             constraints.append(parse_constraint(text))
     with at(document, "priority"):
-        priority = None if content.priority is None else _priority(content.priority)
+        priority = None if content.priority is None else read_priority(content.priority)
     with at(document, "workload"):
         workload = None if content.workload is None else _workload(content.workload)
     with at(document, "budget"):
@@ -190,7 +190,8 @@ def _workload(section: str | WorkloadSection) -> Workload:
     return workload_of(section.preset or DEFAULT, given)
 
 
-def _priority(text: str) -> Priority:
+def read_priority(text: str) -> Priority:
+    """A priority by its name, in any case. Raises SpecError (`unknown-name`)."""
     names = [priority.value for priority in Priority]
     if text.lower() not in names:
         raise unknown_name("priority", text, names)

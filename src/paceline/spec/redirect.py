@@ -1,0 +1,241 @@
+"""What changes about an earlier request: plain words and flags on top of it.
+
+Words are those of a request (`spec.words`) and clauses that choose: "only llama.cpp", "skip GPTQ",
+"without openvino or vllm". A limit replaces an earlier one on the same figure from the same side;
+a limit without its metric ("p95 under 300 ms instead") means the only earlier one that it fits.
+Everything that is not said stays. What is not understood is an error that names the words.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
+
+from paceline.errors import Code, SpecError
+from paceline.records.request import Budget, Constraint, Request
+from paceline.spec.grammar import parse_budget, parse_constraint
+from paceline.spec.metrics import TIMES_S
+from paceline.spec.names import unknown_name
+from paceline.spec.read import Asked, read_priority
+from paceline.spec.tokens import Value, cut
+from paceline.spec.vocabulary import Meaning, Role
+from paceline.spec.words import Understood, budget_texts, parse_words
+from paceline.spec.workloads import parse_workload
+
+Given = TypeVar("Given")
+KINDS: Final = ("engine", "format", "hardware")
+_CHOOSE: Final = r"^(?:please\s+)?(?:use\s+)?(?:only|just|nothing but)\s+(?:use\s+|on\s+|with\s+)?"
+_LEAVE: Final = r"^(?:please\s+)?(?:skip|without|no|not|except|exclude|drop|leave out|avoid)\s+"
+_CLAUSES: Final = re.compile(r"\s*(?:[,;]|\band\b|\bbut\b)\s*", re.IGNORECASE)
+_LISTED: Final = re.compile(r"\s*(?:/|\bor\b|\bnor\b|\s)\s*", re.IGNORECASE)
+_INSTEAD: Final = re.compile(r"\b(?:instead|rather|this time|now)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """What can be chosen or left out, by kind: `engine`, `format` and `hardware`."""
+
+    by_kind: Mapping[str, tuple[str, ...]]
+
+    def matching(self, word: str) -> list[tuple[str, str]]:
+        """Kind and name of everything that `word` means: itself, or the beginning of formats."""
+        wanted = _plain(word)
+        exact = [(k, n) for k, names in self.by_kind.items() for n in names if _plain(n) == wanted]
+        begins = [
+            ("format", name)
+            for name in self.by_kind.get("format", ())
+            if _plain(name).startswith(wanted)
+        ]
+        return exact or begins
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redirected:
+    """The new request, and each change in a line: what it is now, what it was."""
+
+    request: Request
+    changes: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Chosen:
+    """Names by kind that are asked for, and that are not wanted."""
+
+    only: dict[str, list[str]]
+    out: dict[str, list[str]]
+
+
+def redirect(before: Request, *, flags: Asked, words: str | None, names: Names) -> Redirected:
+    """`before` with what flags and words change.
+
+    Raises SpecError: `not-understood` naming the words, `unknown-name` for a name that nothing
+    here has, `contradiction` when everything of a kind is left out, `bad-option` when nothing
+    changes.
+    """
+    chosen = _Chosen(only={}, out={})
+    said = Understood(priority=None, constraints=(), budget=Budget())
+    if words:
+        rest = _choices(words, names, chosen)
+        if rest:
+            said = parse_words(", ".join(_completed(clause, before) for clause in rest))
+    request = _with(before, flags, said)
+    request = replace(request, **_selected(before, flags, chosen, names))  # type: ignore[arg-type]  # three tuples of names
+    changes = tuple(_changes(before, request))
+    if not changes:
+        raise SpecError(
+            Code.BAD_OPTION,
+            "nothing changes",
+            why=f"{words or 'no flag'!r} asks for what the earlier run asked for already",
+            fix="say what is to be different, or use --resume to go on with the run",
+        )
+    return Redirected(request=request, changes=changes)
+
+
+def _choices(words: str, names: Names, chosen: _Chosen) -> list[str]:
+    """Sort choosing clauses into `chosen`; the other clauses come back."""
+    rest: list[str] = []
+    last: dict[str, list[str]] | None = None
+    for clause in _CLAUSES.split(_INSTEAD.sub("", words)):
+        text = clause.strip().rstrip(".!").strip()
+        if not text:
+            continue
+        verb = re.match(_CHOOSE, text, re.IGNORECASE)
+        leave = re.match(_LEAVE, text, re.IGNORECASE)
+        if verb or leave:
+            found = verb or leave
+            last = chosen.only if verb else chosen.out
+            _choose(text[found.end() if found else 0 :], names, last, clause=text)
+        elif last is not None and all(names.matching(w) for w in _LISTED.split(text) if w):
+            _choose(text, names, last, clause=text)  # "only openvino and llama.cpp"
+        else:
+            last = None
+            rest.append(text)
+    return rest
+
+
+def _choose(listed: str, names: Names, into: dict[str, list[str]], *, clause: str) -> None:
+    for word in filter(None, _LISTED.split(listed.strip())):
+        found = names.matching(word)
+        if not found:
+            known = [name for kind in KINDS for name in names.by_kind.get(kind, ())]
+            raise unknown_name("engine, format or accelerator", word, known, where=clause)
+        for kind, name in found:
+            into.setdefault(kind, []).append(name)
+
+
+def _completed(clause: str, before: Request) -> str:
+    """A limit that names a statistic and a time but no metric, with the metric that it must mean:
+    that of the only earlier limit with the same statistic."""
+    pieces = cut(clause)
+    meanings = [p.meaning for p in pieces if isinstance(p.meaning, Meaning)]
+    values = [p.meaning for p in pieces if isinstance(p.meaning, Value)]
+    statistics = [m.value for m in meanings if m.role is Role.STATISTIC]
+    if any(m.role is Role.METRIC for m in meanings) or len(values) != 1 or len(statistics) != 1:
+        return clause
+    fitting = {c.metric for c in before.constraints if c.statistic == statistics[0]}
+    if values[0].unit not in TIMES_S or len(fitting) != 1:
+        return clause
+    return f"{fitting.pop()} {clause}"
+
+
+def _with(before: Request, flags: Asked, said: Understood) -> Request:
+    constraints = (*(parse_constraint(text) for text in flags.constraints), *said.constraints)
+    taken = {_subject(constraint) for constraint in constraints}
+    kept = tuple(c for c in before.constraints if _subject(c) not in taken)
+    given = Budget() if flags.budget is None else parse_budget(flags.budget)
+    priority = said.priority if flags.priority is None else read_priority(flags.priority)
+    return replace(
+        before,
+        priority=priority or before.priority,
+        constraints=tuple(dict.fromkeys((*kept, *constraints))),
+        workload=before.workload if flags.workload is None else parse_workload(flags.workload),
+        budget=Budget(
+            seconds=_first(given.seconds, said.budget.seconds, before.budget.seconds),
+            usd=_first(given.usd, said.budget.usd, before.budget.usd),
+        ),
+        pipeline=flags.pipeline or before.pipeline,
+        price_usd_per_hour=_first(flags.price_usd_per_hour, before.price_usd_per_hour),
+        price_source=before.price_source if flags.price_usd_per_hour is None else None,
+        quality_items=_first(flags.quality_items, before.quality_items),
+    )
+
+
+def _selected(
+    before: Request, flags: Asked, chosen: _Chosen, names: Names
+) -> dict[str, tuple[str, ...]]:
+    formats = flags.formats if flags.pin is None else (flags.pin,)
+    found = {}
+    for kind, field, flagged in (
+        ("engine", "engines", flags.engines),
+        ("format", "formats", formats),
+        ("hardware", "hardware", flags.hardware),
+    ):
+        earlier: tuple[str, ...] = getattr(before, field)
+        now = tuple(dict.fromkeys((*flagged, *chosen.only.get(kind, ())))) or earlier
+        out = chosen.out.get(kind, [])
+        if out:
+            left = tuple(name for name in now or names.by_kind.get(kind, ()) if name not in out)
+            if not left:
+                raise _nothing_left(kind, out)
+            now = left
+        found[field] = now
+    return found
+
+
+def _nothing_left(kind: str, out: Sequence[str]) -> SpecError:
+    return SpecError(
+        Code.CONTRADICTION,
+        f"nothing is left of every {kind}",
+        why=f"left out is {', '.join(out)}, and the request has no other",
+        fix=f"leave out less, or name what to use: only {out[0]}",
+    )
+
+
+def _changes(before: Request, now: Request) -> Iterable[str]:
+    if now.priority is not before.priority:
+        yield f"priority {now.priority} (was {before.priority})"
+    yield from _limit_changes(before.constraints, now.constraints)
+    for name, field in (("engines", "engines"), ("formats", "formats"), ("hardware", "hardware")):
+        new, old = getattr(now, field), getattr(before, field)
+        if new != old:
+            yield f"{name} {', '.join(new) or 'all'} (were {', '.join(old) or 'all'})"
+    if now.workload != before.workload:
+        yield f"another workload, {now.workload.name} (was {before.workload.name})"
+    if now.budget != before.budget:
+        old_texts = " and ".join(budget_texts(before.budget)) or "none"
+        yield f"budget {' and '.join(budget_texts(now.budget)) or 'none'} (was {old_texts})"
+    if now.price_usd_per_hour != before.price_usd_per_hour:
+        yield f"price {now.price_usd_per_hour} usd/h (was {before.price_usd_per_hour})"
+    if now.pipeline != before.pipeline:
+        yield f"pipeline {now.pipeline} (was {before.pipeline})"
+    if now.quality_items != before.quality_items:
+        yield f"quality items {now.quality_items or 'all'} (were {before.quality_items or 'all'})"
+
+
+def _limit_changes(before: Sequence[Constraint], now: Sequence[Constraint]) -> Iterable[str]:
+    earlier = {_subject(constraint): constraint for constraint in before}
+    for constraint in now:
+        old = earlier.get(_subject(constraint))
+        if old is None:
+            yield f"limit {constraint.text} (new)"
+        elif old != constraint:
+            yield f"limit {constraint.text} (was {old.text})"
+
+
+def _subject(constraint: Constraint) -> tuple[object, ...]:
+    """What a constraint limits, and from which side."""
+    return (
+        constraint.metric,
+        constraint.statistic,
+        constraint.unit,
+        constraint.relative,
+        constraint.comparison.wants_less,
+    )
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s._-]+", "", name.lower())
+
+
+def _first(*values: Given | None) -> Given | None:
+    return next((value for value in values if value is not None), None)

@@ -1,0 +1,100 @@
+from dataclasses import replace
+
+import pytest
+
+from paceline.errors import Code, SpecError
+from paceline.records.request import Budget, Priority, Request
+from paceline.spec.grammar import parse_constraint
+from paceline.spec.read import Asked
+from paceline.spec.redirect import Names, Redirected, redirect
+from paceline.testing.builders import a_request
+from paceline.units import Seconds
+
+NAMES = Names(
+    by_kind={
+        "engine": ("llamacpp", "openvino", "vllm"),
+        "format": ("bf16", "gptq-3bit", "gptq-4bit", "int8", "q4_k_m"),
+        "hardware": ("cpu", "L40S", "H100-SXM-80GB"),
+    }
+)
+LIMIT = parse_constraint("ttft p95 <= 200ms")
+
+
+def turned(
+    words: str | None, *, before: Request | None = None, flags: Asked | None = None
+) -> Redirected:
+    return redirect(before or a_request(LIMIT), flags=flags or Asked(), words=words, names=NAMES)
+
+
+def test_every_kind_of_change_is_understood_together_and_said_back() -> None:
+    found = turned("cheaper, only llama.cpp, p95 ttft under 300 ms")
+    assert found.request.priority is Priority.COST
+    assert found.request.engines == ("llamacpp",)
+    assert [c.text for c in found.request.constraints] == ["ttft p95 < 300ms"]
+    assert found.changes == (
+        "priority cost (was throughput)",
+        "limit ttft p95 < 300ms (was ttft p95 <= 200ms)",
+        "engines llamacpp (were all)",
+    )
+
+
+def test_a_limit_without_its_metric_means_the_only_one_that_it_fits() -> None:
+    found = turned("p95 under 300 ms instead")
+    assert [c.text for c in found.request.constraints] == ["ttft p95 < 300ms"]
+    two = a_request(LIMIT, parse_constraint("e2e p95 <= 5s"))
+    with pytest.raises(SpecError, match="which latency"):
+        turned("p95 under 300 ms instead", before=two)
+
+
+@pytest.mark.parametrize(
+    ("words", "field", "expected"),
+    [
+        ("skip GPTQ", "formats", ("bf16", "int8", "q4_k_m")),
+        ("only L40S", "hardware", ("L40S",)),
+        ("only openvino and llama.cpp", "engines", ("openvino", "llamacpp")),
+        ("without vllm or openvino", "engines", ("llamacpp",)),
+        ("No int8.", "formats", ("bf16", "gptq-3bit", "gptq-4bit", "q4_k_m")),
+        ("just use q4_k_m", "formats", ("q4_k_m",)),
+        ("use only h100-sxm-80gb", "hardware", ("H100-SXM-80GB",)),
+    ],
+)
+def test_names_are_chosen_or_left_out(words: str, field: str, expected: tuple[str, ...]) -> None:
+    assert getattr(turned(words).request, field) == expected
+
+
+def test_flags_say_the_same_as_words() -> None:
+    flags = Asked(
+        priority="cost", constraints=("ttft p95 < 300ms",), engines=("llamacpp",), budget="5m"
+    )
+    found = turned(None, flags=flags).request
+    same = turned("cheaper, only llamacpp, p95 ttft under 300 ms, budget 5 minutes").request
+    assert found == same
+    assert found.budget == Budget(seconds=Seconds(300))
+
+
+def test_what_is_not_said_stays() -> None:
+    before = replace(a_request(LIMIT), engines=("openvino",), budget=Budget(seconds=Seconds(60)))
+    found = turned("quality at least 0.9", before=before).request
+    assert (found.engines, found.budget) == (before.engines, before.budget)
+    assert [c.text for c in found.constraints] == ["ttft p95 <= 200ms", "quality >= 0.9"]
+
+
+def test_a_limit_on_another_statistic_stands_beside_the_earlier_one() -> None:
+    found = turned("ttft p99 under 400 ms").request
+    assert [c.text for c in found.constraints] == ["ttft p95 <= 200ms", "ttft p99 < 400ms"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "named"),
+    [
+        ("cheaper, only frobnicator", Code.UNKNOWN_NAME, "frobnicator"),
+        ("cheaper and greener", Code.NOT_UNDERSTOOD, "greener"),
+        ("skip cpu or L40S or H100-SXM-80GB", Code.CONTRADICTION, "hardware"),
+        ("optimize for throughput", Code.BAD_OPTION, "nothing changes"),
+        ("ttft p95 <= 200ms", Code.BAD_OPTION, "nothing changes"),
+    ],
+)
+def test_what_cannot_be_done_is_an_error_that_names_it(words: str, code: Code, named: str) -> None:
+    with pytest.raises(SpecError, match=named) as error:
+        turned(words)
+    assert error.value.code is code
