@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from paceline.app.registry import engine_names, load_engine
 from paceline.app.wiring import Workshop
-from paceline.ports.engine import Say
+from paceline.ports.engine import HasNeeds, HasSupportTable, Say, Unverified
 from paceline.records.launch import Environment, EnvironmentSpec, EnvironmentState
+from paceline.records.support import Need, Support
 from paceline.records.variant import Knob
 
 
@@ -13,7 +14,9 @@ from paceline.records.variant import Knob
 class EngineStatus:
     """One engine as `engines list` shows it.
 
-    `requirements` is what an installation would pin, `lock` what is installed.
+    `requirements` is what an installation would pin, `lock` what is installed. `needs` are things
+    besides, found or missing; `support` says with sources what it loads where; `unverified` says
+    what was checked instead of a run, `None` when it has run.
     """
 
     name: str
@@ -24,6 +27,14 @@ class EngineStatus:
     knobs: tuple[Knob, ...]
     requirements: tuple[str, ...]
     environment: Environment | None
+    needs: tuple[Need, ...]
+    support: tuple[Support, ...]
+    unverified: str | None
+
+    @property
+    def missing(self) -> tuple[Need, ...]:
+        """What the machine lacks for this engine."""
+        return tuple(need for need in self.needs if need.found is None)
 
 
 def engine_statuses(shop: Workshop, *, examine: bool = False) -> tuple[EngineStatus, ...]:
@@ -57,6 +68,9 @@ def _status(name: str, shop: Workshop, *, examine: bool) -> EngineStatus:
         knobs=engine.knobs(),
         requirements=_pins(spec),
         environment=found.environment if found else None,
+        needs=engine.needs() if isinstance(engine, HasNeeds) else (),
+        support=engine.support() if isinstance(engine, HasSupportTable) else (),
+        unverified=engine.unverified() if isinstance(engine, Unverified) else None,
     )
 
 

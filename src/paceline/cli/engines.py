@@ -59,11 +59,12 @@ def install(
 def doctor(as_json: AsJson = False) -> None:
     """Say for each engine what is installed, what would be, and what is missing.
 
-    Exits 3 when an environment is broken.
+    With --json also what each engine loads on which accelerators, with the source. Exits 3 when an
+    environment is broken.
     """
     statuses = engine_statuses(Workshop(), examine=True)
     if as_json:
-        print_json({"engines": [_document(status) for status in statuses]})
+        print_json({"engines": [_document(status) | _examined(status) for status in statuses]})
     else:
         for status in statuses:
             _print_examined(status)
@@ -79,10 +80,40 @@ def _print_examined(status: EngineStatus) -> None:
     elif status.requirements:
         typer.echo(f"  would install {', '.join(status.requirements)}")
         typer.echo(f"  with: paceline engines install {status.name}")
+    if status.unverified is not None:
+        typer.echo(f"  unverified: {status.unverified}")
+    for need in status.needs:
+        if need.found is None:
+            typer.echo(f"  missing: {need.name} ({need.why})\n    fix: {need.fix}")
+        else:
+            typer.echo(f"  found: {need.name}, {need.found}")
 
 
 def _short(status: EngineStatus) -> str:
     return status.environment.lock_sha256[:12] if status.environment else ""
+
+
+def _examined(status: EngineStatus) -> dict[str, object]:
+    """What `doctor` knows and `list` does not look at."""
+    return {
+        "needs": [
+            {"name": need.name, "found": need.found, "why": need.why, "fix": need.fix}
+            for need in status.needs
+        ],
+        "missing": [need.name for need in status.missing],
+        "unverified": status.unverified,
+        "support": [
+            {
+                "format": row.format,
+                "accelerator": row.kind.value,
+                "from_capability": row.from_capability,
+                "features": list(row.features),
+                "why_not": row.why_not,
+                "source": row.source,
+            }
+            for row in status.support
+        ],
+    }
 
 
 def _document(status: EngineStatus) -> dict[str, object]:

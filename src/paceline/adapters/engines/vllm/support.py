@@ -76,6 +76,13 @@ SUPPORT: Final = (
     ),
     Support(format="fp8", kind=_GPU, from_capability=8.9, source=f"{_SCHEMES}w8a8_fp8.py"),
     Support(
+        format="fp8-static",
+        kind=_CPU,
+        why_not="no kernel for FP8 with fixed scales on processors",
+        source=f"{_KERNELS}/__init__.py: _POSSIBLE_FP8_KERNELS",
+    ),
+    Support(format="fp8-static", kind=_GPU, from_capability=8.9, source=f"{_SCHEMES}w8a8_fp8.py"),
+    Support(
         format="nvfp4",
         kind=_CPU,
         why_not="no kernel for 4-bit floats on processors",
