@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from paceline.adapters.hub.local import LocalHub
+from paceline.app.hubs import AnyHub
 from paceline.ports.hub import Hub
 from paceline.testing.hubs import HubContract, Publish
+from paceline.testing.model_hub import DoubleRepo, ModelHub
 
 MODULE = """
 from pathlib import Path
@@ -56,3 +58,30 @@ class TestLocalHubByInstalledPackage(HubContract):
             return name
 
         return install
+
+
+class TestStoreByUrl(HubContract):
+    @pytest.fixture
+    def hub(self, tmp_path: Path) -> Hub:
+        return AnyHub(tmp_path / "cache")
+
+    @pytest.fixture
+    def publish(self) -> Publish:
+        return lambda folder: f"file://{folder}"
+
+
+@pytest.mark.enable_socket
+class TestHuggingFace(HubContract):
+    @pytest.fixture
+    def hub(self, tmp_path: Path, model_hub: ModelHub) -> Hub:
+        assert model_hub.url
+        return AnyHub(tmp_path / "cache")
+
+    @pytest.fixture
+    def publish(self, model_hub: ModelHub) -> Publish:
+        def upload(folder: Path) -> str:
+            name = f"acme/model-{len(model_hub.repos)}"
+            files = {path.name: path.read_bytes() for path in folder.iterdir()}
+            return model_hub.add(DoubleRepo(name=name, files=files)).name
+
+        return upload

@@ -12,8 +12,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+import pytest
+from huggingface_hub import close_session, constants
 
 LARGE: Final = (".safetensors", ".gguf", ".bin")
 """What the hub keeps in large-file storage, with a SHA-256."""
@@ -121,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
         path, query = unquote(place.path), parse_qsl(place.query)
         self.hub.asked.append(f"{self.command} {path}")
         if self.hub.busy:
-            self._refuse(429, "Too many requests", **{"Retry-After": "7"})
+            self._refuse(429, "Too many requests", headers={"Retry-After": "7"})
         elif path == "/api/models":
             self._search(query)
         elif path.startswith("/api/models/"):
@@ -148,13 +152,14 @@ class _Handler(BaseHTTPRequestHandler):
             rest = "&".join(f"{key}={value}" for key, value in query if key != "from")
             following = f"{self.hub.url}/api/models?{rest}&from={begin + PAGE}"
             headers["Link"] = f'<{following}>; rel="next"'
-        self._send(json.dumps(page).encode(), **headers)
+        self._send(json.dumps(page).encode(), headers=headers)
 
     def _describe(self, rest: str, query: Mapping[str, str]) -> None:
         parts = rest.split("/")
         name, kind, revision = "/".join(parts[:2]), "".join(parts[2:3]), "".join(parts[3:4])
         if name in self.hub.renamed:
-            self._refuse(307, "Moved", Location=f"/api/models/{self.hub.renamed[name]}")
+            where = f"/api/models/{self.hub.renamed[name]}"
+            self._refuse(307, "Moved", headers={"Location": where})
             return
         repo = self.hub.repos.get(name)
         if repo is None or (repo.private and not self._known):
@@ -184,21 +189,25 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(404, "Entry not found", "EntryNotFound")
         else:
             etag = hashlib.sha256(content).hexdigest()
-            self._send(content, **{"X-Repo-Commit": repo.revision, "ETag": f'"{etag}"'})
+            known = {"X-Repo-Commit": repo.revision, "ETag": f'"{etag}"'}
+            self._send(content, headers=known)
 
     @property
     def _known(self) -> bool:
         return self.headers.get("Authorization") == f"Bearer {TOKEN}"
 
-    def _refuse(self, status: int, words: str, code: str = "", **headers: str) -> None:
+    def _refuse(
+        self, status: int, words: str, code: str = "", *, headers: Mapping[str, str] | None = None
+    ) -> None:
         named = {"X-Error-Code": code} if code else {}
-        self._send(
-            json.dumps({"error": words}).encode(), status, **named, **headers, **{"X-Error-Message": words}
-        )
+        said = {**named, **(headers or {}), "X-Error-Message": words}
+        self._send(json.dumps({"error": words}).encode(), status, headers=said)
 
-    def _send(self, body: bytes, status: int = 200, **headers: str) -> None:
+    def _send(
+        self, body: bytes, status: int = 200, *, headers: Mapping[str, str] | None = None
+    ) -> None:
         self.send_response(status)
-        for name, value in {"Content-Type": "application/json", **headers}.items():
+        for name, value in {"Content-Type": "application/json", **(headers or {})}.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -219,3 +228,20 @@ def _described(path: str, content: bytes | int) -> dict[str, object]:
         large = {"size": _length(content), "pointerSize": 130}
         document["lfs"] = {"sha256": sha256, "oid": sha256, **large}
     return document
+
+
+def point_client_at(hub: ModelHub, folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Make the hub's client in this process ask `hub` and keep its files in `folder`.
+
+    The client reads its environment variables once, when it is imported; so they are too late here.
+    """
+    template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
+    patch.setattr(constants, "ENDPOINT", hub.url)
+    patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    patch.setattr(constants, "HF_HUB_CACHE", str(folder))
+    patch.setattr(constants, "HF_TOKEN_PATH", str(folder / "token"))
+    patch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
+    patch.setattr(constants, "HF_HUB_OFFLINE", False)
+    for variable in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        patch.delenv(variable, raising=False)
+    close_session()  # connections to an earlier double would be asked again

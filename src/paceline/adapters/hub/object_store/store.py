@@ -88,7 +88,12 @@ class ObjectStore:
             if entry["type"] == "file" and self._wanted(_base(entry))
         ]
         if "config.json" not in {_base(entry) for entry in entries}:
-            raise _nothing_there(name, f"no config.json among the {len(entries)} files there")
+            raise SpecError(
+                Code.BAD_MODEL,
+                f"{name!r} is no model",
+                why=f"no config.json among the {len(entries)} files there",
+                fix="name the folder that holds config.json and the weights",
+            )
         return sorted(entries, key=_base)
 
     def _wanted(self, path: str) -> bool:
