@@ -17,7 +17,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, event
 
 from paceline.adapters.stores.memory import MemoryStore
-from paceline.adapters.stores.sql import SqlStore, database, owner
+from paceline.adapters.stores.sql import SqlStore, owner, sqlite
 from paceline.adapters.stores.sql.migrations import HEAD
 from paceline.adapters.stores.sql.tables import METADATA
 from paceline.adapters.stores.sql.upgrade import scripts_config
@@ -240,7 +240,7 @@ def test_a_full_disk_is_told_and_keeps_what_was_stored(path: Path) -> None:
         store.create_run(a_run())
     store = SqlStore(path)
     store.close()
-    event.listen(store._database._engine, "connect", limit)
+    event.listen(store._database._dialect.engine, "connect", limit)
     kept: list[int] = []
 
     def fill(writer: RunWriter) -> None:
@@ -259,7 +259,7 @@ def test_a_lock_that_is_never_released_is_told(path: Path, monkeypatch: pytest.M
     SqlStore(path).close()
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
-    monkeypatch.setattr(database, "LOCK_WAIT_S", 0.0)
+    monkeypatch.setattr(sqlite, "LOCK_WAIT_S", 0.0)
     for store in opened(path):
         store.runs()  # readers are not held up
         with pytest.raises(SetupError, match="another process has held its lock") as caught:

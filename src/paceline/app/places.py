@@ -13,10 +13,12 @@ class Places:
 
     data: Path
     cache: Path
+    database_url: str | None = None
+    """Of a PostgreSQL database; `None` is a file in the data folder."""
 
     @property
-    def database(self) -> Path:
-        return self.data / "paceline.db"
+    def database(self) -> Path | str:
+        return self.database_url or self.data / "paceline.db"
 
     @property
     def receipts(self) -> Path:
@@ -34,6 +36,8 @@ class Places:
 def find_places() -> Places:
     """From `PACELINE_DATA` and `PACELINE_CACHE`, else the XDG folders of this user.
 
+    `PACELINE_DATABASE` may name a PostgreSQL database to use instead of a file.
+
     Raises SetupError when a folder cannot be made or written.
     """
     home = Path.home()
@@ -42,6 +46,7 @@ def find_places() -> Places:
     return Places(
         data=_writable(Path(data), "PACELINE_DATA"),
         cache=_writable(Path(cache), "PACELINE_CACHE"),
+        database_url=os.environ.get("PACELINE_DATABASE") or None,
     )
 
 

@@ -27,7 +27,7 @@ class Workshop:
 
     @cached_property
     def store(self) -> Store:
-        make: Callable[[Path], Store] = adapter("stores", "sql")
+        make: Callable[[Path | str], Store] = adapter("stores", "sql")
         return make(self.places.database)
 
     @cached_property

@@ -34,13 +34,13 @@ NEAREST_SHOWN = 5
 
 
 class SqlStore:
-    """Everything in the SQLite file at `path`, which is made or brought up to date on opening.
+    """Everything in a SQLite file, or in a PostgreSQL database by its URL.
 
-    Raises SetupError when the file cannot be used.
+    Its tables are made or brought up to date on opening. Raises SetupError when it cannot be used.
     """
 
-    def __init__(self, path: Path, *, clock: Clock | None = None) -> None:
-        self._database = Database(path)
+    def __init__(self, where: Path | str, *, clock: Clock | None = None) -> None:
+        self._database = Database(where)
         self._clock = clock or SystemClock()
         self._deployments = SqlDeployments(self._database)
         self._access = SqlAccess(self._database)
