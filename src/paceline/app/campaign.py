@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from random import Random
 from typing import Final
 
 from paceline.app.artefacts import held, make_room
 from paceline.app.checkpoints import make_checkpoint, needs_quantizer
+from paceline.app.exams import find_exams
 from paceline.app.planning import Planned
 from paceline.app.race import Race, with_variant
 from paceline.app.receipts import write_receipt
@@ -22,7 +22,7 @@ from paceline.ports.engine import Engine, Say
 from paceline.ports.store import RunWriter
 from paceline.rank import rank
 from paceline.records.launch import Artefact, Cause, Environment
-from paceline.records.quality import QualityResult, Suite
+from paceline.records.quality import QualityResult
 from paceline.records.ranking import Ranking
 from paceline.records.run import (
     RunRecord,
@@ -33,7 +33,6 @@ from paceline.records.trial import TrialRecord, TrialState
 from paceline.records.variant import Rejection, RejectionReason
 from paceline.records.version import FailureFact, Version
 from paceline.trial.arrivals import plan_load
-from paceline.trial.garbage import garbage_rule
 from paceline.trial.machine import TrialEvent, after
 from paceline.trial.run import FirstRung, Hold, Rig, TrialOrder, TrialRun
 from paceline.trial.scoring import SuiteGrader
@@ -101,7 +100,7 @@ class Campaign:
         self._before = tuple(trial for trial in self._trials if trial.origin is None)
         self._started_s = shop.clock.monotonic_s()
         self._tools: dict[str, _Tools] = {}
-        self._suite = self._find_suite()
+        self._exams = find_exams(run.request, planned.model, shop.suites)
         self._seen_events = max(
             (event.number or 0 for event in shop.store.events(run_id=run.run_id)), default=0
         )
@@ -146,7 +145,7 @@ class Campaign:
         self._writer.save_plan(plan)
         ranking = rank(self._request, plan, self._trials)
         receipt = write_receipt(
-            replace(self._run, plan=plan), self._trials, ranking, self._suite, self._shop
+            replace(self._run, plan=plan), self._trials, ranking, self._exams, self._shop
         )
         winner = next((r for r in ranking.ranked if r.variant.id == ranking.winner), None)
         if winner is not None:
@@ -204,6 +203,7 @@ class Campaign:
         accelerator = next(
             a for a in self._planned.accelerators if a.name == step.variant.accelerator
         )
+        first = step.repeat == 0  # answers are asked for once
         return TrialOrder(
             trial_id=trial_id,
             variant=step.variant,
@@ -212,11 +212,12 @@ class Campaign:
             accelerator=accelerator,
             plan=plan_load(load_shape(request.workload, seed=request.seed + step.repeat)),
             rung=self._rung(step),
+            draft=self._planned.draft,
             until_s=self._until_s(step),
-            suite=self._suite if step.repeat == 0 else None,
-            garbage_rule=garbage_rule(self._suite, self._baseline_quality())
-            if self._suite
-            else None,
+            suite=self._exams.suite if first else None,
+            own_suite=self._exams.own if first else None,
+            garbage_rule=self._exams.garbage(self._baseline_quality()),
+            paired_rule=self._exams.paired(request, self._baseline_quality()) if first else None,
             quality_concurrency=request.workload.concurrency,
             constraints=request.constraints,
             price_usd_per_hour=_times(request.price_usd_per_hour, step.variant.count),
@@ -261,7 +262,7 @@ class Campaign:
             executor=shop.executor,
             load=shop.load,
             evaluator=shop.evaluator,
-            grader=SuiteGrader(),
+            grader=SuiteGrader(self._exams.program),
             host=shop.host,
             archive=shop.archive,
             clock=shop.clock,
@@ -309,13 +310,6 @@ class Campaign:
         answered = [t.quality for t in self._trials if t.variant == baseline and t.quality]
         return next(iter(answered), None)
 
-    def _find_suite(self) -> Suite | None:
-        path = self._planned.model.suite_path
-        if path is None or not self._planned.model.trained:
-            return None
-        suite = self._shop.suites.find(path)
-        return _part(suite, self._request.quality_items, seed=self._request.seed)
-
     def _remember_failure(self, trial: TrialRecord) -> None:
         if trial.cause in LASTING:
             self._shop.store.add_failure(
@@ -350,14 +344,6 @@ class Campaign:
 
     def _now(self) -> str:
         return self._shop.clock.utc_now().isoformat(timespec="seconds")
-
-
-def _part(suite: Suite, items: int | None, *, seed: int) -> Suite:
-    """A seeded random part of a suite, under the suite's own hash; all of it for `None`."""
-    if items is None or items >= len(suite.items):
-        return suite
-    chosen = Random(seed).sample(range(len(suite.items)), items)  # noqa: S311 - not a secret
-    return replace(suite, items=tuple(suite.items[index] for index in sorted(chosen)))
 
 
 def _own_environment() -> Environment:

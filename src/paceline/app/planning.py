@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from functools import cache
 
 from paceline.app.checkpoints import why_none
+from paceline.app.drafting import find_draft, speculations_of
 from paceline.app.registry import FAKE_ENGINE, engine_names, load_engine
 from paceline.app.wiring import Workshop
 from paceline.errors import Code, SpecError
 from paceline.plan.enumerate import EngineOffer
 from paceline.plan.make import make_plan
-from paceline.ports.engine import CanSpeculate, Engine, Unverified
+from paceline.ports.engine import Engine, Unverified
 from paceline.records.hardware import Accelerator
 from paceline.records.launch import EnvironmentState
 from paceline.records.model import Model
@@ -25,6 +26,7 @@ class Planned:
     model: Model
     accelerators: tuple[Accelerator, ...]
     plan: Plan
+    draft: Model | None = None
 
 
 def plan_request(request: Request, shop: Workshop, model: Model | None = None) -> Planned:
@@ -38,6 +40,7 @@ def plan_request(request: Request, shop: Workshop, model: Model | None = None) -
     accelerators = shop.executor.inventory()
     _check_hardware(request, accelerators)
     model = model or shop.hub.find(request.model)
+    draft = find_draft(request, model, shop.hub)
     by_name = {place.name: place for place in accelerators}
 
     def unsupported(variant: Variant) -> str | None:
@@ -51,7 +54,7 @@ def plan_request(request: Request, shop: Workshop, model: Model | None = None) -
     plan = make_plan(
         request,
         model,
-        offers=[_offer(engine, shop) for engine in engines.values()],
+        offers=[_offer(engine, shop, draft) for engine in engines.values()],
         accelerators=accelerators,
         unsupported=unsupported,
         no_checkpoint=lambda variant: no_checkpoint(variant.engine, variant.format),
@@ -62,7 +65,7 @@ def plan_request(request: Request, shop: Workshop, model: Model | None = None) -
             and fact.engine_version == engines[fact.variant.engine].version
         ],
     )
-    return Planned(model=model, accelerators=accelerators, plan=plan)
+    return Planned(model=model, accelerators=accelerators, plan=plan, draft=draft)
 
 
 def _engines_in_play(request: Request) -> tuple[str, ...]:
@@ -73,12 +76,12 @@ def _engines_in_play(request: Request) -> tuple[str, ...]:
     return (*request.engines, *others)
 
 
-def _offer(engine: Engine, shop: Workshop) -> EngineOffer:
+def _offer(engine: Engine, shop: Workshop, draft: Model | None) -> EngineOffer:
     return EngineOffer(
         name=engine.name,
         formats=engine.formats(),
         knobs=engine.knobs(),
-        speculations=engine.speculations() if isinstance(engine, CanSpeculate) else (),
+        speculations=speculations_of(engine, draft),
         missing=_missing(engine, shop),
         unverified=isinstance(engine, Unverified),
     )

@@ -50,6 +50,10 @@ Price = Annotated[
 ]
 Seed = Annotated[int | None, typer.Option(help="Same seed: same prompts, arrivals and order.")]
 Items = Annotated[int | None, typer.Option("--quality-items", help="Ask only so many items.")]
+Draft = Annotated[
+    str | None,
+    typer.Option("--draft", help="A small model that guesses ahead; same vocabulary required."),
+]
 RequestFile = Annotated[
     Path | None, typer.Option("--file", help="A request in YAML; flags win over it.")
 ]
@@ -71,6 +75,7 @@ def optimize(
     price: Price = None,
     seed: Seed = None,
     quality_items: Items = None,
+    draft: Draft = None,
     file: RequestFile = None,
     resume: Annotated[
         str | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped.")
@@ -102,6 +107,7 @@ def optimize(
             price_usd_per_hour=price,
             seed=seed,
             quality_items=quality_items,
+            draft=draft,
         ),
         words,
         file,

@@ -91,6 +91,18 @@ class CanSpeculate(Protocol):
 
 
 @runtime_checkable
+class CanDraft(Protocol):
+    """An engine in which a small model with the same vocabulary can guess ahead."""
+
+    def with_draft(self, launch: LaunchSpec, draft: Artefact) -> LaunchSpec:
+        """The same launch with the small model beside the large one.
+
+        `draft` was prepared by this engine in the first of its `formats()`.
+        """
+        ...
+
+
+@runtime_checkable
 class LoadsCheckpoints(Protocol):
     """An engine that loads quantized folders which a quantizer makes (`ports/quantizer.py`)."""
 

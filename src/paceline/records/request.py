@@ -112,3 +112,9 @@ class Request:
     price_source: str | None = None
     quality_items: int | None = None
     """How many items of the suite to ask; `None` is all of them."""
+    suite: str | None = None
+    """Name or file of the suite; `None` is the model's own, or else the standard one."""
+    own_suite: str | None = None
+    """File of the user's own test set, which `quality(mine)` is about."""
+    draft: str | None = None
+    """A small model with the same vocabulary that guesses ahead, as the user named it."""

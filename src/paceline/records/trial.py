@@ -56,7 +56,7 @@ class BlobRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """What is needed to repeat a trial."""
+    """What is needed to repeat a trial. `draft` is the small model of a variant that has one."""
 
     engine_version: str
     argv: tuple[str, ...]
@@ -67,6 +67,7 @@ class Provenance:
     seed: int
     started_at_utc: str
     log_tail: str
+    draft: Artefact | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +99,8 @@ class TrialRecord:
     requests that the metrics are recomputed from. `client` is `None` when no load was sent.
     `foreign_cpu_share` is the share of all cores that other processes took in the window. `cut`
     is `None` when the whole window was measured. `origin` names the run that measured it, `None`
-    when it is the run that holds it. `checked` is set for variants launched against a guess.
+    when it is the run that holds it. `own_quality` is of the user's own test set, `quality_s` the
+    time that asking took, of both suites. `checked` is set for variants launched against a guess.
     """
 
     trial_id: str
@@ -118,5 +120,7 @@ class TrialRecord:
     cut: Cut | None = None
     origin: str | None = None
     checked: PruningCheck | None = None
+    own_quality: QualityResult | None = None
+    quality_s: float | None = None
     speculation: SpeculationCounts | None = None
     """What the engine counted; `None` without speculation or where it does not say."""

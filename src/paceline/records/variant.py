@@ -4,8 +4,12 @@ import hashlib
 import json
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 Scalar = str | int | float | bool
+
+DRAFT: Final = "draft"
+"""Begins the speculation of variants in which a small model guesses ahead: `draft NAME-3f2a91`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +53,11 @@ class Variant:
         ]
         digest = hashlib.sha256(json.dumps(fields).encode()).hexdigest()
         return f"{self.engine}-{self.format}-{digest[:6]}"
+
+    @property
+    def drafted(self) -> bool:
+        """Whether a small model guesses ahead."""
+        return self.speculation is not None and self.speculation.startswith(DRAFT)
 
     @property
     def label(self) -> str:

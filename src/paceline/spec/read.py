@@ -46,6 +46,7 @@ class Asked:
     price_usd_per_hour: float | None = None
     seed: int | None = None
     quality_items: int | None = None
+    draft: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +100,7 @@ def read_request(
         price_usd_per_hour=_first(flags.price_usd_per_hour, stored.asked.price_usd_per_hour),
         seed=_first(flags.seed, stored.asked.seed) or 0,
         quality_items=_first(flags.quality_items, stored.asked.quality_items),
+        draft=flags.draft or stored.asked.draft,
     )
 
 
@@ -157,6 +159,7 @@ def _read_file(file: RequestText) -> _Told:
         price_usd_per_hour=content.price,
         seed=content.seed,
         quality_items=content.quality_items,
+        draft=content.draft,
     )
     with at(document, "price"):
         _check_price(plain)

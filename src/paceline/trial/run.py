@@ -16,7 +16,7 @@ from typing import Protocol
 from paceline.clock import Clock
 from paceline.errors import CandidateError, SetupError
 from paceline.ports.archive import Archive
-from paceline.ports.engine import Engine, Say
+from paceline.ports.engine import CanDraft, Engine, Say
 from paceline.ports.executor import Executor, Server
 from paceline.ports.host import Host
 from paceline.ports.load import LoadGenerator
@@ -36,6 +36,7 @@ from paceline.records.variant import Variant
 from paceline.trial.innocence import judge_client
 from paceline.trial.machine import TrialEvent, after
 from paceline.trial.metrics import Footprint, trial_metrics
+from paceline.trial.sequential import PairedRule, first_of
 from paceline.trial.slo import goodput
 from paceline.trial.speculation import SpeculationCounter
 from paceline.trial.timeline import summarise
@@ -81,6 +82,12 @@ class TrialOrder:
     log_path: Path
     rung: FirstRung | None = None
     """`None` measures the whole window at once."""
+    draft: Model | None = None
+    """The small model that guesses ahead where the variant says so."""
+    paired_rule: PairedRule | None = None
+    """Stops the suite when the comparison with the baseline is clear; `None` asks every item."""
+    own_suite: Suite | None = None
+    """The user's own test set, asked whole."""
     until_s: float | None = None
     """Monotonic time at which the budget is spent: the trial ends there with what it has."""
 
@@ -145,6 +152,8 @@ class _Seen:
     engine_s: float | None = None
     warmup_s: float | None = None
     quality: QualityResult | None = None
+    own_quality: QualityResult | None = None
+    quality_s: float | None = None
     load: LoadResult | None = None
     summary: LoadSummary | None = None
     goodput_rps: float | None = None
@@ -153,6 +162,7 @@ class _Seen:
     log_tail: str = ""
     cut: Cut | None = None
     speculation: SpeculationCounts | None = None
+    draft: Artefact | None = None
 
 
 class TrialRun:
@@ -188,21 +198,24 @@ class TrialRun:
 
     def _launch(self, artefact: Artefact) -> None:
         with self._rig.executor.start(
-            lambda port: self._in_time(
-                self._rig.engine.launch(
-                    self._order.variant,
-                    artefact,
-                    model=self._order.model,
-                    environment=self._rig.environment,
-                    accelerator=self._order.accelerator,
-                    port=port,
-                )
-            ),
+            lambda port: self._in_time(self._spec(artefact, port)),
             log_path=self._order.log_path,
         ) as server:
             self._note(argv=server.spec.argv, env=tuple(sorted(server.spec.env.items())))
             self._serve(server)
         self._move(TrialEvent.RELEASED)
+
+    def _spec(self, artefact: Artefact, port: int) -> LaunchSpec:
+        engine, draft = self._rig.engine, self._seen.draft
+        spec = engine.launch(
+            self._order.variant,
+            artefact,
+            model=self._order.model,
+            environment=self._rig.environment,
+            accelerator=self._order.accelerator,
+            port=port,
+        )
+        return engine.with_draft(spec, draft) if draft and isinstance(engine, CanDraft) else spec
 
     def _in_time(self, spec: LaunchSpec) -> LaunchSpec:
         """The launch with no more time to become ready than the budget has left."""
@@ -220,13 +233,27 @@ class TrialRun:
         self._say("preparing")
         try:
             artefact = holding.enter_context(self._rig.hold(self._order, self._say))
+            draft = self._prepare_draft()
         except CandidateError as error:
             self._note(cause=Cause.PREPARE_FAILED, detail=f"{error.what}: {error.why}")
             self._move(TrialEvent.BROKE, Cause.PREPARE_FAILED)
             return None
-        self._note(artefact=artefact)
+        self._note(artefact=artefact, draft=draft)
         self._move(TrialEvent.PREPARED)
         return artefact
+
+    def _prepare_draft(self) -> Artefact | None:
+        """The small model, unquantized: its guesses are what it is there for."""
+        engine, draft = self._rig.engine, self._order.draft
+        if draft is None or not self._order.variant.drafted:
+            return None
+        return engine.prepare(
+            draft,
+            engine.formats()[0],
+            environment=self._rig.environment,
+            cache=self._order.cache,
+            say=self._say,
+        )
 
     def _serve(self, server: Server) -> None:
         self._say("starting")
@@ -263,10 +290,8 @@ class TrialRun:
         target = Target(base_url=server.base_url, model=server.spec.model_name)
         plan = _exact(self._order.plan, server.spec)
         probe = self._warm_up(target, plan)
-        rung, suite = self._order.rung, self._order.suite
-        if (rung is None or self._goes_on(target, rung, probe, server)) and (
-            suite is None or self._ask(target, suite)
-        ):
+        rung = self._order.rung
+        if (rung is None or self._goes_on(target, rung, probe, server)) and self._ask(target):
             self._load(target, plan, probe)
         self._note(peak_memory_gib=server.peak_memory_gib())
 
@@ -288,20 +313,21 @@ class TrialRun:
         self._note(warmup_s=self._rig.clock.monotonic_s() - started_s)
         return probe
 
-    def _ask(self, target: Target, suite: Suite) -> bool:
-        """Ask the suite; false when the answers are garbage and nothing else is worth measuring."""
-        self._say(f"asking {len(suite.items)} quality items")
-        result = self._rig.evaluator.evaluate(
-            target,
-            suite,
-            grader=self._rig.grader,
-            seed=self._order.seed,
-            concurrency=self._order.quality_concurrency,
-            stop=self._no_more,
-        )
-        self._note(quality=result)
-        if result.stopped is not None and result.stopped.cause is StopCause.GARBAGE:
-            self._note(cause=Cause.GARBAGE, detail=result.stopped.because)
+    def _ask(self, target: Target) -> bool:
+        """Ask the suites; false when the answers are garbage: nothing else is worth measuring."""
+        suite, own, paired = self._order.suite, self._order.own_suite, self._order.paired_rule
+        began_s = self._rig.clock.monotonic_s()
+        if suite is not None:
+            result = self._answers(target, suite, self._no_more)
+            verdict = None if paired is None else paired.verdict()
+            self._note(quality=replace(result, paired=verdict))
+            if result.stopped is not None and result.stopped.cause is StopCause.GARBAGE:
+                self._note(cause=Cause.GARBAGE, detail=result.stopped.because)
+        if own is not None and self._seen.cause is not Cause.GARBAGE:
+            self._note(own_quality=self._answers(target, own, self._too_late))
+        if suite is not None or own is not None:
+            self._note(quality_s=self._rig.clock.monotonic_s() - began_s)
+        if self._seen.cause is Cause.GARBAGE:
             return False
         if self._late():
             self._spent(share=self._order.rung.share if self._order.rung else 0.0)
@@ -314,12 +340,25 @@ class TrialRun:
         else:
             self._note(cut=Cut(share=share, because="the budget was spent"))
 
+    def _answers(self, target: Target, suite: Suite, stop: StopRule) -> QualityResult:
+        self._say(f"asking {len(suite.items)} quality items")
+        return self._rig.evaluator.evaluate(
+            target,
+            suite,
+            grader=self._rig.grader,
+            seed=self._order.seed,
+            concurrency=self._order.quality_concurrency,
+            stop=stop,
+        )
+
     def _no_more(self, scores: Sequence[ItemScore]) -> Stopped | None:
         """Why the suite is not asked to its end."""
-        if self._late():
-            return Stopped(cause=StopCause.CANCELLED, because="the budget was spent")
-        rule = self._order.garbage_rule
-        return None if rule is None else rule(scores)
+        rules = (self._too_late, self._order.garbage_rule, self._order.paired_rule)
+        return first_of(*(rule for rule in rules if rule is not None))(scores)
+
+    def _too_late(self, _scores: Sequence[ItemScore]) -> Stopped | None:
+        because = "the budget was spent"
+        return Stopped(cause=StopCause.CANCELLED, because=because) if self._late() else None
 
     def _load(self, target: Target, plan: LoadPlan, probe: Probe) -> None:
         self._say("loading")
@@ -400,8 +439,11 @@ class TrialRun:
                 footprint,
                 goodput_rps=seen.goodput_rps,
                 speculation=seen.speculation,
+                own_quality=seen.own_quality,
             ),
             quality=seen.quality,
+            own_quality=seen.own_quality,
+            quality_s=seen.quality_s,
             cold_start=cold_start,
             samples=samples,
             provenance=Provenance(
@@ -414,6 +456,7 @@ class TrialRun:
                 seed=order.seed,
                 started_at_utc=self._started_at,
                 log_tail=seen.log_tail,
+                draft=seen.draft,
             ),
             client=client,
             steady=seen.summary.steady if seen.summary else False,

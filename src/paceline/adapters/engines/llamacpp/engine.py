@@ -8,6 +8,7 @@ not depend on its length. With speculation its counters grow when a request ends
 """
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -108,7 +109,7 @@ _KV_BYTES_PER_ELEMENT: Final = 2  # f16
 
 
 class LlamaCpp:
-    """An `Engine` that `CanSpeculate` and `HasNeeds`."""
+    """An `Engine` that `CanSpeculate`, `CanDraft` and `HasNeeds`."""
 
     name = "llamacpp"
     version = VERSION
@@ -186,6 +187,10 @@ class LlamaCpp:
             grace_s=_GRACE_S + 2.0,
             ready_timeout_s=_START_S + _START_S_PER_GIB * artefact.size_bytes / BYTES_PER_GIB,
         )
+
+    def with_draft(self, launch: LaunchSpec, draft: Artefact) -> LaunchSpec:
+        more = ("--spec-type", "draft-simple", "--model-draft", str(Path(draft.folder) / FILE))
+        return replace(launch, argv=(*launch.argv, *more))
 
     def classify(self, end: ProcessEnd) -> Cause:
         return cause_of(end, SIGNS)

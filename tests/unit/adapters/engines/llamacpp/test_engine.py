@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from paceline.adapters.engines.llamacpp import LlamaCpp
-from paceline.ports.engine import CanSpeculate, HasNeeds
+from paceline.ports.engine import CanDraft, CanSpeculate, HasNeeds
 from paceline.records.hardware import AcceleratorKind
 from paceline.records.launch import Artefact, Environment, LaunchSpec
 from paceline.records.model import Model
@@ -90,6 +90,16 @@ def test_guesses_ahead_only_when_told() -> None:
     assert engine.speculations() == ("ngram",)
     assert server_option(launch(speculation="ngram"), "--spec-type") == "ngram-simple"
     assert "--spec-type" not in launch().argv
+
+
+def test_takes_a_small_model_beside_the_large_one() -> None:
+    draft = replace(ARTEFACT, folder="/draft")
+    engine = LlamaCpp()
+    assert isinstance(engine, CanDraft)
+    spec = engine.with_draft(launch(speculation="draft tiny-123456"), draft)
+    assert server_option(spec, "--spec-type") == "draft-simple"
+    assert server_option(spec, "--model-draft") == "/draft/model.gguf"
+    assert server_option(spec, "--model") == "/artefact/model.gguf"
 
 
 def test_its_source_is_pinned_by_hash_and_builds_what_it_needs() -> None:
