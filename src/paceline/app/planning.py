@@ -5,6 +5,7 @@ from functools import cache
 
 from paceline.app.checkpoints import why_none
 from paceline.app.drafting import find_draft, speculations_of
+from paceline.app.lessons import lessons_here, shape_of_model
 from paceline.app.registry import FAKE_ENGINE, engine_names, load_engine
 from paceline.app.wiring import Workshop
 from paceline.errors import Code, SpecError
@@ -64,6 +65,8 @@ def plan_request(request: Request, shop: Workshop, model: Model | None = None) -
             if fact.variant.engine in engines
             and fact.engine_version == engines[fact.variant.engine].version
         ],
+        shape=shape_of_model(model),
+        lessons=lessons_here(shop.store, accelerators),
     )
     return Planned(model=model, accelerators=accelerators, plan=plan, draft=draft)
 

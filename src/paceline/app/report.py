@@ -1,14 +1,16 @@
 """A run as the JSON contract has it. Nothing is computed here, only laid out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from paceline.rank.prediction import scores, summaries
 from paceline.records.measurement import Interval, Metric
 from paceline.records.metric_names import QUALITY
-from paceline.records.plan import Plan
+from paceline.records.plan import Plan, PredictedMetric
 from paceline.records.quality import QualityComparison
 from paceline.records.ranking import ConstraintVerdict, Ranked, Ranking
 from paceline.records.request import Request
 from paceline.records.run import RunRecord
+from paceline.records.trial import TrialRecord
 from paceline.records.variant import Rejection, Variant
 
 Json = Mapping[str, object]
@@ -43,8 +45,63 @@ def plan_document(request: Request, plan: Plan) -> Json:
     return {
         "request": request_document(request),
         "baseline": plan.baseline.id,
-        "variants": [variant_document(variant) for variant in plan.variants],
-        "rejected": [_rejection(rejection) for rejection in plan.rejected],
+        "variants": [
+            variant_document(variant) | _foretold(plan, variant) for variant in plan.variants
+        ],
+        "rejected": [
+            _rejection(rejection) | _foretold(plan, rejection.variant)
+            for rejection in plan.rejected
+        ],
+    }
+
+
+def _foretold(plan: Plan, variant: Variant) -> dict[str, object]:
+    """What was predicted of a variant, under the keys that measured figures have."""
+    found = next((p for p in plan.predictions if p.variant_id == variant.id), None)
+    if found is None:
+        return {"predicted": False}
+    return {
+        "predicted": True,
+        "metrics": {name: predicted_document(metric) for name, metric in found.metrics.items()},
+        "requests_at_most": found.requests_at_most,
+        "local_trials": found.local_trials,
+    }
+
+
+def predicted_document(metric: PredictedMetric) -> Json:
+    """A predicted figure; its band holds the truth for 90 % of what was never seen."""
+    return {
+        "value": metric.value,
+        "unit": metric.unit,
+        "band90": [metric.band90.lo, metric.band90.hi],
+    }
+
+
+def prediction_document(plan: Plan | None, trials: Sequence[TrialRecord]) -> Json:
+    """Predicted against measured, per trial and figure, and in sum."""
+    found = scores(plan, trials)
+    return {
+        "summary": [
+            {
+                "metric": one.metric,
+                "trials": one.trials,
+                "median_error": one.median_error,
+                "inside_band90": one.inside_share,
+            }
+            for one in summaries(found)
+        ],
+        "trials": [
+            {
+                "trial": score.trial_id,
+                "variant": score.variant_id,
+                "metric": score.metric,
+                "predicted": predicted_document(score.predicted),
+                "measured": score.measured,
+                "error": score.error,
+                "inside": score.inside,
+            }
+            for score in found
+        ],
     }
 
 
@@ -148,7 +205,7 @@ def _comparison(quality: QualityComparison) -> Json:
     }
 
 
-def _rejection(rejection: Rejection) -> Json:
+def _rejection(rejection: Rejection) -> dict[str, object]:
     return {
         "variant": variant_document(rejection.variant),
         "reason": rejection.reason.value,

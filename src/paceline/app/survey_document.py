@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 
-from paceline.app.report import request_document, variant_document
+from paceline.app.report import predicted_document, request_document, variant_document
 from paceline.app.survey import Surveyed
 from paceline.plan.survey.field import Tally
 from paceline.plan.survey.pricing import STALE_AFTER_DAYS, Quote
 from paceline.plan.survey.shown import Candidate
-from paceline.records.plan import PredictedMetric
 from paceline.records.ranking import ConstraintVerdict
 
 Json = Mapping[str, object]
@@ -53,25 +52,16 @@ def candidate_document(one: Candidate) -> Json:
         "predicted": True,
         "rank": one.rank,
         "could_win": one.could_win,
-        "metrics": {name: metric_document(metric) for name, metric in one.metrics.items()},
+        "metrics": {name: predicted_document(metric) for name, metric in one.metrics.items()},
         "verdicts": [_verdict(verdict) for verdict in one.verdicts],
         "requests_at_most": one.requests_at_most,
         "highest_load": {
             "requests_in_flight": highest.in_flight,
-            "output_tokens_per_s": metric_document(highest.output_tokens_per_s),
-            "cost_usd_per_mtok": None if dear is None else metric_document(dear),
+            "output_tokens_per_s": predicted_document(highest.output_tokens_per_s),
+            "cost_usd_per_mtok": None if dear is None else predicted_document(dear),
         },
         "usd_per_hour": one.usd_per_hour,
         "price": None if one.quote is None else _quote(one.quote),
-    }
-
-
-def metric_document(metric: PredictedMetric) -> Json:
-    """A predicted figure; its band holds the truth for 90 % of what was never seen."""
-    return {
-        "value": metric.value,
-        "unit": metric.unit,
-        "band90": [metric.band90.lo, metric.band90.hi],
     }
 
 

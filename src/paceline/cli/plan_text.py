@@ -13,6 +13,7 @@ from paceline.plan.survey.pricing import STALE_AFTER_DAYS
 from paceline.plan.survey.shown import Candidate
 from paceline.records.plan import Predicted, PredictedMetric
 from paceline.records.request import Request
+from paceline.records.variant import Rejection, Variant
 
 WIDTH = 100
 ACCELERATORS = 12
@@ -154,28 +155,55 @@ def _print_rejected(found: Surveyed) -> None:
 
 def print_local(request: Request, planned: Planned) -> None:
     """What `optimize` would measure on this machine, and why not the rest."""
-    said = {one.variant_id: one for one in planned.plan.predictions}
-    rows = [
-        (variant.label, "baseline" if variant == planned.plan.baseline else "measure",
-         _said(said.get(variant.id)))
-        for variant in planned.plan.variants
-    ] + [
-        (rejection.variant.label, rejection.reason.value, rejection.detail)
-        for rejection in planned.plan.rejected
-    ]  # fmt: skip
-    typer.echo(f"Plan for {request.model} on this machine")
-    widths = [max(len(row[at]) for row in rows) for at in range(2)]
-    for label, what, why in rows:
-        indent = widths[0] + widths[1] + 2
-        _wrapped(f"{label:<{widths[0]}} {what:<{widths[1]}} {why}", min(indent, WIDTH // 2))
+    plan = planned.plan
+    said = {one.variant_id: one for one in plan.predictions}
+    plain = [v for v in plan.variants if v == plan.baseline or not (v.knobs or v.speculation)]
+    typer.echo(
+        f"{request.model} on this machine: {len(plan.variants)} variants to measure,"
+        f" {len(plan.rejected)} left out"
+    )
+    typer.echo("")
+    header = ("variant", "tokens/s", "TTFT ms", "TPOT ms", "")
+    rows = [header, *(_local_row(v, said.get(v.id), v == plan.baseline) for v in plain)]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(header))]
+    for row in rows:
+        cells = [
+            text.ljust(width) if column in (0, 4) else text.rjust(width)
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        typer.echo("  ".join(cells).rstrip())
+    _print_local_notes(planned, len(plan.variants) - len(plain))
 
 
-def _said(one: Predicted | None) -> str:
-    if one is None:
-        return ""
-    rate, tpot = one.metrics["output_tokens_per_s"], one.metrics["tpot_mean_ms"]
-    own = f", corrected by {one.local_trials} trials" if one.local_trials else ""
-    return f"predicted {_band(rate, ',.0f')} tokens/s, {_band(tpot, ',.1f')} ms per token{own}"
+def _local_row(variant: Variant, found: Predicted | None, is_baseline: bool) -> tuple[str, ...]:
+    mark = "baseline" if is_baseline else ""
+    if found is None:
+        return (variant.label, UNKNOWN, UNKNOWN, UNKNOWN, mark)
+    metrics = found.metrics
+    return (
+        variant.label,
+        _band(metrics["output_tokens_per_s"], ",.0f"),
+        _band(metrics["ttft_mean_ms"], ",.0f"),
+        _band(metrics["tpot_mean_ms"], ",.1f"),
+        mark,
+    )
+
+
+def _print_local_notes(planned: Planned, changed: int) -> None:
+    plan = planned.plan
+    if plan.predictions:
+        trials = max(one.local_trials for one in plan.predictions)
+        own = f"corrected by {trials} trials of this machine" if trials else "not yet corrected"
+        _wrapped(f"predicted, with 90 % bands, {own}; {UNKNOWN} where nothing can be said")
+    if changed:
+        _wrapped(f"and {changed} more with one knob or speculation changed, all in --json")
+    reasons: dict[str, list[Rejection]] = {}
+    for rejection in plan.rejected:
+        reasons.setdefault(rejection.reason.value, []).append(rejection)
+    for reason, found in reasons.items():
+        first = found[0]
+        sides = f" (has {first.have}; needs {first.need})" if first.have and first.need else ""
+        _wrapped(f"{len(found):>5}  {reason}; e.g. {first.variant.label}: {first.detail}{sides}", 7)
 
 
 def _wrapped(text: str, indent: int = 2) -> None:

@@ -8,6 +8,7 @@ import typer
 from paceline.app.optimize import cancel_run
 from paceline.app.report import run_document
 from paceline.app.runs import compare_runs, ranking_of, receipt_path
+from paceline.app.search_report import search_document
 from paceline.app.wiring import Workshop
 from paceline.cli.output import print_json, print_table
 from paceline.cli.run_page import run_page
@@ -71,7 +72,8 @@ def show(
         typer.echo(f"page: {html}", err=True)
     if as_json:
         document = run_document(run, ranking, str(path) if path else None)
-        print_json({**document, "state": run.state.value})
+        search = search_document(run, ranking, shop)
+        print_json({**document, "state": run.state.value, "search": search})
         return
     if run.result is None:
         typer.echo(f"run {run.run_id} is {run.state.value}: {run.detail or 'not finished'}")

@@ -4,10 +4,21 @@ from collections.abc import Callable, Iterable, Sequence
 
 from paceline.errors import Code, SetupError, SpecError
 from paceline.plan.enumerate import EngineOffer, enumerate_variants
-from paceline.plan.feasible import fit, memory_need
+from paceline.plan.local.foretell import Lesson, Subject, foretell
+from paceline.plan.local.machine import (
+    CPU_MEMORY_SHARE,
+    bare_device,
+    deployment,
+    device_of,
+    shape_of_counts,
+)
+from paceline.plan.local.prune import pruned
+from paceline.plan.memory import memory_use
+from paceline.plan.price import hourly_price
+from paceline.plan.shapes import Shape
 from paceline.records.hardware import Accelerator
 from paceline.records.model import Model
-from paceline.records.plan import Plan
+from paceline.records.plan import Plan, Predicted
 from paceline.records.request import Request
 from paceline.records.variant import Rejection, RejectionReason, Variant
 from paceline.records.version import FailureFact
@@ -22,7 +33,7 @@ class _Judge:
     def __init__(
         self,
         request: Request,
-        model: Model,
+        shape: Shape,
         *,
         offers: Sequence[EngineOffer],
         accelerators: Sequence[Accelerator],
@@ -30,14 +41,13 @@ class _Judge:
         no_checkpoint: WhyNot,
         failures: Iterable[FailureFact],
     ) -> None:
-        self._model = model
+        self._shape = shape
+        self._workload = request.workload
         self._offers = {offer.name: offer for offer in offers}
         self._places = {place.name: place for place in accelerators}
         self._unsupported = unsupported
         self._no_checkpoint = no_checkpoint
         self._failures = {fact.variant.id: fact for fact in failures}
-        load = request.workload
-        self._tokens_in_flight = load.concurrency * (load.input_tokens + load.output_tokens)
 
     def rejection(self, variant: Variant) -> Rejection | None:
         # First what no installation would change: nobody is told to install what cannot run here.
@@ -61,19 +71,20 @@ class _Judge:
 
     def _too_large(self, variant: Variant) -> Rejection | None:
         place = self._places[variant.accelerator]
-        tokens = self._tokens_in_flight
-        need = memory_need(self._model, variant.format, tokens_in_flight=tokens)
-        if need is None:
+        device = device_of(place) or bare_device(place)
+        laid = deployment(variant, self._shape, device, self._workload)
+        if laid is None:
             return None
-        answer = fit(need, place.memory_gib * variant.count)
-        if answer.fits:
+        share = CPU_MEMORY_SHARE if device.kind == "cpu" else None
+        use = memory_use(laid, memory_share=share)
+        if use.fits:
             return None
         return Rejection(
             variant=variant,
             reason=RejectionReason.DOES_NOT_FIT,
             detail=f"needs more memory than {place.name} has",
-            have=answer.have,
-            need=answer.need,
+            have=f"{use.have_gib:.1f} GiB of {place.memory_gib:.1f} GiB per device",
+            need=use.parts,
         )
 
 
@@ -86,16 +97,21 @@ def make_plan(
     unsupported: WhyNot,
     no_checkpoint: WhyNot = lambda _variant: None,
     failures: Iterable[FailureFact] = (),
+    shape: Shape | None = None,
+    lessons: Sequence[Lesson] = (),
 ) -> Plan:
     """Sort every variant that could exist into measured and rejected.
 
+    `shape` is read from the model's config; without one, its counts stand in. `lessons` are
+    finished trials of this machine, which correct what is predicted.
     `offers` are in the order in which engines are preferred: the first that can run the model
     unquantized gives the baseline. Raises SpecError when nothing can run at all (a model too
     large: with both numbers), SetupError when the engines asked for are not installed.
     """
+    shape = shape or shape_of_counts(model)
     judge = _Judge(
         request,
-        model,
+        shape,
         offers=offers,
         accelerators=accelerators,
         unsupported=unsupported,
@@ -119,7 +135,49 @@ def make_plan(
             chosen.append(variant)
         else:
             rejected.append(ground)
-    return Plan(baseline=baseline, variants=tuple(chosen), rejected=tuple(rejected))
+    subjects = _subjects(request, model, shape, chosen, accelerators)
+    return _pruned(request, chosen, rejected, foretell(subjects, lessons))
+
+
+def _subjects(
+    request: Request,
+    model: Model,
+    shape: Shape,
+    variants: Iterable[Variant],
+    accelerators: Sequence[Accelerator],
+) -> list[Subject]:
+    """What can be asked of the predictor: variants on accelerators that it knows."""
+    places = {place.name: place for place in accelerators}
+    devices = {name: device_of(place) for name, place in places.items()}
+    return [
+        Subject(
+            variant=variant,
+            model=model.sha256,
+            shape=shape,
+            device=device,
+            workload=request.workload,
+            usd_per_hour=hourly_price(request, places[variant.accelerator], variant.count),
+        )
+        for variant in variants
+        if (device := devices[variant.accelerator]) is not None
+    ]
+
+
+def _pruned(
+    request: Request,
+    chosen: Sequence[Variant],
+    rejected: Sequence[Rejection],
+    predictions: tuple[Predicted, ...],
+) -> Plan:
+    """The plan without what cannot pass or win; predictions of those left out are kept."""
+    grounds = pruned(request, chosen, predictions)
+    gone = {ground.variant for ground in grounds}
+    return Plan(
+        baseline=chosen[0],
+        variants=tuple(variant for variant in chosen if variant not in gone),
+        rejected=(*rejected, *grounds),
+        predictions=predictions,
+    )
 
 
 def _baseline(

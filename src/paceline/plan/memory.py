@@ -3,7 +3,7 @@
 The general form: tensor, pipeline, expert and data parallelism, quantized weights, windows, latent
 vectors and recurrent state. The formulas and their sources are in
 `paceline.plan.predict.placement`; this module asks them about one deployment at a time and says
-what it found in words. `paceline.plan.feasible` is the short form for a checked model folder.
+what it found in words.
 """
 
 from dataclasses import dataclass
@@ -48,14 +48,19 @@ class MemoryUse:
         return self.highest_concurrency > 0
 
     @property
-    def explanation(self) -> str:
-        """Both sides of the comparison with their parts."""
-        sign = "<=" if self.fits else ">"
+    def parts(self) -> str:
+        """What is needed on each device, added up."""
         return (
             f"weights {self.weights_gib:.1f} GiB + one request {self.kv_per_request_gib:.2f} GiB + "
             f"activations {self.activations_gib:.1f} GiB + engine {self.overhead_gib:.1f} GiB = "
-            f"{self.need_gib:.1f} GiB {sign} {self.have_gib:.1f} GiB per device"
+            f"{self.need_gib:.1f} GiB"
         )
+
+    @property
+    def explanation(self) -> str:
+        """Both sides of the comparison with their parts."""
+        sign = "<=" if self.fits else ">"
+        return f"{self.parts} {sign} {self.have_gib:.1f} GiB per device"
 
 
 def memory_use(deployment: Deployment, *, memory_share: float | None = None) -> MemoryUse:

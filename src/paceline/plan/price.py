@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from paceline.records.hardware import Accelerator, AcceleratorKind
+from paceline.records.request import Request
 from paceline.units import Usd
 
 USD_PER_VCPU_HOUR: Final = 0.0513
@@ -26,3 +27,12 @@ def default_price(place: Accelerator) -> Price | None:
         usd_per_hour=Usd(USD_PER_VCPU_HOUR * place.cores),
         source=f"{place.cores} vCPU x ${USD_PER_VCPU_HOUR}/h (AWS c7a on demand, 2025)",
     )
+
+
+def hourly_price(request: Request, place: Accelerator, count: int) -> float | None:
+    """USD per hour of `count` devices, by the request or by the stand-in; `None` if unknown."""
+    own = request.price_usd_per_hour
+    if own is None:
+        price = default_price(place)
+        own = None if price is None else price.usd_per_hour
+    return None if own is None else own * count

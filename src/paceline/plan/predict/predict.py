@@ -43,6 +43,19 @@ class Prediction:
     tpot_ms: Band
     ttft_ms: Band
 
+    def take(self, chosen: Index | NDArray[np.bool_]) -> "Prediction":
+        """Some of the deployments, by index or mask."""
+        return Prediction(
+            fits=self.fits[chosen],
+            need_gib=self.need_gib[chosen],
+            have_gib=self.have_gib[chosen],
+            sequences=self.sequences[chosen],
+            at_once=self.at_once[chosen],
+            output_tokens_per_s=self.output_tokens_per_s.take(chosen),
+            tpot_ms=self.tpot_ms.take(chosen),
+            ttft_ms=self.ttft_ms.take(chosen),
+        )
+
 
 def predict(batch: Batch, model: Correction | None = None) -> Prediction:
     """Predict throughput, TPOT and TTFT. Pure; no state, no I/O after the first call."""

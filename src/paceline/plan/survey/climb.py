@@ -71,7 +71,7 @@ class Climb:
 
     def refined(self, rows: Rows, hourly: Array, at_once: Array) -> tuple[Array, Band]:
         """By bisection between one request and what fits: for a few rows."""
-        good = np.ones(len(rows))
+        good: Array = np.ones(len(rows), dtype=np.float64)
         bad = np.maximum(1.0, np.floor(at_once * SATURATION))
         if not self.limited:
             return bad, self.meets(rows, hourly, bad)[1]

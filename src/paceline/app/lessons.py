@@ -1,0 +1,63 @@
+"""What this machine has measured so far, as lessons for its predictions."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from paceline.errors import SpecError
+from paceline.plan.local.foretell import MEASURED, Lesson, Subject
+from paceline.plan.local.machine import device_of, shape_of_counts
+from paceline.plan.shapes import Shape, read_shape
+from paceline.ports.store import Store
+from paceline.records.client import ClientState
+from paceline.records.hardware import Accelerator
+from paceline.records.launch import Cause
+from paceline.records.model import Model
+from paceline.records.trial import TrialRecord
+
+RUNS: Final = 20
+"""How many of the latest runs are read: what is older says little of today's engines."""
+
+
+def lessons_here(store: Store, accelerators: Sequence[Accelerator]) -> tuple[Lesson, ...]:
+    """Finished trials of the store on these accelerators, whose client was not the limit."""
+    devices = {place.name: device_of(place) for place in accelerators}
+    found = []
+    for run in store.runs(limit=RUNS):
+        shape = shape_of_model(run.model)
+        for trial in store.trials(run.run_id):
+            device = devices.get(trial.variant.accelerator)
+            if device is None or not _counts(trial):
+                continue
+            subject = Subject(
+                variant=trial.variant,
+                model=run.model.sha256,
+                shape=shape,
+                device=device,
+                workload=run.request.workload,
+            )
+            found.append(Lesson(subject=subject, measured=measured_of(trial)))
+    return tuple(found)
+
+
+def shape_of_model(model: Model) -> Shape:
+    """From the folder's config.json where it can be read, else from the counts of the record."""
+    try:
+        config = json.loads((Path(model.folder) / "config.json").read_text(encoding="utf-8"))
+        return read_shape(config)
+    except (OSError, ValueError, SpecError):
+        return shape_of_counts(model)
+
+
+def measured_of(trial: TrialRecord) -> tuple[float | None, float | None, float | None]:
+    """The figures that predictions are held against."""
+    throughput, tpot, ttft = (
+        None if (metric := trial.metrics.get(name)) is None else metric.value for name in MEASURED
+    )
+    return throughput, tpot, ttft
+
+
+def _counts(trial: TrialRecord) -> bool:
+    innocent = trial.client is None or trial.client.verdict is ClientState.OK
+    return trial.cause is Cause.FINISHED and trial.cut is None and innocent and bool(trial.metrics)
