@@ -7,7 +7,8 @@ from paceline.app.planning import Planned
 from paceline.app.wiring import Workshop
 from paceline.errors import Code, SpecError
 from paceline.money import seconds_for, usd_for
-from paceline.plan.search import Estimate, estimate
+from paceline.plan.search import estimate
+from paceline.records.race import Estimate
 from paceline.records.request import Request
 from paceline.records.trial import TrialRecord
 from paceline.units import format_duration
@@ -75,7 +76,7 @@ def refuse_too_small(request: Request, found: Estimate) -> None:
 def _history(request: Request, planned: Planned, shop: Workshop) -> list[TrialRecord]:
     runs = [
         run
-        for run in shop.store.runs(limit=10 * LOOKED_BACK)
+        for run in shop.store.runs(limit=2 * LOOKED_BACK)
         if run.model.sha256 == planned.model.sha256 and run.request.workload == request.workload
     ]
     return [trial for run in runs[:LOOKED_BACK] for trial in shop.store.trials(run.run_id)]

@@ -1,6 +1,7 @@
 """One run: request → plan → trials → ranking → receipt → version, stored as it goes."""
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
 
 from paceline import __version__
@@ -19,17 +20,36 @@ from paceline.records.run import (
     RunState,
     run_id_of,
 )
+from paceline.records.trial import TrialRecord
 
 
 def start_run(request: Request, shop: Workshop, watch: Watch) -> RunRecord:
     """Plan, measure, rank. Returns the finished (or cancelled) run.
 
-    Raises what planning raises before anything is stored.
+    Raises what planning raises before anything is stored, and SpecError `budget-too-small`.
+    """
+    planned = plan_request(request, shop)
+    return begin_run(with_price(request, planned), planned, shop, watch)
+
+
+def begin_run(
+    request: Request,
+    planned: Planned,
+    shop: Workshop,
+    watch: Watch,
+    *,
+    carried: Sequence[TrialRecord] = (),
+    redirected_from: str | None = None,
+    changes: tuple[str, ...] = (),
+) -> RunRecord:
+    """Store a planned run and work on it. `carried` are trials of an earlier run that hold for it.
+
+    Raises SpecError when the budget cannot hold what the run must measure.
     """
     _recover(shop)
-    planned = plan_request(request, shop)
-    request = with_price(request, planned)
-    refuse_too_small(request, estimated(request, planned, shop))
+    estimate = estimated(request, planned, shop)
+    if not any(trial.variant == planned.plan.baseline for trial in carried):
+        refuse_too_small(request, estimate)
     planned = without_invalid(planned, shop, say=watch.phase)
     now = shop.clock.utc_now()
     run = RunRecord(
@@ -39,8 +59,16 @@ def start_run(request: Request, shop: Workshop, watch: Watch) -> RunRecord:
         software_version=__version__,
         created_at_utc=now.isoformat(timespec="seconds"),
         plan=planned.plan,
+        host=shop.host.fingerprint(),
+        estimate=estimate,
+        redirected_from=redirected_from,
+        changes=changes,
     )
     shop.store.create_run(run)
+    if carried:
+        with shop.store.write_run(run.run_id) as writer:
+            for trial in carried:
+                writer.save_trial(trial)
     return _work(run, planned, shop, watch)
 
 
@@ -77,7 +105,7 @@ def _work(run: RunRecord, planned: Planned, shop: Workshop, watch: Watch) -> Run
         before = shop.store.run(run.run_id).state
         if before is not RunState.RUNNING:  # a killed run still says that it is running
             writer.move(before, RunState.RUNNING)
-        watch.planned(run, planned.plan, estimated(run.request, planned, shop))
+        watch.planned(run, planned.plan)
         campaign = Campaign(run, planned, shop, writer, watch)
         try:
             stop = campaign.measure()

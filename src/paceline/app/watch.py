@@ -1,8 +1,9 @@
 """What a person sees of a run while it goes."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from paceline.plan.search import Estimate, Step
+from paceline.plan.search import Step
 from paceline.records.plan import Plan
 from paceline.records.ranking import Ranking
 from paceline.records.run import RunRecord
@@ -12,8 +13,14 @@ from paceline.records.trial import TrialRecord
 class Watch(Protocol):
     """Sees a run as it goes; everything it gets is for people."""
 
-    def planned(self, run: RunRecord, plan: Plan, estimate: Estimate) -> None:
-        """The run is stored and about to measure, which will take about so long."""
+    def redirected(
+        self, earlier: RunRecord, changes: Sequence[str], reused: int, refused: Sequence[str]
+    ) -> None:
+        """A run begins from an earlier one: what was understood, and what of it is used."""
+        ...
+
+    def planned(self, run: RunRecord, plan: Plan) -> None:
+        """The run is stored and about to measure."""
         ...
 
     def trial_began(self, step: Step, *, spent_s: float, expected_s: float) -> None:

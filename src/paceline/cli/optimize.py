@@ -5,10 +5,13 @@ from typing import Annotated
 
 import typer
 
-from paceline.app.optimize import resume_run, start_run
+from paceline.app.budget import estimate_document, estimate_text, estimated
+from paceline.app.optimize import resume_run, start_run, with_price
 from paceline.app.planning import plan_request
+from paceline.app.redirect import redirect_run
 from paceline.app.report import plan_document, run_document
 from paceline.app.runs import ranking_of, receipt_path
+from paceline.app.search_report import search_document
 from paceline.app.wiring import Workshop
 from paceline.cli.output import print_json, print_table
 from paceline.cli.progress import LineWatch
@@ -80,6 +83,14 @@ def optimize(
     resume: Annotated[
         str | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped.")
     ] = None,
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            help='Change that run: "cheaper, only llama.cpp"; what holds is not repeated.',
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Like `paceline plan`.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -92,26 +103,28 @@ def optimize(
         _refuse_beside_resume(model, words)
         _print_outcome(resume_run(resume, shop, LineWatch(shop.clock)), shop, as_json=as_json)
         return
-    request = _read(
-        Asked(
-            model=model,
-            pipeline=pipeline,
-            priority=priority,
-            constraints=tuple(constraint or ()),
-            workload=workload,
-            engines=tuple(engine or ()),
-            formats=tuple(format_ or ()),
-            hardware=tuple(hardware or ()),
-            pin=pin,
-            budget=budget,
-            price_usd_per_hour=price,
-            seed=seed,
-            quality_items=quality_items,
-            draft=draft,
-        ),
-        words,
-        file,
+    asked = Asked(
+        model=model,
+        pipeline=pipeline,
+        priority=priority,
+        constraints=tuple(constraint or ()),
+        workload=workload,
+        engines=tuple(engine or ()),
+        formats=tuple(format_ or ()),
+        hardware=tuple(hardware or ()),
+        pin=pin,
+        budget=budget,
+        price_usd_per_hour=price,
+        seed=seed,
+        quality_items=quality_items,
+        draft=draft,
     )
+    if from_ is not None:
+        turned = _beside_from(asked, words, file)
+        run = redirect_run(from_, asked, turned, shop, LineWatch(shop.clock))
+        _print_outcome(run, shop, as_json=as_json)
+        return
+    request = _read(asked, words, file)
     if dry_run:
         _print_plan(request, shop, as_json=as_json)
         return
@@ -176,10 +189,26 @@ def _refuse_beside_resume(model: str | None, words: list[str] | None) -> None:
         )
 
 
+def _beside_from(asked: Asked, words: list[str] | None, file: Path | None) -> str | None:
+    """The words of a redirect: the model is that of the earlier run, so all arguments are words."""
+    if file is not None or asked.seed is not None or asked.draft is not None:
+        raise SpecError(
+            Code.CONTRADICTION,
+            "--from changes a stored request",
+            why="--file, --seed and --draft belong to a new one",
+            fix="leave them out, or start a new run without --from",
+        )
+    said = [asked.model, *(words or ())]
+    return " ".join(word for word in said if word) or None
+
+
 def _print_plan(request: Request, shop: Workshop, *, as_json: bool) -> None:
     planned = plan_request(request, shop, model=shop.hub.preview(request.model))
+    request = with_price(request, planned)
+    estimate = estimated(request, planned, shop)
     if as_json:
-        print_json(plan_document(request, planned.plan))
+        document = plan_document(request, planned.plan)
+        print_json({**document, "estimate": estimate_document(estimate, request)})
         return
     limits = ", ".join(constraint.text for constraint in request.constraints) or "none"
     typer.echo(f"understood: priority {request.priority.value}; constraints: {limits}", err=True)
@@ -191,13 +220,15 @@ def _print_plan(request: Request, shop: Workshop, *, as_json: bool) -> None:
         for rejection in planned.plan.rejected
     ]
     print_table(f"Plan for {request.model}", ("variant", "what", "why"), rows)
+    typer.echo(f"estimate: {estimate_text(estimate, request)}")
 
 
 def _print_outcome(run: RunRecord, shop: Workshop, *, as_json: bool) -> None:
     ranking = ranking_of(run, shop)
     path = receipt_path(run, shop)
     if as_json:
-        print_json(run_document(run, ranking, str(path) if path else None))
+        document = run_document(run, ranking, str(path) if path else None)
+        print_json({**document, "search": search_document(run, ranking, shop)})
     else:
         print_run(run, ranking, path)
     if run.state is RunState.CANCELLED:

@@ -1,11 +1,12 @@
 """A run on stderr: one line per event, readable without colour or a terminal."""
 
 import sys
+from collections.abc import Sequence
 from typing import Final
 
 from paceline.app.budget import estimate_text
 from paceline.clock import Clock
-from paceline.plan.search import Estimate, Step
+from paceline.plan.search import Step
 from paceline.records.launch import Cause
 from paceline.records.plan import Plan
 from paceline.records.ranking import Ranking
@@ -27,7 +28,17 @@ class LineWatch:
         self._number = 0
         self._total = 0
 
-    def planned(self, run: RunRecord, plan: Plan, estimate: Estimate) -> None:
+    def redirected(
+        self, earlier: RunRecord, changes: Sequence[str], reused: int, refused: Sequence[str]
+    ) -> None:
+        self._say(f"from run {earlier.run_id}; understood:")
+        for change in changes:
+            self._say(f"  {change}")
+        self._say(f"{reused} of its trials are used again")
+        for because in refused:
+            self._say(f"  not used: {because}")
+
+    def planned(self, run: RunRecord, plan: Plan) -> None:
         request = run.request
         limits = ", ".join(constraint.text for constraint in request.constraints) or "none"
         self._total = len(plan.variants)
@@ -36,7 +47,8 @@ class LineWatch:
         self._say(
             f"load: {_load(run)}; {self._total} variants in the race, {len(plan.rejected)} left out"
         )
-        self._say(f"estimate: {estimate_text(estimate, request)}")
+        if run.estimate is not None:
+            self._say(f"estimate: {estimate_text(run.estimate, request)}")
 
     def trial_began(self, step: Step, *, spent_s: float, expected_s: float) -> None:
         self._number += 1

@@ -34,3 +34,19 @@ class Outlook:
     variant_id: str
     score: float
     sd: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What a search will take, in seconds, for a plan of so many `variants`.
+
+    `least_s` is the baseline alone, `likely_s` the search as it usually goes, `most_s` every
+    variant whole with every repeat. `seen` tells whether the baseline's length was measured
+    before, on this machine.
+    """
+
+    least_s: float
+    likely_s: float
+    most_s: float
+    variants: int
+    seen: bool

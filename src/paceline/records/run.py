@@ -6,9 +6,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from paceline.records.hardware import HostFingerprint
 from paceline.records.launch import Cause
 from paceline.records.model import Model
 from paceline.records.plan import Plan
+from paceline.records.race import Estimate
 from paceline.records.ranking import Ranking
 from paceline.records.request import Request
 from paceline.records.trial import BlobRef, TrialState
@@ -49,7 +51,8 @@ class RunRecord:
 
     `model` is a snapshot: a resumed run measures the files whose hashes it names. `plan` is
     `None` until it was made, `result` until the run finished; `detail` says why it failed or
-    was cancelled. Times are ISO 8601 in UTC, for people.
+    was cancelled. Times are ISO 8601 in UTC, for people. `host` is the machine that it began on,
+    `redirected_from` the run whose request was changed into this one, `changes` how, in lines.
     """
 
     run_id: str
@@ -62,6 +65,10 @@ class RunRecord:
     result: RunResult | None = None
     ended_at_utc: str | None = None
     detail: str | None = None
+    host: HostFingerprint | None = None
+    estimate: Estimate | None = None
+    redirected_from: str | None = None
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

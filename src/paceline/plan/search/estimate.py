@@ -1,12 +1,12 @@
 """How long trials and a whole search take: before the first, and from those that were done."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from paceline.plan.search.combine import plain
 from paceline.plan.search.rules import RULES, Rules
 from paceline.records.plan import Plan
+from paceline.records.race import Estimate
 from paceline.records.request import Workload
 from paceline.records.trial import TrialRecord
 from paceline.records.variant import Variant
@@ -16,22 +16,6 @@ START_S: Final = 20.0
 small models on two cores took 5 to 30 s (docs/log.md)."""
 LEAST_START_S: Final = 0.5
 """No server starts faster; a budget without room for that is refused."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """What a search will take, in seconds; launches of the whole plan in `variants`.
-
-    `least_s` is the baseline alone, `likely_s` the search as it usually goes, `most_s` every
-    variant whole with every repeat. `seen` tells whether the baseline's length was measured
-    before, on this machine.
-    """
-
-    least_s: float
-    likely_s: float
-    most_s: float
-    variants: int
-    seen: bool
 
 
 def window_s(workload: Workload) -> float:

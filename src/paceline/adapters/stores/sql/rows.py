@@ -1,5 +1,6 @@
 """Records in and out of rows."""
 
+from dataclasses import replace
 from typing import TypeVar
 
 from sqlalchemy import Row
@@ -17,12 +18,8 @@ Record = TypeVar("Record")
 def run_of(row: Row[tuple[str, ...]]) -> RunRecord:
     """A row of RUNS."""
     stored = record_of(RunRecord, row.record)
-    return RunRecord(
-        run_id=stored.run_id,
-        request=stored.request,
-        model=stored.model,
-        software_version=stored.software_version,
-        created_at_utc=stored.created_at_utc,
+    return replace(
+        stored,
         state=RunState(row.state),
         plan=None if row.plan is None else record_of(Plan, row.plan),
         result=None if row.result is None else record_of(RunResult, row.result),

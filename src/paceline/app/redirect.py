@@ -1,0 +1,155 @@
+"""A run under a changed request: every trial that is still valid is judged again, not repeated."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from paceline.app.figures import Unreadable, footprint_of, load_of, with_figures
+from paceline.app.optimize import begin_run, with_price
+from paceline.app.planning import Planned, plan_request
+from paceline.app.registry import engine_names, load_engine
+from paceline.app.watch import Watch
+from paceline.app.wiring import Workshop
+from paceline.plan.search import plain
+from paceline.records.launch import Cause
+from paceline.records.request import Request
+from paceline.records.run import RunRecord
+from paceline.records.trial import TrialRecord
+from paceline.spec.read import Asked
+from paceline.spec.redirect import Names, redirect
+from paceline.trial.workload import latency_limits_ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reuse:
+    """The trials of an earlier run: those that hold for the new request, and why others do not."""
+
+    trials: tuple[TrialRecord, ...]
+    refused: tuple[str, ...]
+
+
+def redirect_run(
+    run_id: str, flags: Asked, words: str | None, shop: Workshop, watch: Watch
+) -> RunRecord:
+    """Start a new run from an earlier one's request with changes; measure only what is missing.
+
+    Raises SpecError for an unknown run, for words that are not understood (named) and for what
+    planning raises.
+    """
+    earlier = shop.store.run(run_id)
+    turned = redirect(earlier.request, flags=flags, words=words, names=_names(earlier, shop))
+    planned = plan_request(turned.request, shop)
+    request = with_price(turned.request, planned)
+    reuse = reusable(earlier, request, planned, shop)
+    watch.redirected(earlier, turned.changes, len(reuse.trials), reuse.refused)
+    return begin_run(
+        request,
+        planned,
+        shop,
+        watch,
+        carried=reuse.trials,
+        redirected_from=earlier.run_id,
+        changes=turned.changes,
+    )
+
+
+def reusable(earlier: RunRecord, request: Request, planned: Planned, shop: Workshop) -> Reuse:
+    """Which trials of a run hold under another request, with their figures computed again."""
+    ground = _ground(earlier, request, planned, shop)
+    if ground is not None:
+        return Reuse(trials=(), refused=(ground,))
+    kept: list[TrialRecord] = []
+    refused: list[str] = []
+    for trial in shop.store.trials(earlier.run_id):
+        why = _why_not(trial, earlier.request, request, planned)
+        if why is None:
+            try:
+                kept.append(_carried(trial, earlier, request, planned, shop))
+            except Unreadable as error:
+                why = str(error)
+        if why is not None:
+            refused.append(f"{trial.variant.label}: {why}")
+    return Reuse(trials=tuple(kept), refused=tuple(dict.fromkeys(refused)))
+
+
+def _ground(earlier: RunRecord, request: Request, planned: Planned, shop: Workshop) -> str | None:
+    """Why none of a run's trials can be used."""
+    if earlier.model.sha256 != planned.model.sha256:
+        was, now = earlier.model.sha256[:12], planned.model.sha256[:12]
+        return f"the model has changed: its files hashed to {was}, now to {now}"
+    if earlier.request.workload != request.workload:
+        return "the workload is another one"
+    if earlier.host is None:
+        return "the earlier run did not note its machine"
+    here = shop.host.fingerprint()
+    for name in ("cpu_model", "usable_cores", "memory_gib", "kernel", "governor"):
+        was, is_now = getattr(earlier.host, name), getattr(here, name)
+        if was != is_now:
+            return f"the machine has changed: {name} was {was}, is {is_now}"
+    return None
+
+
+def _why_not(trial: TrialRecord, before: Request, request: Request, planned: Planned) -> str | None:
+    """Why one trial does not hold; failures to launch are facts of their own."""
+    plan = planned.plan
+    if trial.cause is not Cause.FINISHED:
+        return f"it did not finish: {trial.cause.value}"
+    out = {rejection.variant: rejection for rejection in plan.rejected}
+    if trial.variant in out:
+        return f"no longer wanted: {out[trial.variant].detail}"
+    if plain(trial.variant) not in plan.variants and trial.variant not in plan.variants:
+        return "no longer in the plan"
+    version = load_engine(trial.variant.engine).version
+    if trial.provenance.engine_version != version:
+        return f"{trial.variant.engine} was {trial.provenance.engine_version}, is {version}"
+    if trial.quality is not None and before.quality_items != request.quality_items:
+        return "another part of the quality suite is asked"
+    return _client_doubt(trial, before, request)
+
+
+def _client_doubt(trial: TrialRecord, before: Request, request: Request) -> str | None:
+    """The client was found innocent against the limits of then; tighter ones need a new look."""
+    median = trial.metrics.get("ttft_p50_ms")
+    limits_ms = [
+        min(found, default=median.value if median else 0.0)
+        for found in (latency_limits_ms(r.constraints) for r in (before, request))
+    ]
+    if limits_ms[1] < limits_ms[0]:
+        return (
+            f"the load client was judged against {limits_ms[0]:.4g} ms, "
+            f"not against {limits_ms[1]:.4g} ms"
+        )
+    return None
+
+
+def _carried(
+    trial: TrialRecord, earlier: RunRecord, request: Request, planned: Planned, shop: Workshop
+) -> TrialRecord:
+    """The trial under the new request, saying where it comes from. Raises Unreadable."""
+    load = load_of(trial, request, shop.archive)
+    footprint = footprint_of(trial, request, planned.accelerators)
+    again = with_figures(trial, load, trial.quality, footprint)
+    origin = trial.origin or earlier.run_id
+    return replace(
+        again, trial_id=f"{trial.trial_id.partition('@')[0]}@{origin}", origin=origin, checked=None
+    )
+
+
+def _names(earlier: RunRecord, shop: Workshop) -> Names:
+    """What words may name: the engines, formats and accelerators of here and of the earlier run."""
+    plan = earlier.plan
+    known = () if plan is None else (*plan.variants, *(r.variant for r in plan.rejected))
+    engines = engine_names()
+    formats = [f for name in engines for f in load_engine(name).formats()]
+    return Names(
+        by_kind={
+            "engine": _distinct(engines, (v.engine for v in known)),
+            "format": _distinct(formats, (v.format for v in known)),
+            "hardware": _distinct(
+                (a.name for a in shop.executor.inventory()), (v.accelerator for v in known)
+            ),
+        }
+    )
+
+
+def _distinct(*names: Iterable[str] | Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for listed in names for name in listed))
