@@ -1,7 +1,6 @@
 """Asking a suite: a fixed number of items in flight over one shared client, no sleeps."""
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -63,7 +62,7 @@ class SuiteEvaluator:
         when the kept answers are to something else."""
         if concurrency < 1:
             raise ValueError(f"concurrency {concurrency} < 1")
-        sheet = _Sheet(asking_order(suite.items, seed), stop=stop, on_progress=on_progress)
+        sheet = _Sheet(suite.asking_order(seed), stop=stop, on_progress=on_progress)
         with open_book(self._answers_path, asked_key(target, suite, seed=seed)) as book:
             asyncio.run(
                 self._ask_all(target, sheet, grader, book, seed=seed, concurrency=concurrency)
@@ -93,13 +92,6 @@ class SuiteEvaluator:
                 return await _grade(grader, item, reply)
 
             await _work_off(sheet, ask, workers=min(concurrency, len(sheet.items)))
-
-
-def asking_order(items: Sequence[Item], seed: int) -> tuple[Item, ...]:
-    """A seeded permutation: any prefix is a random sample of the suite."""
-    order = list(items)
-    random.Random(seed).shuffle(order)  # noqa: S311 - sampling, not secrecy
-    return tuple(order)
 
 
 async def _grade(grader: Grader, item: Item, reply: Reply) -> ItemScore:

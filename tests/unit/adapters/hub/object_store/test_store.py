@@ -1,0 +1,78 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from paceline.adapters.hub.object_store import ObjectStore
+from paceline.errors import Code, SetupError, SpecError
+from paceline.testing.hubs import write_model
+
+
+@pytest.fixture
+def memory() -> Iterator[fsspec.AbstractFileSystem]:
+    filesystem = fsspec.filesystem("memory")
+    yield filesystem
+    filesystem.rm("/", recursive=True)
+
+
+@pytest.fixture
+def url(memory: fsspec.AbstractFileSystem, tmp_path: Path) -> str:
+    folder = write_model(tmp_path / "chat")
+    (folder / "pytorch_model.bin").write_bytes(b"pickle")
+    (folder / "tool.py").write_bytes(b"code")
+    memory.put(f"{folder}/", "/models/chat/", recursive=True)
+    return "memory://models/chat"
+
+
+def test_a_model_is_copied_once(url: str, tmp_path: Path) -> None:
+    said: list[str] = []
+    store = ObjectStore(tmp_path / "cache", say=said.append)
+    first = store.fetch(url, weights=True)
+    assert store.fetch(url, weights=False) == first
+    assert first.name == "chat"
+    assert sorted(path.name for path in Path(first.folder).iterdir()) == [
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+    ]
+    assert len(said) == 1
+    assert not list((tmp_path / "cache" / "fetched").glob(".part-*"))
+
+
+def test_a_changed_model_is_another_copy(
+    url: str, memory: fsspec.AbstractFileSystem, tmp_path: Path
+) -> None:
+    store = ObjectStore(tmp_path / "cache")
+    before = store.fetch(url, weights=True)
+    memory.pipe_file("/models/chat/tokenizer.json", b'{"new": true}')
+    after = store.fetch(url, weights=True)
+    assert after.source != before.source
+    assert after.folder != before.folder
+
+
+def test_code_comes_along_only_where_it_is_allowed(url: str, tmp_path: Path) -> None:
+    store = ObjectStore(tmp_path / "cache", allow_remote_code=True)
+    assert (Path(store.fetch(url, weights=True).folder) / "tool.py").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "code"),
+    [
+        ("memory://nowhere", SpecError, Code.UNKNOWN_NAME),
+        ("carrierpigeon://models/chat", SpecError, Code.UNKNOWN_NAME),
+        ("s3://bucket/chat", SetupError, Code.MISSING_TOOL),
+    ],
+)
+def test_errors_say_who_must_act(
+    name: str, error: type[Exception], code: Code, tmp_path: Path
+) -> None:
+    with pytest.raises(error) as caught:
+        ObjectStore(tmp_path).fetch(name, weights=True)
+    assert getattr(caught.value, "code", None) is code
+
+
+def test_only_urls_are_its_business(tmp_path: Path) -> None:
+    store = ObjectStore(tmp_path)
+    assert store.covers("gs://bucket/model")
+    assert not store.covers("acme/chat")
