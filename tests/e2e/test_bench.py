@@ -232,3 +232,19 @@ def _fake_engine() -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
+
+
+def test_each_stage_has_figures_of_its_own(paceline: Paceline) -> None:
+    with golden_server("--ttft-ms", "5", "--itl-ms", "1") as server:
+        done = paceline(
+            *("bench", server.url, "--model", "golden", "--output-tokens", "4", "--json"),
+            *("--stages", "10/s@1s,40/s@1s", "--arrivals", "constant"),
+        )
+    assert done.code == 0, done.err
+    first, second = done.document["stages"]
+    assert (first["level"], second["level"]) == (10, 40)
+    assert (
+        first["requests"]["ok"] + second["requests"]["ok"] == done.document["requests"]["started"]
+    )
+    assert second["requests"]["ok"] == pytest.approx(4 * first["requests"]["ok"], abs=4)
+    assert second["ttft_ms"]["mean"] >= 5

@@ -12,7 +12,7 @@ from paceline.app.wiring import Workshop
 from paceline.errors import SetupError
 from paceline.records.client import ClientState, ClientVerdict
 from paceline.records.load import LoadProgress, LoadResult, LoadSummary, Probe
-from paceline.records.load_plan import LoadPlan, LoadShape
+from paceline.records.load_plan import LoadPlan, LoadShape, Stage
 from paceline.records.ranking import ConstraintVerdict
 from paceline.records.telemetry import Agreement, TelemetryGap, TelemetryWindow
 from paceline.trial.arrivals import plan_load
@@ -54,6 +54,14 @@ class Ended(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StageResult:
+    """What was measured of the requests that arrived in one stage; nothing is trimmed."""
+
+    stage: Stage
+    summary: LoadSummary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BenchPoint:
     """One measured load. `level` is requests in flight or requests/s, `None` for others."""
 
@@ -71,6 +79,8 @@ class BenchPoint:
     telemetry: tuple[TelemetryWindow | TelemetryGap, ...]
     agreement: tuple[Agreement, ...]
     notes: tuple[str, ...]
+    stages: tuple[StageResult, ...] = ()
+    """One by one, where the load has several."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,6 +285,7 @@ class _Bench:
             telemetry=windows,
             agreement=compare(summary, server) if server else (),
             notes=_notes(result, summary, server),
+            stages=_by_stage(self._request.shape.stages, result, open_loop=plan.open_loop),
         )
 
     def _cut_short(self, probed: list[Probed]) -> MaxLoad:
@@ -310,6 +321,23 @@ def _shown(points: list[BenchPoint], max_load: MaxLoad | None) -> BenchPoint | N
     if passed:
         return passed[-1]
     return min(reversed(points), key=lambda point: point.level or 0.0)
+
+
+def _by_stage(
+    stages: tuple[Stage, ...], result: LoadResult, *, open_loop: bool
+) -> tuple[StageResult, ...]:
+    if len(stages) < 2:  # noqa: PLR2004 - one stage is the whole load
+        return ()
+    samples = result.samples
+    return tuple(
+        StageResult(
+            stage=stage,
+            summary=summarise(
+                samples.select(samples.stage == number), open_loop=open_loop, trim=False
+            ),
+        )
+        for number, stage in enumerate(stages)
+    )
 
 
 def _notes(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from paceline import __version__
-from paceline.app.bench import BenchPoint, BenchReport
+from paceline.app.bench import BenchPoint, BenchReport, StageResult
 from paceline.app.bench_request import BenchRequest
 from paceline.records.client import ClientVerdict
 from paceline.records.load import ClientHealth
@@ -28,6 +28,8 @@ def bench_document(report: BenchReport) -> Json:
     }
     if report.max_load is not None:
         document["max_load"] = max_load(report, report.max_load)
+    if shown.stages:
+        document["stages"] = [_stage(result) for result in shown.stages]
     return {
         **document,
         "shown_point": shown.number,
@@ -98,6 +100,27 @@ def figures(point: BenchPoint) -> dict[str, object]:
             "requests_per_s": interval(summary.requests_per_s_ci95),
         },
         "client": client(point.client, result.health),
+    }
+
+
+def _stage(result: StageResult) -> Json:
+    """One stage; a ramp has an `end_level`."""
+    stage, summary = result.stage, result.summary
+    return {
+        "level": stage.level,
+        "end_level": stage.end_level,
+        "duration_s": stage.duration_s,
+        "ttft_ms": stat(summary.ttft_ms),
+        "tpot_ms": stat(summary.tpot_ms),
+        "scheduled_ttft_ms": stat(summary.scheduled_ttft_ms),
+        "scheduled_e2e_ms": stat(summary.scheduled_e2e_ms),
+        "output_tokens_per_s": summary.output_tokens_per_s,
+        "requests_per_s": summary.requests_per_s,
+        "requests": {
+            "ok": summary.ok,
+            "failed": summary.failed,
+            "incomplete": summary.incomplete,
+        },
     }
 
 

@@ -13,12 +13,14 @@ from paceline.cli.bench_text import (
     AGREEMENT_COLUMNS,
     LATENCY_COLUMNS,
     PROBE_COLUMNS,
+    STAGE_COLUMNS,
     VERDICT_COLUMNS,
     agreement_rows,
     client_rows,
     headline,
     latency_rows,
     probe_rows,
+    stage_rows,
     telemetry_rows,
     verdict_rows,
 )
@@ -62,6 +64,8 @@ def _sections(report: BenchReport, shown: BenchPoint) -> Iterator[str]:
         yield section("Probes", _table((unit, *PROBE_COLUMNS), probe_rows(report)))
     yield section("Latency", cards(latency_charts(report, shown)))
     yield _table(LATENCY_COLUMNS, latency_rows(shown), caption=LATENCY_CAPTION)
+    if shown.stages:
+        yield section("Stages", _table(STAGE_COLUMNS, stage_rows(shown)))
     yield section("Over time", cards([*timeline_charts(report, shown), *load_charts(shown)]))
     yield section("Client", _table(("what", "value"), client_rows(shown)))
     yield section("Beside the load", _table(("source", "what", "value"), telemetry_rows(shown)))

@@ -20,6 +20,15 @@ ARRIVALS_SHOWN: Final = 3
 LATENCY_COLUMNS: Final = ("ms", "mean", "p50", "p90", "p95", "p99", "max", "n")
 PROBE_COLUMNS: Final = ("verdict", "requests/s", "tokens/s", "TTFT p95", "TPOT p95", "why")
 VERDICT_COLUMNS: Final = ("constraint", "verdict", "why")
+STAGE_COLUMNS: Final = (
+    "stage",
+    "requests",
+    "not ok",
+    "requests/s",
+    "tokens/s",
+    "TTFT p95",
+    "TPOT mean",
+)
 AGREEMENT_COLUMNS: Final = ("mean of", "client ms", "server ms", "agree", "why")
 
 
@@ -34,6 +43,8 @@ def print_bench(report: BenchReport) -> None:
         unit = level_name(report.request)
         print_table("Probes", (unit, *PROBE_COLUMNS), probe_rows(report))
     print_table("Latency", LATENCY_COLUMNS, latency_rows(shown))
+    if shown.stages:
+        print_table("Stages", STAGE_COLUMNS, stage_rows(shown))
     if shown.verdicts:
         print_table("Constraints", VERDICT_COLUMNS, verdict_rows(shown))
     print_table("Client", ("what", "value"), client_rows(shown))
@@ -88,6 +99,26 @@ def headline(report: BenchReport) -> list[str]:
     if report.ended is not Ended.FINISHED:
         lines.append(f"ended early: {report.detail}")
     return lines
+
+
+def stage_rows(point: BenchPoint) -> list[tuple[str, ...]]:
+    """One row per stage: its level, what it answered, its latencies in ms."""
+    rows: list[tuple[str, ...]] = []
+    for result in point.stages:
+        stage, summary = result.stage, result.summary
+        ramp = "" if stage.end_level is None else f" to {stage.end_level:g}"
+        rows.append(
+            (
+                f"{stage.level:g}{ramp} for {format_duration(stage.duration_s)}",
+                f"{summary.ok + summary.failed + summary.incomplete:,}",
+                f"{summary.failed + summary.incomplete:,}",
+                f"{summary.requests_per_s:,.4g}",
+                f"{summary.output_tokens_per_s:,.5g}",
+                DASH if summary.ttft_ms.p95 is None else f"{summary.ttft_ms.p95:,.4g}",
+                DASH if summary.tpot_ms.mean is None else f"{summary.tpot_ms.mean:,.4g}",
+            )
+        )
+    return rows
 
 
 def _answer(report: BenchReport) -> str:
