@@ -31,6 +31,7 @@ from paceline.records.quality import ItemScore, QualityResult, StopCause, Stoppe
 from paceline.records.request import Constraint
 from paceline.records.samples import pack
 from paceline.records.speculation import SpeculationCounts
+from paceline.records.telemetry import Snapshot
 from paceline.records.trial import BlobRef, ColdStart, Cut, Provenance, TrialRecord, TrialState
 from paceline.records.variant import Variant
 from paceline.trial.innocence import judge_client
@@ -38,7 +39,7 @@ from paceline.trial.machine import TrialEvent, after
 from paceline.trial.metrics import Footprint, trial_metrics
 from paceline.trial.sequential import PairedRule, first_of
 from paceline.trial.slo import goodput
-from paceline.trial.speculation import SpeculationCounter
+from paceline.trial.speculation import SETTLE_S, counts_between, read_counters
 from paceline.trial.timeline import summarise
 from paceline.trial.workload import latency_limits_ms
 
@@ -363,7 +364,7 @@ class TrialRun:
     def _load(self, target: Target, plan: LoadPlan, probe: Probe) -> None:
         self._say("loading")
         began_s = self._rig.clock.monotonic_s()
-        guesses = self._guesses(target)
+        before = self._counted(target)
         with self._rig.host.watch() as cpu:
             result = self._rig.load.run(
                 target, plan, probe=probe, stop=lambda: self._cancelled() or self._late()
@@ -372,7 +373,7 @@ class TrialRun:
         summary = summarise(result.samples, open_loop=plan.open_loop)
         good = goodput(result.samples, summary, self._order.constraints, open_loop=plan.open_loop)
         self._note(load=result, summary=summary, goodput_rps=good, foreign_cpu_share=share)
-        self._note(speculation=None if guesses is None else guesses.growth())
+        self._note(speculation=self._guesses(before, target))
         if result.stopped and self._late():
             took_s = self._rig.clock.monotonic_s() - began_s
             self._spent(share=min(took_s / plan.duration_s, 1.0) if plan.duration_s else 0.0)
@@ -384,11 +385,18 @@ class TrialRun:
             kinds = ", ".join(f"{count} {kind}" for kind, count in summary.outcomes.items())
             self._note(cause=Cause.LOAD_FAILED, detail=f"no request was answered: {kinds}")
 
-    def _guesses(self, target: Target) -> SpeculationCounter | None:
-        """The engine's counters from now on, where the variant guesses ahead."""
+    def _counted(self, target: Target) -> Snapshot | None:
+        """The engine's own counters, where the variant guesses ahead."""
         if self._order.variant.speculation is None:
             return None
-        return SpeculationCounter(self._rig.telemetry, target)
+        return read_counters(self._rig.telemetry, target)
+
+    def _guesses(self, before: Snapshot | None, target: Target) -> SpeculationCounts | None:
+        if before is None:
+            return None
+        self._rig.clock.sleep(SETTLE_S)
+        last = self._counted(target)
+        return None if last is None else counts_between(before, last)
 
     def _broke(self, end: ProcessEnd) -> None:
         cause = self._rig.engine.classify(end)

@@ -1,9 +1,9 @@
 """How often an engine's guesses were right: from its own counters, before and after a load."""
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Final
 
-from paceline.ports.telemetry import Telemetry, TelemetryReader
+from paceline.ports.telemetry import Telemetry
 from paceline.records.load import Target
 from paceline.records.measurement import Metric
 from paceline.records.metric_names import (
@@ -14,41 +14,21 @@ from paceline.records.metric_names import (
 from paceline.records.speculation import SpeculationCounts
 from paceline.records.telemetry import Counter, Snapshot, TelemetryGap
 
-SETTLE_S = 0.3
+SETTLE_S: Final = 0.3
 """Engines count a request when it ends: the last ones a moment after the client has read them."""
 
 
-class SpeculationCounter:
-    """The counters of one endpoint from now on. Reads nothing where no source has them."""
-
-    def __init__(
-        self,
-        sources: Sequence[Telemetry],
-        target: Target,
-        *,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._sleep = sleep
-        self._reader: TelemetryReader | None = None
-        self._first: Snapshot | None = None
-        for source in sources:
-            reader = source.open(target)
-            if isinstance(reader, TelemetryGap):
-                continue
-            found = reader.read()
-            if isinstance(found, Snapshot) and Counter.SPECULATION_TOKENS_DRAFTED in found.counters:
-                self._reader, self._first = reader, found
-                return
-            reader.close()
-
-    def growth(self) -> SpeculationCounts | None:
-        """What was counted since; closes the source. `None` when nothing can be said."""
-        if self._reader is None or self._first is None:
-            return None
-        self._sleep(SETTLE_S)
-        last = self._reader.read()
-        self._reader.close()
-        return None if isinstance(last, TelemetryGap) else counts_between(self._first, last)
+def read_counters(sources: Sequence[Telemetry], target: Target) -> Snapshot | None:
+    """One reading of what the engine behind an endpoint has counted; `None` where no source can."""
+    for source in sources:
+        reader = source.open(target)
+        if isinstance(reader, TelemetryGap):
+            continue
+        found = reader.read()
+        reader.close()
+        if isinstance(found, Snapshot) and any(name in found.counters for name in Counter):
+            return found
+    return None
 
 
 def counts_between(first: Snapshot, last: Snapshot) -> SpeculationCounts | None:

@@ -13,7 +13,7 @@ from paceline.records.metric_names import (
 )
 from paceline.records.speculation import SpeculationCounts
 from paceline.records.telemetry import Snapshot, TelemetryGap
-from paceline.trial.speculation import SpeculationCounter, counts_between, speculation_metrics
+from paceline.trial.speculation import counts_between, read_counters, speculation_metrics
 
 TARGET = Target(base_url="http://127.0.0.1:1", model="m")
 GAP = TelemetryGap(source="toy", because="nothing there")
@@ -49,22 +49,36 @@ class Source:
         self.closed = True
 
 
-def test_counts_what_grew_from_the_first_source_that_counts_guesses() -> None:
-    other = Snapshot(at_s=0.0, gauges={}, counters={"generation_tokens": 1.0}, histograms={})
-    silent, deaf = Source([]), Source([other])
-    engine = Source([page(10, 80, 20, 100), page(30, 240, 80, 300)])
-    waited: list[float] = []
-    counter = SpeculationCounter([silent, deaf, engine], TARGET, sleep=waited.append)
-    assert counter.growth() == SpeculationCounts(drafts=20, drafted=160, accepted=60, generated=200)
+def test_reads_the_first_source_that_knows_the_engine() -> None:
+    machine = Snapshot(at_s=0.0, gauges={}, counters={"cpu_s": 1.0}, histograms={})
+    engine, later = Source([page(10, 80, 20, 100)]), Source([page(0, 0, 0, 0)])
+    deaf = Source([machine])
+    found = read_counters([Source([]), Source([GAP]), deaf, engine, later], TARGET)
+    assert found == page(10, 80, 20, 100)
     assert deaf.closed
     assert engine.closed
-    assert len(waited) == 1
+    assert later.readings
 
 
-@pytest.mark.parametrize("readings", [[], [GAP], [page(0, 0, 0, 0), GAP]])
+@pytest.mark.parametrize("readings", [[], [GAP]])
 def test_what_cannot_be_read_is_unknown(readings: list[Snapshot | TelemetryGap]) -> None:
-    counter = SpeculationCounter([Source(readings)], TARGET, sleep=lambda _s: None)
-    assert counter.growth() is None
+    assert read_counters([Source(readings)], TARGET) is None
+
+
+def test_counts_what_grew() -> None:
+    found = counts_between(page(10, 80, 20, 100), page(30, 240, 80, 300))
+    assert found == SpeculationCounts(drafts=20, drafted=160, accepted=60, generated=200)
+
+
+def test_counters_that_appear_with_the_first_guess_began_at_nothing() -> None:
+    before = Snapshot(at_s=0.0, gauges={}, counters={"generation_tokens": 100}, histograms={})
+    found = counts_between(before, page(2, 16, 4, 110))
+    assert found == SpeculationCounts(drafts=2, drafted=16, accepted=4, generated=10)
+
+
+def test_an_engine_that_does_not_count_guesses_is_unknown() -> None:
+    plain = Snapshot(at_s=0.0, gauges={}, counters={"generation_tokens": 100}, histograms={})
+    assert counts_between(plain, plain) is None
 
 
 def test_a_server_that_started_anew_is_unknown() -> None:
