@@ -15,7 +15,7 @@ from paceline.records.request import Request
 from paceline.records.run import RunRecord
 from paceline.records.trial import TrialRecord
 from paceline.spec.read import Asked
-from paceline.spec.redirect import Names, redirect
+from paceline.spec.redirect import Names, Redirected, redirect
 from paceline.trial.workload import latency_limits_ms
 
 
@@ -36,7 +36,7 @@ def redirect_run(
     planning raises.
     """
     earlier = shop.store.run(run_id)
-    turned = redirect(earlier.request, flags=flags, words=words, names=_names(earlier, shop))
+    turned = redirected(run_id, flags, words, shop)
     planned = plan_request(turned.request, shop)
     request = with_price(turned.request, planned)
     reuse = reusable(earlier, request, planned, shop)
@@ -50,6 +50,12 @@ def redirect_run(
         redirected_from=earlier.run_id,
         changes=turned.changes,
     )
+
+
+def redirected(run_id: str, flags: Asked, words: str | None, shop: Workshop) -> Redirected:
+    """The changed request alone. Raises SpecError as `redirect_run` does; launches nothing."""
+    earlier = shop.store.run(run_id)
+    return redirect(earlier.request, flags=flags, words=words, names=_names(earlier, shop))
 
 
 def reusable(earlier: RunRecord, request: Request, planned: Planned, shop: Workshop) -> Reuse:
@@ -95,7 +101,7 @@ def _why_not(trial: TrialRecord, before: Request, request: Request, planned: Pla
         return f"it did not finish: {trial.cause.value}"
     out = {rejection.variant: rejection for rejection in plan.rejected}
     if trial.variant in out:
-        return f"no longer wanted: {out[trial.variant].detail}"
+        return f"no longer wanted ({out[trial.variant].reason})"
     if plain(trial.variant) not in plan.variants and trial.variant not in plan.variants:
         return "no longer in the plan"
     version = load_engine(trial.variant.engine).version

@@ -32,6 +32,8 @@ def run_document(run: RunRecord, ranking: Ranking, receipt_path: str | None) -> 
                 "text": advice.text,
                 "constraint": advice.constraint,
                 "nearest_variant": advice.nearest_variant,
+                "relaxed": advice.relaxed,
+                "relaxed_by": advice.relaxed_by,
             }
             for advice in ranking.advice
         ],

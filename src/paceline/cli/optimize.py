@@ -8,7 +8,7 @@ import typer
 from paceline.app.budget import estimate_document, estimate_text, estimated
 from paceline.app.optimize import resume_run, start_run, with_price
 from paceline.app.planning import plan_request
-from paceline.app.redirect import redirect_run
+from paceline.app.redirect import redirect_run, redirected
 from paceline.app.report import plan_document, run_document
 from paceline.app.runs import ranking_of, receipt_path
 from paceline.app.search_report import search_document
@@ -57,6 +57,10 @@ Draft = Annotated[
     str | None,
     typer.Option("--draft", help="A small model that guesses ahead; same vocabulary required."),
 ]
+SuiteNames = Annotated[
+    list[str] | None,
+    typer.Option("--suite", help="standard or a file; mine=FILE is what quality(mine) is about."),
+]
 RequestFile = Annotated[
     Path | None, typer.Option("--file", help="A request in YAML; flags win over it.")
 ]
@@ -78,6 +82,7 @@ def optimize(
     price: Price = None,
     seed: Seed = None,
     quality_items: Items = None,
+    suite: SuiteNames = None,
     draft: Draft = None,
     file: RequestFile = None,
     resume: Annotated[
@@ -120,9 +125,14 @@ def optimize(
         draft=draft,
     )
     if from_ is not None:
-        turned = _beside_from(asked, words, file)
-        run = redirect_run(from_, asked, turned, shop, LineWatch(shop.clock))
-        _print_outcome(run, shop, as_json=as_json)
+        said = _beside_from(asked, words, file)
+        if dry_run:
+            turned = redirected(from_, asked, said, shop)
+            typer.echo(f"changed: {'; '.join(turned.changes)}", err=True)
+            _print_plan(turned.request, shop, as_json=as_json)
+        else:
+            run = redirect_run(from_, asked, said, shop, LineWatch(shop.clock))
+            _print_outcome(run, shop, as_json=as_json)
         return
     request = _read(asked, words, file)
     if dry_run:

@@ -10,18 +10,32 @@ from paceline.rank.filter import Judgement, shown
 from paceline.records.measurement import Verdict
 from paceline.records.ranking import Advice
 from paceline.records.request import Comparison, Constraint
+from paceline.records.variant import Variant
 
 _LIMIT_DIGITS: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Price:
+    """A limit, and the variant that passes once it is given."""
+
+    limit: Constraint
+    variant: Variant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Relaxation:
-    """What lifting one constraint alone would do: how many it frees, and the nearest of them."""
+    """What lifting one constraint alone would do: how many it frees, and the nearest of them.
+
+    `admits` is the cheapest that its limit could be relaxed to, for a variant that surely meets
+    everything else; `None` where there is none.
+    """
 
     constraint: Constraint
     freed: int
     nearest: Candidate
     judgement: Judgement
+    admits: _Price | None
 
 
 def advise(candidates: Sequence[Candidate]) -> tuple[Advice, ...]:
@@ -75,9 +89,29 @@ def _relaxations(candidates: Sequence[Candidate]) -> list[_Relaxation]:
                 freed=len(freed),
                 nearest=nearest,
                 judgement=nearest.judgements[index],
+                admits=_cheapest(candidates, index),
             )
         )
     return found
+
+
+def _cheapest(candidates: Sequence[Candidate], index: int) -> _Price | None:
+    """The least relaxation of one limit at which some variant passes, by whole intervals."""
+    prices = [
+        _Price(limit=limit, variant=c.variant)
+        for c in candidates
+        if c.doubt is None
+        and all(
+            judgement.verdict.verdict is Verdict.PASS
+            for i, judgement in enumerate(c.judgements)
+            if i != index
+        )
+        and (limit := limit_that_passes(c.judgements[index])) is not None
+    ]
+    if not prices:
+        return None
+    less = prices[0].limit.comparison.wants_less
+    return min(prices, key=lambda p: (p.limit.limit if less else -p.limit.limit, p.variant.id))
 
 
 def _only_misses(candidate: Candidate, index: int) -> bool:
@@ -93,16 +127,31 @@ def _miss(judgement: Judgement) -> float:
 
 
 def _price(relaxation: _Relaxation, *, binds: bool, of: int) -> Advice:
-    text = relaxation.constraint.text
+    constraint = relaxation.constraint
     reach = f"{relaxation.freed} of {of} variants fail nothing else"
     nearest = f"nearest is {relaxation.nearest.variant.label} with {_have(relaxation.judgement)}"
-    needed = limit_that_passes(relaxation.judgement)
-    price = f"; `{needed.text}` would be met" if needed is not None else ""
+    text = (
+        f"`{constraint.text}` {'binds' if binds else 'alone also keeps variants out'}: "
+        f"{reach}; {nearest}"
+    )
+    admits = relaxation.admits
+    if admits is None:
+        needed = limit_that_passes(relaxation.judgement)
+        open_ones = "" if needed is None else f"; `{needed.text}` would be met, others stay open"
+        return Advice(
+            text=text + open_ones,
+            constraint=constraint.text,
+            nearest_variant=relaxation.nearest.variant.id,
+        )
+    change = admits.limit.limit / constraint.limit - 1 if constraint.limit else None
+    by = "" if change is None else f" ({change:+.1%})"
     return Advice(
-        text=f"`{text}` {'binds' if binds else 'alone also keeps variants out'}: "
-        f"{reach}; {nearest}{price}",
-        constraint=text,
-        nearest_variant=relaxation.nearest.variant.id,
+        text=f"{text}; `{admits.limit.text}` instead of {shown(constraint.limit, constraint)}"
+        f"{by} admits {admits.variant.label}",
+        constraint=constraint.text,
+        nearest_variant=admits.variant.id,
+        relaxed=admits.limit.text,
+        relaxed_by=change,
     )
 
 

@@ -46,11 +46,18 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
-    """What would help when nothing satisfies: the binding constraint, the nearest variant."""
+    """What would help when nothing satisfies: the binding constraint, the nearest variant.
+
+    `relaxed` is the least change of `constraint` alone at which `nearest_variant` passes, in the
+    formal grammar, and `relaxed_by` that change as a share of the limit (positive is a higher
+    limit); `None` where no such limit is known.
+    """
 
     text: str
     constraint: str | None = None
     nearest_variant: str | None = None
+    relaxed: str | None = None
+    relaxed_by: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

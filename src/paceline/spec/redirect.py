@@ -23,7 +23,8 @@ from paceline.spec.words import Understood, budget_texts, parse_words
 from paceline.spec.workloads import parse_workload
 
 Given = TypeVar("Given")
-KINDS: Final = ("engine", "format", "hardware")
+FIELDS: Final = {"engine": "engines", "format": "formats", "hardware": "hardware"}
+"""What can be chosen, and the field of a request that it goes to."""
 _CHOOSE: Final = r"^(?:please\s+)?(?:use\s+)?(?:only|just|nothing but)\s+(?:use\s+|on\s+|with\s+)?"
 _LEAVE: Final = r"^(?:please\s+)?(?:skip|without|no|not|except|exclude|drop|leave out|avoid)\s+"
 _CLAUSES: Final = re.compile(r"\s*(?:[,;]|\band\b|\bbut\b)\s*", re.IGNORECASE)
@@ -80,7 +81,7 @@ def redirect(before: Request, *, flags: Asked, words: str | None, names: Names) 
             said = parse_words(", ".join(_completed(clause, before) for clause in rest))
     request = _with(before, flags, said)
     request = replace(request, **_selected(before, flags, chosen, names))  # type: ignore[arg-type]  # three tuples of names
-    changes = tuple(_changes(before, request))
+    changes = tuple(_changes(before, request, chosen))
     if not changes:
         raise SpecError(
             Code.BAD_OPTION,
@@ -117,7 +118,7 @@ def _choose(listed: str, names: Names, into: dict[str, list[str]], *, clause: st
     for word in filter(None, _LISTED.split(listed.strip())):
         found = names.matching(word)
         if not found:
-            known = [name for kind in KINDS for name in names.by_kind.get(kind, ())]
+            known = [name for kind in FIELDS for name in names.by_kind.get(kind, ())]
             raise unknown_name("engine, format or accelerator", word, known, where=clause)
         for kind, name in found:
             into.setdefault(kind, []).append(name)
@@ -165,11 +166,9 @@ def _selected(
 ) -> dict[str, tuple[str, ...]]:
     formats = flags.formats if flags.pin is None else (flags.pin,)
     found = {}
-    for kind, field, flagged in (
-        ("engine", "engines", flags.engines),
-        ("format", "formats", formats),
-        ("hardware", "hardware", flags.hardware),
-    ):
+    flagged_by_kind = {"engine": flags.engines, "format": formats, "hardware": flags.hardware}
+    for kind, field in FIELDS.items():
+        flagged = flagged_by_kind[kind]
         earlier: tuple[str, ...] = getattr(before, field)
         now = tuple(dict.fromkeys((*flagged, *chosen.only.get(kind, ())))) or earlier
         out = chosen.out.get(kind, [])
@@ -191,14 +190,16 @@ def _nothing_left(kind: str, out: Sequence[str]) -> SpecError:
     )
 
 
-def _changes(before: Request, now: Request) -> Iterable[str]:
+def _changes(before: Request, now: Request, chosen: _Chosen) -> Iterable[str]:
     if now.priority is not before.priority:
         yield f"priority {now.priority} (was {before.priority})"
     yield from _limit_changes(before.constraints, now.constraints)
-    for name, field in (("engines", "engines"), ("formats", "formats"), ("hardware", "hardware")):
+    for kind, field in FIELDS.items():
         new, old = getattr(now, field), getattr(before, field)
+        out = chosen.out.get(kind)
+        listed = f"without {', '.join(out)}" if out else ", ".join(new) or "all"
         if new != old:
-            yield f"{name} {', '.join(new) or 'all'} (were {', '.join(old) or 'all'})"
+            yield f"{field} {listed} (were {', '.join(old) or 'all'})"
     if now.workload != before.workload:
         yield f"another workload, {now.workload.name} (was {before.workload.name})"
     if now.budget != before.budget:

@@ -61,10 +61,16 @@ def test_the_constraint_that_frees_the_most_binds_and_has_its_price() -> None:
     assert first.nearest_variant == a_variant("fast").id
     assert first.text == (
         "`ttft p95 <= 100ms` binds: 2 of 4 variants fail nothing else; nearest is fast bf16 "
-        "with 144.6 ms; `ttft p95 <= 152ms` would be met"
+        "with 144.6 ms; `ttft p95 <= 152ms` instead of 100 ms (+52.0%) admits fast bf16"
     )
+    assert first.relaxed == "ttft p95 <= 152ms"
+    assert first.relaxed_by == pytest.approx(0.52)
     assert second.constraint == "output_tokens_per_s >= 500 tokens/s"
-    assert "`output_tokens_per_s >= 411 tokens/s` would be met" in second.text
+    assert (second.relaxed, second.relaxed_by) == (
+        "output_tokens_per_s >= 411 tokens/s",
+        pytest.approx(-0.178),
+    )
+    assert "admits weak bf16" in second.text
 
 
 def test_between_equals_the_smallest_miss_binds() -> None:
@@ -102,6 +108,20 @@ def test_a_relaxed_limit_is_met_by_the_whole_interval_and_is_near() -> None:
             assert relaxed.limit == pytest.approx(edge, rel=0.011)
 
 
+def test_the_price_is_the_least_limit_and_not_that_of_the_least_mean() -> None:
+    wide = a_candidate("wide", (110, 170), (600, 700))
+    narrow = a_candidate("narrow", (141, 143), (600, 700))
+    (only,) = advise([wide, narrow])
+    assert (only.nearest_variant, only.relaxed) == (narrow.variant.id, "ttft p95 <= 143ms")
+
+
+def test_a_variant_that_is_open_on_another_limit_has_no_price_of_its_own() -> None:
+    open_too = a_candidate("open", (138, 151.2), (450, 550))
+    (only,) = advise([open_too])
+    assert only.relaxed is None
+    assert "`ttft p95 <= 152ms` would be met, others stay open" in only.text
+
+
 def test_no_price_is_named_where_the_measurement_has_no_bound() -> None:
     bare = Candidate(
         measured=FAST.measured,
@@ -114,4 +134,5 @@ def test_no_price_is_named_where_the_measurement_has_no_bound() -> None:
     )
     (only,) = advise([bare])
     assert "would be met" not in only.text
+    assert only.relaxed is None
     assert "nearest is fast bf16" in only.text

@@ -62,6 +62,10 @@ def test_names_are_chosen_or_left_out(words: str, field: str, expected: tuple[st
     assert getattr(turned(words).request, field) == expected
 
 
+def test_what_is_left_out_is_said_back_as_that() -> None:
+    assert turned("skip GPTQ").changes == ("formats without gptq-3bit, gptq-4bit (were all)",)
+
+
 def test_flags_say_the_same_as_words() -> None:
     flags = Asked(
         priority="cost", constraints=("ttft p95 < 300ms",), engines=("llamacpp",), budget="5m"
