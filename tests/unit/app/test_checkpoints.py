@@ -1,0 +1,71 @@
+"""Who makes which format, and what a plan is told when nobody can."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from paceline.adapters.quantizers.llmcompressor import LlmCompressor
+from paceline.app.checkpoints import (
+    make_format,
+    makeable,
+    needs_quantizer,
+    quantizer_for,
+    why_none,
+)
+from paceline.app.places import Places
+from paceline.app.registry import load_engine
+from paceline.app.wiring import Workshop
+from paceline.clock import ManualClock
+from paceline.errors import Code, SpecError
+from paceline.testing.builders import a_model
+
+
+class Loader(type(load_engine("fake"))):  # type: ignore[misc]  # the class of the fake engine
+    """The fake engine, loading checkpoints that others make."""
+
+    def checkpoint_formats(self) -> tuple[str, ...]:
+        return ("w8a8", "nvfp4")
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Workshop:
+    return Workshop(Places(data=tmp_path, cache=tmp_path), ManualClock())
+
+
+def test_quantizers_and_engines_together_make_all_of_these() -> None:
+    made = makeable()
+    assert made["gptq-4"] == made["w8a8"] == "llmcompressor"
+    assert made["openvino-int4"] == "openvino"
+    assert made["gguf-q4_k_m"] == made["llamacpp-gguf-q4_k_m"] == "llamacpp"
+    assert not any(maker in ("fake", "transformers", "vllm") for maker in made.values())
+
+
+def test_a_format_that_nobody_makes_is_refused_with_those_that_are_made(shop: Workshop) -> None:
+    assert quantizer_for("nvfp4") is None
+    with pytest.raises(SpecError) as caught:
+        make_format(a_model(), "nvfp4", shop, calibration=None, say=lambda _: None)
+    assert caught.value.code is Code.UNKNOWN_NAME
+    assert "gptq-4" in caught.value.why
+
+
+def test_only_what_an_engine_cannot_make_of_plain_weights_needs_a_quantizer() -> None:
+    loader = Loader()
+    assert needs_quantizer(loader, a_model(), "w8a8")
+    assert not needs_quantizer(loader, a_model(), "bf16")
+    assert not needs_quantizer(loader, replace(a_model(), format="int8"), "w8a8")
+    assert not needs_quantizer(load_engine("fake"), a_model(), "w8a8")
+
+
+def test_a_plan_learns_why_there_will_be_no_checkpoint(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PACELINE_ENGINE_LLMCOMPRESSOR", raising=False)
+    loader = Loader()
+    assert why_none(loader, a_model(), "bf16", shop) is None
+    assert why_none(loader, a_model(), "nvfp4", shop) == "no tool here makes nvfp4"
+    absent = why_none(loader, a_model(), "w8a8", shop)
+    assert absent is not None
+    assert "paceline engines install llmcompressor" in absent
+    monkeypatch.setattr(LlmCompressor, "refusal", lambda *_: "wider than the group")
+    assert why_none(loader, a_model(), "w8a8", shop) == "wider than the group"
