@@ -38,7 +38,7 @@ def test_a_run_ranks_writes_a_receipt_that_verifies_and_leaves_a_version(
         for v in measured.values()
     }
     assert rates["int4", 16] > 1.5 * rates["bf16", None]  # 4 x the places, half the token time
-    assert {r["reason"] for r in run["rejected"]} == {"engine-not-installed"}
+    assert {r["reason"] for r in run["rejected"]} == {"engine-not-installed", "unsupported"}
 
     verified = paceline("verify", run["receipt"], "--json")
     assert verified.code == 0, verified.out
