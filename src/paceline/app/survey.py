@@ -97,7 +97,7 @@ def shape_of(name: str, shop: Workshop) -> Shape:
 
 
 def _asked_hub(name: str, shop: Workshop) -> Shape:
-    return read_shape(_parsed(Path(shop.hub.find(name).folder) / CONFIG))
+    return read_shape(_parsed(Path(shop.hub.preview(name).folder) / CONFIG))
 
 
 def _parsed(path: Path) -> Mapping[str, object]:
