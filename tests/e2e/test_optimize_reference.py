@@ -9,6 +9,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.engines, pytest.mark.enable_socket]
 
 REQUEST = (
     *("optimize", "reference", "--priority", "throughput"),
+    *("--engine", "transformers", "--engine", "openvino"),  # others may be installed too
     *("--constraint", "ttft p95 <= 500ms", "--constraint", "quality >= 0.97x"),
     *("--budget", "4m", "--json"),
 )
