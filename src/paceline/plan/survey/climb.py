@@ -15,10 +15,10 @@ from paceline.plan.survey.space import Axes, Rows, batch
 from paceline.records.metric_names import OUTPUT_TOKENS_PER_S
 from paceline.records.request import Constraint, Request
 
-STEPS_UP: Final = 3
-"""Loads tried between the one asked for and the highest that fits; leaders are refined."""
-STEPS_DOWN: Final = 2
-REFINEMENTS: Final = 8
+COARSE_ROUNDS: Final = 2
+"""Bisections for every combination: enough to order them."""
+FINE_ROUNDS: Final = 7
+"""For the few that are shown."""
 
 
 class Climb:
@@ -47,41 +47,36 @@ class Climb:
         return good, seen.output_tokens_per_s
 
     def highest(
-        self, rows: Rows, hourly: Array, at_once: Array, now: Mapping[str, Band]
+        self,
+        rows: Rows,
+        hourly: Array,
+        at_once: Array,
+        now: Mapping[str, Band],
+        *,
+        rounds: int = COARSE_ROUNDS,
     ) -> tuple[Array, Band]:
-        """A coarse ladder for all rows: up where the load asked for is met, down where not."""
+        """Between the load asked for and what fits, or down to one request where it is missed.
+
+        By bisection on a logarithmic scale: latencies rise with the load. Returns requests in
+        flight (0 where not even one meets the limits) and output tokens per second there.
+        """
         asked = float(self._workload.concurrency)
         top = np.maximum(asked, np.floor(at_once * SATURATION))
         if not self.limited:
             return top, self.meets(rows, hourly, top)[1]
-        start = np.full(len(rows), asked)
         good = self._good_now(now)
-        best = np.where(good, start, 0.0)
+        best = np.where(good, asked, 0.0)
         rate = now[OUTPUT_TOKENS_PER_S]
         most = Band(value=rate.value.copy(), low=rate.low.copy(), high=rate.high.copy())
-        ladder = [np.round(start * (top / start) ** (n / STEPS_UP)) for n in range(1, STEPS_UP + 1)]
-        for load in ladder:
-            self._step(
-                rows, hourly, np.flatnonzero(good & (top > asked)), load, best=best, most=most
-            )
-        for step in range(STEPS_DOWN):
-            load = np.maximum(1.0, np.round(start ** (step / STEPS_DOWN)))
-            self._step(rows, hourly, np.flatnonzero(~good), load, best=best, most=most)
+        limit = np.where(good, top, asked)
+        self._try(rows, hourly, np.flatnonzero(limit > best), np.where(good, top, 1.0), best, most)
+        for _ in range(rounds):
+            middle = np.round(np.sqrt(np.maximum(1.0, best) * limit))
+            open_ = np.flatnonzero((best > 0) & (middle > best) & (middle < limit))
+            met = self._try(rows, hourly, open_, middle, best, most)
+            missed = open_[~met]
+            limit[missed] = middle[missed]
         return best, most
-
-    def refined(self, rows: Rows, hourly: Array, at_once: Array) -> tuple[Array, Band]:
-        """By bisection between one request and what fits: for a few rows."""
-        good: Array = np.ones(len(rows), dtype=np.float64)
-        bad = np.maximum(1.0, np.floor(at_once * SATURATION))
-        if not self.limited:
-            return bad, self.meets(rows, hourly, bad)[1]
-        good = np.where(self.meets(rows, hourly, bad)[0], bad, good)
-        for _ in range(REFINEMENTS):
-            middle = np.round(np.sqrt(good * bad))
-            meets = self.meets(rows, hourly, middle)[0]
-            good, bad = np.where(meets, middle, good), np.where(meets, bad, middle)
-        meets, most = self.meets(rows, hourly, good)
-        return np.where(meets, good, 0.0), most
 
     def _good_now(self, now: Mapping[str, Band]) -> Mask:
         good = np.ones(len(now[OUTPUT_TOKENS_PER_S].value), dtype=np.bool_)
@@ -89,14 +84,15 @@ class Climb:
             good &= ~violates(now[figure_of(limit, self._workload)].value, limit)
         return good
 
-    def _step(
-        self, rows: Rows, hourly: Array, at: Index, load: Array, *, best: Array, most: Band
-    ) -> None:
-        """Try `load` for the rows `at`, and keep it where it is met."""
+    def _try(  # noqa: PLR0917 - what it fills in comes last
+        self, rows: Rows, hourly: Array, at: Index, load: Array, best: Array, most: Band
+    ) -> Mask:
+        """Whether the rows `at` meet the limits at `load`; kept in `best` and `most` where so."""
         if not len(at):
-            return
+            return np.zeros(0, dtype=np.bool_)
         meets, rate = self.meets(rows.take(at), hourly[at], load[at])
         kept = at[meets]
         best[kept] = load[kept]
         for mine, its in ((most.value, rate.value), (most.low, rate.low), (most.high, rate.high)):
             mine[kept] = its[meets]
+        return meets

@@ -8,7 +8,7 @@ import numpy as np
 
 from paceline.plan.predict.deployment import Index
 from paceline.plan.predict.predict import Band
-from paceline.plan.survey.climb import Climb
+from paceline.plan.survey.climb import FINE_ROUNDS, Climb
 from paceline.plan.survey.field import Field, Survey
 from paceline.plan.survey.figures import cost, unit_of, violates
 from paceline.plan.survey.limits import can_judge, figure_of
@@ -76,7 +76,8 @@ def candidates(
     judged = tuple(c for c in request.constraints if can_judge(c, request.workload))
     rows, hourly = field.rows.take(chosen), field.usd_per_hour[chosen]
     climb = Climb(field.axes, request, judged)
-    in_flight, most = climb.refined(rows, hourly, field.at_once[chosen])
+    now = {name: band.take(chosen) for name, band in field.now.items()}
+    in_flight, most = climb.highest(rows, hourly, field.at_once[chosen], now, rounds=FINE_ROUNDS)
     dear = cost(hourly, most)
     ranks = np.empty(len(field.order), dtype=np.intp)
     ranks[field.order] = np.arange(1, len(field.order) + 1)
