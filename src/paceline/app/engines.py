@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from paceline.app.checkpoints import quantizers
 from paceline.app.registry import engine_names, load_engine
 from paceline.app.wiring import Workshop
 from paceline.ports.engine import HasNeeds, HasSupportTable, Say, Unverified
@@ -46,11 +47,12 @@ def engine_statuses(shop: Workshop, *, examine: bool = False) -> tuple[EngineSta
 
 
 def install_engine(name: str, shop: Workshop, *, say: Say) -> Environment | None:
-    """Make the environment of an engine; `None` when it needs none.
+    """Make the environment of an engine, or of a quantizer; `None` when it needs none.
 
     Raises SpecError for an unknown name, SetupError when it cannot be made.
     """
-    spec = load_engine(name).environment()
+    tool = next((tool for tool in quantizers() if tool.name == name), None)
+    spec = tool.environment() if tool else load_engine(name).environment()
     return None if spec is None else shop.environments.install(spec, say=say)
 
 
