@@ -73,14 +73,14 @@ def reconcile(wanted: Target, seen: Sequence[Seen]) -> tuple[Action, ...]:
     canaries = [one for one in live if one.version == wanted.canary]
     others = [one for one in live if one not in mine and one not in canaries]
     return (
-        *_canary(wanted, canaries),
+        *_canary(wanted, canaries, others),
         *(_gone(one, "its version is no longer wanted") for one in others if one.unready),
         *_main(wanted, mine, [one for one in others if not one.unready], seen),
     )
 
 
-def _canary(wanted: Target, canaries: Sequence[Seen]) -> Iterator[Action]:
-    if wanted.canary is not None and not canaries:
+def _canary(wanted: Target, canaries: Sequence[Seen], others: Sequence[Seen]) -> Iterator[Action]:
+    if wanted.canary is not None and not canaries and not others:  # a rollout ends first
         yield Action(act=Act.START, version=wanted.canary, because="canary")
     for one in canaries[1:]:
         yield _gone(one, "one canary is enough")

@@ -57,6 +57,7 @@ class GatewayProcess:
         self._running = ExitStack()
         self._server: Server | None = None
         self.control: GatewayControl | None = None
+        self.deaths = 0
         self._started_s = 0.0
         self._pause_s = 0.0
         self._not_before_s = 0.0
@@ -108,6 +109,7 @@ class GatewayProcess:
     def lost(self) -> None:
         """It died: end what is left of it and pause before the next start."""
         now_s = self._shop.clock.monotonic_s()
+        self.deaths += 1
         self._hang_up()
         self._running.close()
         sound = now_s - self._started_s >= SOUND_S

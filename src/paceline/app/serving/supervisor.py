@@ -65,6 +65,7 @@ class Supervisor(AbstractContextManager["Supervisor"]):
         self._bookkeeper = Bookkeeper(shop, self._gateway.state)
         self._sent: Table | None = None
         self._revision = 0
+        self._deaths_seen = 0
         self._ends = False
 
     def __exit__(
@@ -181,14 +182,14 @@ class Supervisor(AbstractContextManager["Supervisor"]):
                     fleet.told(message)
 
     def _hear_gateway(self) -> None:
-        ran = self._gateway.control is not None
         for said in self._gateway.receive():
             if isinstance(said, Wake):
                 if said.endpoint in self._fleets:
                     self._fleets[said.endpoint].woken()
             else:
                 self._hear_pulse(said)
-        if ran and self._gateway.control is None:
+        if self._gateway.deaths != self._deaths_seen:  # noticed here or while a table was sent
+            self._deaths_seen = self._gateway.deaths
             say("the gateway died; it is started again")
             for name, fleet in self._fleets.items():
                 fleet.gateway_lost()

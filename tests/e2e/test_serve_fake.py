@@ -1,0 +1,152 @@
+"""From versions to answers through the gateway, on the engine that is real except for the model."""
+
+import concurrent.futures
+import json
+import signal
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from tests.e2e.conftest import Paceline
+from tests.e2e.serving import QUICK, Serving, chat_body, plant_version, serving
+
+from paceline.testing.builders import a_variant
+
+pytestmark = [pytest.mark.e2e, pytest.mark.enable_socket]
+
+FAKE = "fake_server"
+GATEWAY = "paceline.deploy.gateway"
+
+
+@pytest.fixture
+def demo(paceline: Paceline, tmp_path: Path) -> Paceline:
+    """With a pipeline `demo` of one version."""
+    folder = tmp_path / "tiny"
+    assert paceline("models", "synth", "tiny", str(folder)).code == 0
+    plant_version(paceline, str(folder))
+    paceline.env["MODEL"] = str(folder)
+    return paceline
+
+
+def live(one: Serving) -> bool:
+    return one.status()["state"] == "live"
+
+
+def test_it_idles_to_zero_and_the_next_request_is_held_and_answered(
+    demo: Paceline, tmp_path: Path
+) -> None:
+    policy = tmp_path / "quick.yaml"
+    policy.write_text(QUICK)
+    assert demo("deploy", "demo", "--policy", str(policy)).code == 0
+    with serving(demo) as one:
+        one.heard("carries all traffic")
+        first = one.ask()
+        assert first.status_code == 200, first.text
+        assert first.headers["x-paceline-version"] == "1"
+        one.heard("scale 1 -> 0")
+        one.until(lambda it: not it.children(FAKE), "at zero")
+        held = one.ask()
+        assert held.status_code == 200, held.text
+        assert held.json()["usage"]["completion_tokens"] == 4
+        assert "scale 0 -> 1" in "".join(one.said)
+    log = demo("endpoints", "demo", "--log", "--json").document["log"]
+    scaled = [
+        (line["replicas_before"], line["replicas_after"]) for line in log if line["kind"] == "scale"
+    ]
+    assert scaled[:2] == [(1, 0), (0, 1)]
+    assert all(line["because"] for line in log)
+
+
+def stream(url: str) -> tuple[int, bool, str]:
+    """Chunks with text, whether the stream ended as it must, and the version that answered."""
+    chunks, done = 0, False
+    with httpx.stream(
+        "POST", f"{url}/chat/completions", json=chat_body(300, stream=True), timeout=60.0
+    ) as answer:
+        assert answer.status_code == 200
+        for line in answer.iter_lines():
+            done = done or line == "data: [DONE]"
+            if line.startswith("data: {"):
+                choices = json.loads(line[6:])["choices"]
+                chunks += bool(choices and choices[0]["delta"].get("content"))
+        return chunks, done, answer.headers["x-paceline-version"]
+
+
+def test_a_redeploy_under_load_breaks_no_stream_and_rollback_goes_back(demo: Paceline) -> None:
+    plant_version(demo, demo.env["MODEL"], a_variant(format_="int8"))
+    assert demo("deploy", "demo@1", "--min", "1").code == 0
+    with serving(demo) as one, concurrent.futures.ThreadPoolExecutor(8) as pool:
+        one.heard("version 1 carries all traffic")
+        before = [pool.submit(stream, one.url) for _ in range(4)]
+        time.sleep(0.2)
+        assert demo("deploy", "demo", "--wait").code == 0
+        during = [pool.submit(stream, one.url) for _ in range(4)]
+        one.heard("version 2 carries all traffic")
+        results = [future.result() for future in (*before, *during)]
+        assert [(chunks, done) for chunks, done, _ in results] == [(300, True)] * 8
+        assert {version for _, _, version in results[:4]} == {"1"}
+        assert one.ask().headers["x-paceline-version"] == "2"
+        one.until(lambda it: len(it.children(FAKE)) == 1, "one replica")
+        assert demo("rollback", "demo", "1").code == 0
+        assert one.ask().headers["x-paceline-version"] == "2", "metadata only"
+        assert demo("deploy", "demo").code == 0
+        one.heard("version 1 carries all traffic", times=2)
+        assert one.ask().headers["x-paceline-version"] == "1"
+
+
+def test_a_version_that_cannot_start_fails_and_the_old_one_serves_on(demo: Paceline) -> None:
+    plant_version(demo, demo.env["MODEL"], a_variant(format_="int8"))
+    faults = json.dumps({"int8": {"fault": "unsupported"}})
+    assert demo("deploy", "demo@1").code == 0
+    with serving(demo, PACELINE_FAKE=faults) as one:
+        one.heard("version 1 carries all traffic")
+        failed = demo("deploy", "demo@2", "--wait")
+        assert failed.code == 1, failed.err
+        assert "failed in engine; 1 serves on" in failed.err
+        assert one.ask().headers["x-paceline-version"] == "1"
+        assert one.status()["failed"][0]["version"] == 2
+
+
+@pytest.mark.parametrize("victim", [FAKE, GATEWAY])
+def test_what_is_killed_comes_back_once(demo: Paceline, victim: str) -> None:
+    assert demo("deploy", "demo", "--min", "1").code == 0
+    with serving(demo) as one:
+        one.heard("serves after")
+        (killed,) = one.children(victim)
+        killed.send_signal(signal.SIGKILL)
+        one.heard(
+            "serves after" if victim == FAKE else "the gateway died", times=1 + (victim == FAKE)
+        )
+        one.until(answers, "answering again")
+        assert len(one.children(FAKE)) == 1
+        assert len(one.children(GATEWAY)) == 1
+
+
+def answers(one: Serving) -> bool:
+    try:
+        return one.ask().status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_killed_itself_it_leaves_nothing_and_the_next_one_starts_anew(demo: Paceline) -> None:
+    assert demo("deploy", "demo", "--min", "1").code == 0
+    with serving(demo) as one:
+        one.heard("serves after")
+        left = psutil.Process(one.process.pid).children(recursive=True)
+        assert len(left) == 4, "an engine and a gateway, each behind its shim"
+        one.kill()
+        _, alive = psutil.wait_procs(left, timeout=10)
+        assert alive == []
+    with serving(demo) as other:
+        other.heard("an earlier `paceline serve` was killed: 1 replicas")
+        other.heard("serves after")
+        assert other.ask().status_code == 200
+        assert len(other.children(FAKE)) == 1
+        states = [one["state"] for one in other.status()["replica_list"]]
+        assert sorted(states) == ["ended", "serving"]
+        second = demo("serve", "--port", "0")
+        assert second.code == 4
+        assert "[serve-busy]" in second.err
