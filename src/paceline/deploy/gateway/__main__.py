@@ -1,9 +1,9 @@
 """Command line of the gateway process, which a supervisor starts and restarts.
 
     python -m paceline.deploy.gateway --host 127.0.0.1 --port 8000 \\
-        --control DIR/gateway.sock --state DIR [--tls-cert FILE --tls-key FILE]
-        [--max-connections N] [--max-body-mib N]
+        --control DIR/gateway.sock --state DIR [--tls-cert FILE --tls-key FILE] […]
 
+- Every field of `settings.GatewaySettings` is an option, `--header-timeout-s 5` for example.
 - It prints `listening on PORT` on stdout once it takes connections (`--port 0` picks a free one).
 - `--control` is a unix socket that it listens on (mode 0600): `deploy.gateway.control` is the
   client, `deploy.gateway.wire` has the messages. Any number of supervisors may connect in turn;
@@ -19,28 +19,18 @@
 
 import argparse
 import sys
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 from paceline.deploy.gateway.server import run
-from paceline.deploy.gateway.settings import MIB, GatewaySettings
+from paceline.deploy.gateway.settings import GatewaySettings
 from paceline.errors import PacelineError
 
 
 def main() -> int:
     """Parse options and serve; the exit code."""
-    options = _options()
-    settings = GatewaySettings(
-        host=options.host,
-        port=options.port,
-        control=options.control.absolute(),
-        state=options.state.absolute(),
-        tls_cert=options.tls_cert,
-        tls_key=options.tls_key,
-        max_connections=options.max_connections,
-        max_body_bytes=options.max_body_mib * MIB,
-    )
     try:
-        run(settings)
+        run(GatewaySettings(**vars(_options())))
     except PacelineError as error:
         print(error, file=sys.stderr)  # noqa: T201 - nobody else is here to say it
         return error.exit_code
@@ -49,15 +39,19 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="paceline.deploy.gateway", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8000)
-    parser.add_argument("--control", type=Path, required=True)
-    parser.add_argument("--state", type=Path, required=True)
-    parser.add_argument("--tls-cert", type=Path)
-    parser.add_argument("--tls-key", type=Path)
-    parser.add_argument("--max-connections", type=int, default=10_000)
-    parser.add_argument("--max-body-mib", type=int, default=16)
+    types = {int: int, float: float, str: str}
+    for field in fields(GatewaySettings):
+        name = "--" + field.name.replace("_", "-")
+        if field.default is MISSING:
+            parser.add_argument(name, type=_path, required=True)
+        else:
+            kind = types.get(type(field.default), _path)
+            parser.add_argument(name, type=kind, default=field.default)
     return parser.parse_args()
+
+
+def _path(text: str) -> Path:
+    return Path(text).absolute()
 
 
 if __name__ == "__main__":

@@ -99,6 +99,7 @@ def stream_head(answered: Answered, replica: Replica, overhead_us: int) -> bytes
 def whole_answer(
     answered: Answered,
     replica: Replica,
+    *,
     status: int,
     content_type: bytes,
     body_bytes: int,

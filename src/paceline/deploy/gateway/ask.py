@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 
 from paceline.deploy.gateway.problems import Problem, malformed
-from paceline.deploy.gateway.routes import CHAT, Route
+from paceline.deploy.gateway.routes import CHAT, IMAGES, Route
 from paceline.records.gateway import UnknownParameters
 
 BYTES_PER_TOKEN: Final = 4.0
@@ -21,7 +21,15 @@ LIMIT_FIELDS: Final = ("max_completion_tokens", "max_tokens")
 class Ask:
     """A body that was understood. `output_tokens` is the most that it lets the engine write."""
 
-    __slots__ = ("document", "input_bytes", "model", "output_tokens", "stream", "wants_usage")
+    __slots__ = (
+        "document",
+        "images",
+        "input_bytes",
+        "model",
+        "output_tokens",
+        "stream",
+        "wants_usage",
+    )
 
     def __init__(self, document: dict[str, Any], input_bytes: int) -> None:
         self.document = document
@@ -30,6 +38,7 @@ class Ask:
         self.stream = False
         self.wants_usage = False
         self.output_tokens = 0
+        self.images = 0
 
 
 def understand(route: Route, body: bytes) -> Ask | Problem:
@@ -47,6 +56,8 @@ def understand(route: Route, body: bytes) -> Ask | Problem:
     if problem is not None:
         return problem
     ask = Ask(document, len(body))
+    if route is IMAGES:
+        ask.images = 1
     return _read_limits(ask) or (_read_stream(ask) if route.streams else None) or ask
 
 
@@ -113,6 +124,7 @@ def _read_limits(ask: Ask) -> Problem | None:
     if type(number) is not int or number < 1:
         return malformed("invalid_n", "`n` must be a whole number >= 1.", "n")
     ask.output_tokens *= number
+    ask.images *= number
     return None
 
 

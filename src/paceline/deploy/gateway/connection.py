@@ -27,6 +27,9 @@ ONCE: Final = frozenset(
 """Headers that mean something to somebody on the way, so that two of them are refused."""
 
 
+RARE: Final = frozenset((b"transfer-encoding", b"content-encoding", b"expect"))
+
+
 class Phase(Enum):
     """What a connection waits for: the client in all but `BUSY`."""
 
@@ -334,8 +337,8 @@ class ClientConnection(asyncio.Protocol):
 
         Closing at once would reset the connection, and the client would not see the answer.
         """
-        assert self._problem is not None
-        self.send(closing_answer(self._problem))
+        if self._problem is not None:
+            self.send(closing_answer(self._problem))
         self._lingers = True
         if self.transport.can_write_eof():
             self.transport.write_eof()
@@ -368,17 +371,21 @@ class ClientConnection(asyncio.Protocol):
         length = headers.get(b"content-length")
         if length is not None and int(length) > settings.max_body_bytes:
             return _body_too_large(settings)
+        if not headers.keys().isdisjoint(RARE):
+            return self._rare_problem(headers, http_1_0=http_1_0)
+        return None
+
+    def _rare_problem(self, headers: dict[bytes, bytes], *, http_1_0: bool) -> Problem | None:
         coding = headers.get(b"transfer-encoding")
         if coding is not None and (http_1_0 or coding.lower() != b"chunked"):
             return malformed("bad_transfer_encoding", "The one transfer coding here is `chunked`.")
         if b"content-encoding" in headers:
             return malformed("bad_content_encoding", "Bodies are taken without content coding.")
         expect = headers.get(b"expect")
-        if expect is not None:
-            if expect.lower() != b"100-continue":
-                return malformed("bad_expectation", "The one expectation here is 100-continue.")
-            if not self._busy and not http_1_0:
-                self.send(CONTINUE)
+        if expect is not None and expect.lower() != b"100-continue":
+            return malformed("bad_expectation", "The one expectation here is 100-continue.")
+        if expect is not None and not self._busy and not http_1_0:
+            self.send(CONTINUE)
         return None
 
 

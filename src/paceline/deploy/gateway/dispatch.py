@@ -128,15 +128,17 @@ class Dispatcher:
 
     def _pump(self, endpoint: Endpoint[Exchange]) -> None:
         """Give waiting requests to replicas that have room."""
-        while endpoint.queue:
-            exchange = endpoint.queue.pop()
-            assert exchange is not None
+        now_s = time.monotonic()
+        while (exchange := endpoint.queue.pop()) is not None:
             others = [one for one in endpoint.replicas if one.replica_id not in exchange.tried]
             replica = self._choose(exchange, others)
+            if replica is None and exchange.tried and all(one.closed for one in others):
+                exchange.goes_on()
+                exchange.refuse(self._no_capacity(endpoint, "No other replica is left.", now_s))
+                continue
             if replica is None:
                 endpoint.queue.push_first(exchange)
                 return
-            now_s = time.monotonic()
             self._note_wait(exchange, now_s)
             exchange.goes_on()
             exchange.give_to(replica, now_s, now_s - self.settings.upstream_keep_alive_s)

@@ -35,6 +35,7 @@ from paceline.records.gateway import Ended, EndpointRoute
 CLIENT_CLOSED: Final = 499
 """The status of a request whose client left, as nginx has it; nobody receives it."""
 MOST_ATTEMPTS: Final = 3
+FIRST_ERROR: Final = 400
 AFTER_DONE_S: Final = 1.0
 """An engine that said [DONE] may take so long to end the body."""
 KEEP_ALIVE_COMMENT: Final = b": keep-alive\n\n"
@@ -226,7 +227,8 @@ class Exchange:
     def progressed(self, upstream: UpstreamConnection) -> None:
         """Bytes of the answer came."""
         replica = self.replica
-        assert replica is not None
+        if replica is None:
+            return
         now_s = time.monotonic()
         replica.last_byte_s = now_s
         if self._filter is not None:
@@ -266,6 +268,7 @@ class Exchange:
             self.endpoint.queue.remove(self)
         self._finish(CLIENT_CLOSED, Ended.ABORTED, counts)
         self._let_go(keep=False)
+        self._tell(CLIENT_CLOSED, b"", b"")
 
     def _client_writable(self, writable: bool) -> None:
         upstream = self._upstream
@@ -322,7 +325,8 @@ class Exchange:
 
     def _begin_stream(self, data: bytes) -> None:
         replica = self.replica
-        assert replica is not None
+        if replica is None:
+            return
         self._head_sent = True
         self.client.when_writable = self._client_writable
         now_s = time.monotonic()
@@ -332,7 +336,8 @@ class Exchange:
     def _end_stream(self, ended: Ended, last: bytes) -> None:
         """The last bytes, after the account is written."""
         events, replica = self._filter, self.replica
-        assert events is not None and replica is not None
+        if events is None or replica is None:
+            return
         counts = events.counts
         if ended is Ended.OK:
             if counts is not None:
@@ -362,7 +367,14 @@ class Exchange:
             body = replica.names(self.ask.model).answered(body)
         else:
             body, content_type = reshaped(status, body), b"application/json"
-        head = whole_answer(self, replica, status, content_type, len(body), self._overhead_us())
+        head = whole_answer(
+            self,
+            replica,
+            status=status,
+            content_type=content_type,
+            body_bytes=len(body),
+            overhead_us=self._overhead_us(),
+        )
         self._answer(head + body, status, Ended.OK, counts)
         self._tell(status, content_type, body)
 
@@ -378,7 +390,8 @@ class Exchange:
     def _failed(self, failure: Failure) -> None:
         """The replica did not answer: another one, if the client has seen nothing yet."""
         replica = self.replica
-        assert replica is not None
+        if replica is None:
+            return
         now_s = time.monotonic()
         if failure.replica_to_blame:
             self.endpoint.failed(replica, now_s)
@@ -403,7 +416,8 @@ class Exchange:
 
     def _timed_out(self, now_s: float) -> None:
         replica = self.replica
-        assert replica is not None
+        if replica is None:
+            return
         route = self.endpoint.route
         waited_s = now_s - self._started_s
         # Bytes of other answers say that it is busy; a dead one sends none.
@@ -438,7 +452,8 @@ class Exchange:
         endpoint, tally = self.endpoint, self.endpoint.tally
         now_s = time.monotonic()
         execution_s = now_s - self._started_s if self.replica is not None else 0.0
-        self._dispatch.spool.ended(self, status, ended, counts, execution_s)
+        images = self.ask.images if ended is Ended.OK and status < FIRST_ERROR else 0
+        self._dispatch.spool.ended(self, status, ended, counts, execution_s, images=images)
         tally.end(ended, status)
         if self.replica is not None:
             tally.execution.add(execution_s)

@@ -29,8 +29,9 @@ class UpstreamConnection(asyncio.Protocol):
     """One connection to a replica, with at most one request on it.
 
     `parts` are the pieces of the body that nobody took yet, `size` is all there was of it;
-    `status` is `None` until the header is complete. `used` says that an answer came over it before: then it may have been closed
-    meanwhile, and a failure before the first byte says nothing of the replica.
+    `status` is `None` until the header is complete. `used` says that an answer came over it
+    before: then it may have been closed meanwhile, and a failure before the first byte says
+    nothing of the replica.
     """
 
     __slots__ = (
