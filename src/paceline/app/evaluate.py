@@ -5,19 +5,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from paceline.app.exams import program_of
 from paceline.app.registry import adapter
 from paceline.errors import Code, SetupError, SpecError
 from paceline.plan.facts.tables import weight_format
 from paceline.ports.fidelity import DistributionReader
-from paceline.ports.quality import Evaluator, OnProgress, ProgramScorer, StopRule, Suites
+from paceline.ports.quality import Evaluator, OnProgress, StopRule, Suites
 from paceline.rank.quality import compare_quality
 from paceline.records.fidelity import Fidelity, FidelityReading, Reading
 from paceline.records.load import Target
 from paceline.records.quality import (
     ItemScore,
+    PairedVerdict,
     QualityComparison,
     QualityResult,
-    Scorer,
     Split,
     StopCause,
     Stopped,
@@ -26,7 +27,7 @@ from paceline.records.quality import (
 from paceline.trial.fidelity import compare_fidelity
 from paceline.trial.garbage import broken_distributions, garbage_rule
 from paceline.trial.scoring import SuiteGrader
-from paceline.trial.sequential import PairedRule, PairedVerdict, first_of
+from paceline.trial.sequential import PairedRule, first_of
 
 MakeEvaluator = Callable[[Path | None], Evaluator]
 """An evaluator that keeps its answers in a file, when one is named."""
@@ -121,7 +122,7 @@ class Examiner:
         self._on_progress = on_progress
         self._bits = None if request.format is None else weight_format(request.format).bits_linear
         self._suite = _part(suites.find(request.suite), request.split)
-        self._grader = SuiteGrader(_program(self._suite))
+        self._grader = SuiteGrader(program_of(self._suite))
 
     def run(self) -> Evaluation:
         """Ask the baseline first, whole; then the endpoint, until the verdict is clear.
@@ -268,14 +269,6 @@ def _part(suite: Suite, split: Split) -> Suite:
         why=f"0 of its {len(suite.items)} items are in the split {split}",
         fix="--split main" if split is Split.REPORT else "--split report",
     )
-
-
-def _program(suite: Suite) -> ProgramScorer | None:
-    """The user's own scorer, when an item asks for it; refused early when its file is absent."""
-    if not any(item.scorer is Scorer.PYTHON for item in suite.items):
-        return None
-    make: Callable[[Path], ProgramScorer] = adapter("quality", "python")
-    return make(Path(suite.scorer_path or ""))
 
 
 def _watching(paired: PairedRule) -> StopRule:

@@ -76,6 +76,7 @@ def with_figures(
             footprint,
             goodput_rps=None if load is None else load.goodput_rps,
             speculation=trial.speculation,
+            own_quality=trial.own_quality,
         ),
         quality=quality,
         steady=summary.steady if summary else False,

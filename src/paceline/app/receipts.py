@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Final
 
+from paceline.app.exams import Exams
 from paceline.app.wiring import Workshop
 from paceline.rank.receipt import FORMULAS, seal
 from paceline.records.hardware import Accelerator
@@ -23,10 +24,10 @@ def write_receipt(
     run: RunRecord,
     trials: Sequence[TrialRecord],
     ranking: Ranking,
-    suite: Suite | None,
+    exams: Exams,
     shop: Workshop,
 ) -> BlobRef:
-    """Keep the receipt, and the suite beside it; returns where it lies.
+    """Keep the receipt, and the suites beside it; returns where it lies.
 
     `run` has its plan, with everything that was left out in its rejections. Raises SetupError
     when the disk is full or the data folder cannot be written.
@@ -49,7 +50,8 @@ def write_receipt(
         accelerators=accelerators,
         prices=_prices(run, accelerators),
         formulas={**FORMULAS, "objective": ranking.formula},
-        suite=None if suite is None else _keep_suite(suite, shop),
+        suite=_keep_suite(exams.suite, shop),
+        own_suite=_keep_suite(exams.own, shop),
         plan=run.plan,
         trials=tuple(trials),
         ranking=ranking,
@@ -73,6 +75,8 @@ def _prices(run: RunRecord, accelerators: Sequence[Accelerator]) -> tuple[Price,
     )
 
 
-def _keep_suite(suite: Suite, shop: Workshop) -> BlobRef:
+def _keep_suite(suite: Suite | None, shop: Workshop) -> BlobRef | None:
     """The questions beside the answers, so that scores can be computed again."""
+    if suite is None:
+        return None
     return shop.archive.keep(pack(suite).encode("ascii"), suffix=".suite")

@@ -4,19 +4,22 @@ Needs no network, no engine and no database: a folder with `receipts/` and `samp
 so a receipt can be checked where it was not made. Measures nothing.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+from paceline.app.exams import margin_of
 from paceline.app.figures import Unreadable, footprint_of, load_of, with_figures
 from paceline.app.registry import adapter
 from paceline.errors import Code, SetupError, SpecError
 from paceline.ports.archive import Archive
 from paceline.rank.receipt import Recomputed, check
-from paceline.records.quality import QualityResult, Suite
+from paceline.records.quality import PairedVerdict, QualityResult, Suite
 from paceline.records.receipt import Fault, Finding, Receipt, Verification
 from paceline.records.serial import SCHEMA_VERSION, Malformed, NewerSchema, unpack
-from paceline.records.trial import TrialRecord
+from paceline.records.trial import BlobRef, TrialRecord
 from paceline.trial.scoring import rescore
+from paceline.trial.sequential import judged_again
 
 
 def verify_receipt(path: Path) -> Verification:
@@ -46,11 +49,11 @@ def verify_receipt(path: Path) -> Verification:
 
 
 class _Bench:
-    """Computes trials again; reads the suite once."""
+    """Computes trials again; reads each suite once."""
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
-        self._suite: Suite | None = None
+        self._suites: dict[str, Suite] = {}
 
     def __call__(self, receipt: Receipt, index: int) -> Recomputed:
         trial = receipt.trials[index]
@@ -63,31 +66,52 @@ class _Bench:
         except Unreadable as error:
             return _as_stored(trial, "$.suite", error)
         try:
+            own = self._rescored(receipt.own_suite, trial.own_quality)
+        except Unreadable as error:
+            return _as_stored(trial, "$.own_suite", error)
+        try:
             footprint = footprint_of(trial, receipt.request, receipt.accelerators)
         except Unreadable as error:
             return _as_stored(trial, "$.accelerators", error)
-        again = with_figures(trial, load, quality, footprint)
+        again = with_figures(replace(trial, own_quality=own), load, quality, footprint)
         return Recomputed(trial=again, findings=(), samples=int(load is not None))
 
     def _quality(self, receipt: Receipt, trial: TrialRecord) -> QualityResult | None:
-        if trial.quality is None:
+        result = self._rescored(receipt.suite, trial.quality)
+        if result is None or trial.quality is None or trial.quality.paired is None:
+            return result
+        return replace(result, paired=self._paired(receipt, result))
+
+    def _paired(self, receipt: Receipt, result: QualityResult) -> PairedVerdict | None:
+        """The verdict against the baseline, by the margin that the request asks for."""
+        asked = (t.quality for t in receipt.trials if t.variant == receipt.plan.baseline)
+        base = self._rescored(receipt.suite, next((one for one in asked if one), None))
+        margin = None if base is None else margin_of(receipt.request, base)
+        if base is None or margin is None or receipt.suite is None:
             return None
+        suite, seed = self._read_suite(receipt.suite), receipt.request.seed
+        return judged_again(suite, result, base, margin=margin, seed=seed)
+
+    def _rescored(self, kept: BlobRef | None, stored: QualityResult | None) -> QualityResult | None:
+        if stored is None:
+            return None
+        if kept is None:
+            raise Unreadable("quality was measured, but the receipt names no suite")
         try:
-            return rescore(self._read_suite(receipt), trial.quality)
+            return rescore(self._read_suite(kept), stored)
         except SpecError as error:
             raise Unreadable(f"{error.what}: {error.why}") from error
 
-    def _read_suite(self, receipt: Receipt) -> Suite:
-        if receipt.suite is None:
-            raise Unreadable("quality was measured, but the receipt names no suite")
-        if self._suite is None:
+    def _read_suite(self, kept: BlobRef) -> Suite:
+        if kept.sha256 not in self._suites:
             try:
-                self._suite = unpack(Suite, self._archive.read(receipt.suite).decode("ascii"))
+                suite = unpack(Suite, self._archive.read(kept).decode("ascii"))
             except SetupError as error:
                 raise Unreadable(f"{error.what}: {error.why}") from error
             except (Malformed, NewerSchema, UnicodeDecodeError) as error:
                 raise Unreadable(f"this is no suite: {error}") from error
-        return self._suite
+            self._suites[kept.sha256] = suite
+        return self._suites[kept.sha256]
 
 
 def _as_stored(trial: TrialRecord, path: str, error: Unreadable) -> Recomputed:

@@ -122,6 +122,7 @@ def optimize(
         price_usd_per_hour=price,
         seed=seed,
         quality_items=quality_items,
+        suites=tuple(suite or ()),
         draft=draft,
     )
     if from_ is not None:

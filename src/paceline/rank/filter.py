@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from paceline.rank.pool import Pooled
 from paceline.rank.reading import Reading, ratio, read, unbounded_by_failures
 from paceline.records.measurement import Verdict
-from paceline.records.metric_names import QUALITY, constrained_name
+from paceline.records.metric_names import QUALITY, QUALITY_MINE, constrained_name
 from paceline.records.quality import QualityComparison
 from paceline.records.ranking import ConstraintVerdict
 from paceline.records.request import Constraint, Workload
@@ -30,13 +30,14 @@ class Measured:
     """What a verdict on one variant looks at.
 
     `baseline` is `None` when the baseline has no finished trial; `comparison` is `None` when the
-    quality of the two cannot be compared.
+    quality of the two cannot be compared, `own_comparison` the same for the user's own test set.
     """
 
     pooled: Pooled
     baseline: Pooled | None
     comparison: QualityComparison | None
     workload: Workload
+    own_comparison: QualityComparison | None = None
 
 
 def judge(constraint: Constraint, measured: Measured) -> Judgement:
@@ -79,10 +80,11 @@ def _against_baseline(own: Reading, name: str, measured: Measured) -> Reading | 
         return "the baseline has no finished trial to compare with"
     if baseline.variant == measured.pooled.variant:
         return Reading(value=1.0, bounds=Bounds(lo=1.0, hi=1.0))
-    if name == QUALITY:
-        if measured.comparison is None:
+    if name in (QUALITY, QUALITY_MINE):
+        compared = measured.comparison if name == QUALITY else measured.own_comparison
+        if compared is None:
             return "the answers cannot be compared with the baseline's"
-        return quality_ratio(measured.comparison)
+        return quality_ratio(compared)
     theirs = read(baseline.metrics, name)
     doubt = baseline.doubt(name)
     if theirs is None or doubt is not None:

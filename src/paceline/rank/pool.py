@@ -51,6 +51,7 @@ class Pooled:
     set_aside: tuple[str, ...]
     trials: int
     cut: str | None = None
+    own_quality: QualityResult | None = None
 
     def doubt(self, name: str) -> str | None:
         """Why no verdict may rest on figure `name`, `None` when one may."""
@@ -83,6 +84,7 @@ def pool(variant: Variant, trials: Iterable[TrialRecord]) -> Pooled | None:
         variant=variant,
         metrics={name: _pooled(name, found) for name, found in figures.items() if found},
         quality=next((t.quality for t in finished if t.quality is not None), None),
+        own_quality=next((t.own_quality for t in finished if t.own_quality is not None), None),
         unsound=None if sound else next(iter(doubts.values())),
         set_aside=tuple(f"{i} set aside: {why}" for i, why in doubts.items()) if sound else (),
         trials=len(finished),

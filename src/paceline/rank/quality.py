@@ -6,6 +6,7 @@ percent can be seen with some hundreds of items.
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from paceline.errors import Code, SpecError
 from paceline.records.measurement import Interval
-from paceline.records.quality import ItemScore, QualityComparison, QualityResult
+from paceline.records.quality import ItemScore, QualityComparison, QualityResult, StopCause
 
 RESAMPLES: Final = 2000
 _TAILS: Final = (0.025, 0.975)
@@ -27,7 +28,8 @@ def compare_quality(
     """Ratio and difference of the composites over the items that both were asked.
 
     An item without an answer counts as wrong. `None` when nothing is shared or the baseline has
-    no right answer, so that there is no ratio. Intervals are percentiles of a paired bootstrap;
+    no right answer, so that there is no ratio. Intervals are percentiles of a paired bootstrap,
+    or, when the asking stopped because the verdict was clear, the one that holds at any moment;
     `p_value` is McNemar's exact test (McNemar 1947; the sign test for graded scores). Raises
     SpecError (`suite-changed`) for answers to different suites.
     """
@@ -45,17 +47,48 @@ def compare_quality(
     mine, base = (float(total) for total in weights @ scores)
     if base <= 0:
         return None
-    ratios, differences = _resampled(scores, weights, seed)
+    intervals = _at_any_moment(variant, baseline, mine - base, mine / base) or _bootstrapped(
+        scores, weights, seed, mine - base, mine / base
+    )
     lost = tuple(m.item_id for m, b in shared if m.score < b.score)
     gained = tuple(m.item_id for m, b in shared if m.score > b.score)
     return QualityComparison(
         ratio=mine / base,
-        ratio_ci95=_interval(ratios, mine / base),
+        ratio_ci95=intervals.ratio,
         difference=mine - base,
-        difference_ci95=_interval(differences, mine - base),
+        difference_ci95=intervals.difference,
         p_value=_mcnemar(len(lost), len(gained)),
         lost=lost,
         gained=gained,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Intervals:
+    difference: Interval
+    ratio: Interval
+
+
+def _bootstrapped(
+    scores: Floats, weights: Floats, seed: int, difference: float, ratio: float
+) -> _Intervals:
+    ratios, differences = _resampled(scores, weights, seed)
+    return _Intervals(difference=_interval(differences, difference), ratio=_interval(ratios, ratio))
+
+
+def _at_any_moment(
+    variant: QualityResult, baseline: QualityResult, difference: float, ratio: float
+) -> _Intervals | None:
+    """The interval of the verdict that stopped the asking; `None` when nothing was stopped by one.
+
+    A bootstrap would be too narrow there: it does not know that somebody looked before.
+    """
+    stopped, paired = variant.stopped, variant.paired
+    if stopped is None or stopped.cause is not StopCause.CLEAR or paired is None:
+        return None
+    edges = np.array([paired.difference_ci95.lo, paired.difference_ci95.hi])
+    return _Intervals(
+        difference=_around(edges, difference), ratio=_around(1 + edges / baseline.score, ratio)
     )
 
 
@@ -92,7 +125,12 @@ def _resampled(scores: Floats, weights: Floats, seed: int) -> tuple[Floats, Floa
 
 
 def _interval(samples: Floats, value: float) -> Interval:
-    lo, hi = (float(edge) for edge in np.quantile(samples, _TAILS))
+    return _around(np.quantile(samples, _TAILS), value)
+
+
+def _around(edges: Floats, value: float) -> Interval:
+    """The edges, moved outwards to hold the value itself."""
+    lo, hi = (float(edge) for edge in edges)
     return Interval(lo=min(lo, value), hi=max(hi, value))
 
 

@@ -77,7 +77,8 @@ def judged(
     measured = Measured(
         pooled=pooled,
         baseline=baseline,
-        comparison=_comparison(pooled, baseline, request.seed),
+        comparison=_comparison(pooled, baseline, request.seed, own=False),
+        own_comparison=_comparison(pooled, baseline, request.seed, own=True),
         workload=request.workload,
     )
     return Candidate(
@@ -89,14 +90,16 @@ def judged(
     )
 
 
-def _comparison(pooled: Pooled, baseline: Pooled | None, seed: int) -> QualityComparison | None:
-    if baseline is None or baseline.quality is None or pooled.quality is None:
+def _comparison(
+    pooled: Pooled, baseline: Pooled | None, seed: int, *, own: bool
+) -> QualityComparison | None:
+    """On the suite, or on the user's own test set."""
+    if baseline is None or pooled.variant == baseline.variant:
         return None
-    if pooled.variant == baseline.variant:
-        return None
-    if pooled.quality.suite_sha256 != baseline.quality.suite_sha256:
-        return None  # said in the notes; the two were asked different questions
-    return compare_quality(pooled.quality, baseline.quality, seed=seed)
+    mine, base = (one.own_quality if own else one.quality for one in (pooled, baseline))
+    if mine is None or base is None or mine.suite_sha256 != base.suite_sha256:
+        return None  # another suite is said in the notes: the two were asked different questions
+    return compare_quality(mine, base, seed=seed)
 
 
 def _ranked(place: Place, number: int, goal: Objective, dims: Dimensions) -> Ranked:

@@ -58,6 +58,7 @@ FORMULAS: Final[Mapping[str, str]] = {
     "cost_usd_per_month": "price per hour × accelerators × 730 h",
     "memory_percent": "peak_memory_gib ÷ memory of the accelerator × 100",
     "cold_start_s": "process start to first good health answer + from there to first answer",
+    "quality_mine": "as quality, over the items of the user's own test set",
     "quality": "Σ over categories of share × weighted mean of the item scores",
 }
 """Percentiles, means and their 95 % intervals are over the requests of the steady window."""

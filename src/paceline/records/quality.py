@@ -1,10 +1,11 @@
 """What a suite asks, what was answered, and what the answers are worth."""
 
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from paceline.records.measurement import Interval
+from paceline.records.measurement import Interval, Verdict
 
 
 class Scorer(StrEnum):
@@ -120,6 +121,12 @@ class Suite:
         name = self.name if split is Split.MAIN else f"{self.name}/{split}"
         return replace(self, name=name, items=items)
 
+    def asking_order(self, seed: int) -> tuple[Item, ...]:
+        """A seeded permutation: any prefix is a random sample of the suite."""
+        order = list(self.items)
+        random.Random(seed).shuffle(order)  # noqa: S311 - sampling, not secrecy
+        return tuple(order)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
@@ -165,11 +172,29 @@ class Stopped:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PairedVerdict:
+    """Non-inferiority of a variant by a margin; shares are of the composite.
+
+    `PASS`: not worse than the baseline by `margin` or more. `FAIL`: worse by more than that.
+    `difference_ci95` holds at whatever moment the asking stopped; `different` tells that it
+    excludes no difference at all.
+    """
+
+    verdict: Verdict
+    margin: float
+    difference: float
+    difference_ci95: Interval
+    different: bool
+    items: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QualityResult:
     """A suite asked once. `suite_sha256` pins the items; results compare only on equal hashes.
 
     `score` is the weighted composite of `by_category` under `weights`, `ci95` its interval. When
     `stopped` is set, `items` are a seeded random part of the suite and the score is theirs.
+    `paired` is the verdict against the baseline when the asking was to stop as soon as it is clear.
     """
 
     suite: str
@@ -180,6 +205,7 @@ class QualityResult:
     ci95: Interval | None
     weights: Mapping[str, float] = field(default_factory=dict)
     stopped: Stopped | None = None
+    paired: PairedVerdict | None = None
 
     @property
     def errors(self) -> int:

@@ -27,8 +27,8 @@ class Receipt:
     """A finished run as one document.
 
     `software` maps names to versions of what did the arithmetic. `suite` holds the questions that
-    quality was measured with, `None` when it was not. `formulas` says in words how each derived
-    figure comes from the raw samples.
+    quality was measured with, `None` when it was not, `own_suite` those of the user's own test
+    set. `formulas` says in words how each derived figure comes from the raw samples.
     """
 
     run_id: str
@@ -44,6 +44,7 @@ class Receipt:
     plan: Plan
     trials: tuple[TrialRecord, ...]
     ranking: Ranking
+    own_suite: BlobRef | None = None
 
 
 class Fault(StrEnum):

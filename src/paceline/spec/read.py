@@ -17,6 +17,7 @@ from paceline.spec.grammar import parse_budget, parse_constraint
 from paceline.spec.names import unknown_name
 from paceline.spec.positions import at, read_yaml
 from paceline.spec.schema import WorkloadSection, validated
+from paceline.spec.suites import SuiteNames, parse_suites, require_own_suite
 from paceline.spec.words import Understood, parse_words
 from paceline.spec.workloads import DEFAULT, PRESETS, REFERENCE, parse_workload, workload_of
 
@@ -46,6 +47,7 @@ class Asked:
     price_usd_per_hour: float | None = None
     seed: int | None = None
     quality_items: int | None = None
+    suites: tuple[str, ...] = ()
     draft: str | None = None
 
 
@@ -66,6 +68,7 @@ class _Told:
     constraints: tuple[Constraint, ...]
     workload: Workload | None
     budget: Budget
+    suites: SuiteNames
 
 
 def read_request(
@@ -85,6 +88,8 @@ def read_request(
         raise _bad("no model was named", "neither the command nor a file has one", MODEL_FIX)
     constraints = _merged(typed, said, stored)
     refuse_contradictions(constraints)
+    own_suite = _first(typed.suites.own, stored.suites.own)
+    require_own_suite(constraints, own_suite)
     return Request(
         model=model,
         pipeline=flags.pipeline or stored.asked.pipeline or pipeline_name(model),
@@ -100,6 +105,8 @@ def read_request(
         price_usd_per_hour=_first(flags.price_usd_per_hour, stored.asked.price_usd_per_hour),
         seed=_first(flags.seed, stored.asked.seed) or 0,
         quality_items=_first(flags.quality_items, stored.asked.quality_items),
+        suite=_first(typed.suites.main, stored.suites.main),
+        own_suite=own_suite,
         draft=flags.draft or stored.asked.draft,
     )
 
@@ -120,6 +127,7 @@ def _read(asked: Asked) -> _Told:
         constraints=tuple(parse_constraint(text) for text in asked.constraints),
         workload=None if asked.workload is None else parse_workload(asked.workload),
         budget=Budget() if asked.budget is None else parse_budget(asked.budget),
+        suites=parse_suites(asked.suites),
     )
 
 
@@ -159,8 +167,11 @@ def _read_file(file: RequestText) -> _Told:
         price_usd_per_hour=content.price,
         seed=content.seed,
         quality_items=content.quality_items,
+        suites=tuple(content.suites),
         draft=content.draft,
     )
+    with at(document, "suites"):
+        suites = parse_suites(plain.suites)
     with at(document, "price"):
         _check_price(plain)
     with at(document, "quality_items"):
@@ -183,6 +194,7 @@ def _read_file(file: RequestText) -> _Told:
         constraints=tuple(constraints),
         workload=workload,
         budget=budget,
+        suites=suites,
     )
 
 

@@ -63,6 +63,7 @@ class RequestFile(_Strict):
     price: float | int | None = None
     seed: int | None = None
     quality_items: int | None = None
+    suites: Names = Field(default_factory=list)
     draft: str | None = None
 
 

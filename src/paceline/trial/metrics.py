@@ -17,6 +17,7 @@ from paceline.records.metric_names import (
     OUTPUT_TOKENS_PER_S,
     PEAK_MEMORY_GIB,
     QUALITY,
+    QUALITY_MINE,
     REQUESTS_PER_S,
     STATISTICS,
     latency_name,
@@ -43,6 +44,7 @@ def trial_metrics(
     *,
     goodput_rps: float | None = None,
     speculation: SpeculationCounts | None = None,
+    own_quality: QualityResult | None = None,
 ) -> dict[str, Metric]:
     """Every figure that could be computed; what is unknown is absent.
 
@@ -55,10 +57,10 @@ def trial_metrics(
         found |= _latencies(load) | _rates(load)
         if footprint.price_usd_per_hour is not None:
             found |= _costs(load, footprint.price_usd_per_hour)
-    if quality is not None:
-        found[QUALITY] = Metric(
-            value=quality.score, unit="", ci95=quality.ci95, n=len(quality.items)
-        )
+    for name, result in ((QUALITY, quality), (QUALITY_MINE, own_quality)):
+        if result is not None:
+            count = len(result.items)
+            found[name] = Metric(value=result.score, unit="", ci95=result.ci95, n=count)
     return found | _single_readings(footprint)
 
 

@@ -12,8 +12,7 @@ Min, "Simple improved confidence intervals for comparing matched proportions", 2
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -22,7 +21,14 @@ import numpy.typing as npt
 from paceline.errors import Code, SpecError
 from paceline.ports.quality import StopRule
 from paceline.records.measurement import Interval, Verdict
-from paceline.records.quality import ItemScore, QualityResult, StopCause, Stopped, Suite
+from paceline.records.quality import (
+    ItemScore,
+    PairedVerdict,
+    QualityResult,
+    StopCause,
+    Stopped,
+    Suite,
+)
 
 Floats = npt.NDArray[np.float64]
 
@@ -37,26 +43,12 @@ _Z_AT_THE_END: Final = 2.3263478740408408  # standard normal, 99th percentile
 FEWEST: Final = 20
 """Answers before a verdict: fewer convince nobody."""
 
+USUAL_MARGIN: Final = 0.03
+"""Three points less are still good enough, where nobody said otherwise."""
+
 _LARGEST_BET: Final = 0.9  # of the stake; a bet of everything could never recover
 _PRIOR_VARIANCE: Final = 0.05  # one item in twenty flips: what int8 usually does
 _GRID: Final = 40  # points per unit, then again within the last step: 0.0006 in all
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PairedVerdict:
-    """Non-inferiority of a variant by a margin; shares are of the composite.
-
-    `PASS`: not worse than the baseline by `margin` or more. `FAIL`: worse by more than that.
-    `difference_ci95` holds at whatever moment the asking stopped; `different` tells that it
-    excludes no difference at all.
-    """
-
-    verdict: Verdict
-    margin: float
-    difference: float
-    difference_ci95: Interval
-    different: bool
-    items: int
 
 
 class PairedRule:
@@ -120,6 +112,28 @@ class PairedRule:
             if score.item_id in self._reference
         ]
         return np.array(found, dtype=np.float64)
+
+
+def quality_margin(limits: Iterable[float], baseline: QualityResult) -> float | None:
+    """How much worse than the baseline still meets the strictest of several relative limits.
+
+    `limits` are factors, 0.97 for `quality >= 0.97x`; without any, three points. `None` when no
+    difference can show it: a baseline without a right answer, or a limit of 1 or more.
+    """
+    shares = [(1 - limit) * baseline.score for limit in limits]
+    margin = min(shares, default=USUAL_MARGIN)
+    return margin if 0 < margin < 1 and baseline.score > 0 else None
+
+
+def judged_again(
+    suite: Suite, stored: QualityResult, baseline: QualityResult, *, margin: float, seed: int
+) -> PairedVerdict:
+    """The verdict on stored answers, looked at in the order in which they were asked."""
+    rule = PairedRule(suite, baseline, margin=margin)
+    by_id = {score.item_id: score for score in stored.items}
+    order = (item.item_id for item in suite.asking_order(seed))
+    rule([by_id[item_id] for item_id in order if item_id in by_id])
+    return rule.verdict()
 
 
 def item_weights(suite: Suite) -> Mapping[str, float]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from paceline.app.exams import Exams
 from paceline.app.places import Places
 from paceline.app.receipts import write_receipt
 from paceline.app.verify import verify_receipt
@@ -51,7 +52,8 @@ def left_by(run: RunRecord, shop: Workshop, suite: Suite | None = None) -> BlobR
     trials = [replace(a_trial(BASELINE, figures, quality=quality), steady=False)]
     plan = a_plan()
     ranking = rank(run.request, plan, trials)
-    return write_receipt(replace(run, plan=plan), trials, ranking, suite, shop)
+    exams = Exams(suite=suite, own=None)
+    return write_receipt(replace(run, plan=plan), trials, ranking, exams, shop)
 
 
 def receipt_at(ref: BlobRef, shop: Workshop) -> Receipt:
@@ -91,4 +93,4 @@ def test_it_names_the_questions_and_the_versions(shop: Workshop) -> None:
 def test_a_run_without_a_plan_has_no_receipt(shop: Workshop) -> None:
     ranking = rank(a_run().request, a_plan(), [])
     with pytest.raises(ValueError, match="no plan"):
-        write_receipt(a_run(), [], ranking, None, shop)
+        write_receipt(a_run(), [], ranking, Exams(suite=None, own=None), shop)

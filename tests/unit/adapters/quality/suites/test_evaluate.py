@@ -5,7 +5,7 @@ import time
 import httpx
 import pytest
 
-from paceline.adapters.quality.suites.evaluate import SuiteEvaluator, asking_order
+from paceline.adapters.quality.suites.evaluate import SuiteEvaluator
 from paceline.records.load import Target
 from paceline.testing.quality import PlainGrader, small_suite
 
@@ -48,13 +48,6 @@ def test_three_hundred_items_cost_no_waiting_of_our_own() -> None:
         TARGET, small_suite(300), grader=PlainGrader(), seed=0, concurrency=8
     )
     assert time.process_time() - started_s < 3.0
-
-
-def test_the_order_is_a_permutation_that_the_seed_decides() -> None:
-    items = small_suite(50).items
-    assert sorted(asking_order(items, 1), key=items.index) == list(items)
-    assert asking_order(items, 1) == asking_order(items, 1)
-    assert asking_order(items, 1) != asking_order(items, 2)
 
 
 def test_refuses_no_concurrency() -> None:

@@ -1,0 +1,91 @@
+"""What the variants of one run are asked, and when the asking stops."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from paceline.app.registry import adapter
+from paceline.ports.quality import ProgramScorer, StopRule, Suites
+from paceline.records.model import Model
+from paceline.records.quality import QualityResult, Scorer, Split, Suite
+from paceline.records.request import Comparison, Constraint, Priority, Request
+from paceline.trial.garbage import garbage_rule
+from paceline.trial.sequential import PairedRule, quality_margin
+
+STANDARD: Final = "standard"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exams:
+    """The suite that every variant is compared on, and the user's own test set.
+
+    `suite` is `None` when there is nothing to be known: random weights, or no chat template.
+    """
+
+    suite: Suite | None
+    own: Suite | None
+
+    @property
+    def program(self) -> ProgramScorer | None:
+        """What marks the items that have a scorer of their own."""
+        return program_of(*(suite for suite in (self.suite, self.own) if suite is not None))
+
+    def garbage(self, baseline: QualityResult | None) -> StopRule | None:
+        """The rule that tells a broken variant by its first answers."""
+        return None if self.suite is None else garbage_rule(self.suite, baseline)
+
+    def paired(self, request: Request, baseline: QualityResult | None) -> PairedRule | None:
+        """The rule that stops when the comparison with the baseline is clear."""
+        if self.suite is None or baseline is None:
+            return None
+        margin = margin_of(request, baseline)
+        return None if margin is None else PairedRule(self.suite, baseline, margin=margin)
+
+
+def find_exams(request: Request, model: Model, suites: Suites) -> Exams:
+    """The suite that was asked for, else the model's own, else the standard one; reads files.
+
+    Raises SpecError for a suite that does not exist or cannot be asked.
+    """
+    if not model.trained or not model.has_chat_template:
+        return Exams(suite=None, own=None)
+    suite = suites.find(request.suite or model.suite_path or STANDARD).only(Split.MAIN)
+    return Exams(
+        suite=_part(suite, request.quality_items, seed=request.seed),
+        own=None if request.own_suite is None else suites.find(request.own_suite),
+    )
+
+
+def margin_of(request: Request, baseline: QualityResult) -> float | None:
+    """How much worse than the baseline is still good enough for this request.
+
+    `None` when every item is to be asked: where quality decides the order, its figure matters and
+    not only on which side of a limit it is.
+    """
+    if request.priority is Priority.QUALITY:
+        return None
+    return quality_margin([c.limit for c in request.constraints if _is_floor(c)], baseline)
+
+
+def program_of(*suites: Suite) -> ProgramScorer | None:
+    """The user's own scorer, when an item asks for it; refused early when its file is absent."""
+    for suite in suites:
+        if any(item.scorer is Scorer.PYTHON for item in suite.items):
+            make = adapter("quality", "python")
+            scorer: ProgramScorer = make(Path(suite.scorer_path or ""))
+            return scorer
+    return None
+
+
+def _is_floor(constraint: Constraint) -> bool:
+    floor = constraint.comparison in (Comparison.AT_LEAST, Comparison.ABOVE)
+    return constraint.metric == "quality" and constraint.relative and floor
+
+
+def _part(suite: Suite, items: int | None, *, seed: int) -> Suite:
+    """A seeded random part of a suite, under the suite's own hash; all of it for `None`."""
+    if items is None or items >= len(suite.items):
+        return suite
+    chosen = Random(seed).sample(range(len(suite.items)), items)  # noqa: S311 - not a secret
+    return replace(suite, items=tuple(suite.items[index] for index in sorted(chosen)))
