@@ -3,7 +3,7 @@
 `paceline verify` recomputes a receipt's ranking with it. Covers no measuring and no receipt.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from paceline.rank.advice import advise
@@ -15,7 +15,7 @@ from paceline.rank.pareto import Point, pareto_front
 from paceline.rank.pool import Pooled, pool
 from paceline.rank.quality import compare_quality
 from paceline.rank.reading import read
-from paceline.rank.speculation import idle_guesses
+from paceline.rank.speculation import guess_notes, idle_guesses
 from paceline.records.measurement import Metric, Verdict
 from paceline.records.metric_names import FAILED_SHARE, QUALITY
 from paceline.records.plan import Plan
@@ -40,6 +40,7 @@ def rank(request: Request, plan: Plan, trials: Iterable[TrialRecord]) -> Ranking
     goal, dims = objective(request, baseline), dimensions(request)
     candidates = [judged(p, baseline, request, goal, dims) for p in pools]
     idle = idle_guesses(candidates, goal, request.priority)
+    remarks = guess_notes(candidates)
     contenders = [c for c in candidates if c.variant not in idle]
     places = in_order(contenders, less_is_better=goal.less_is_better)
     winner = next((p for p in places if p.candidate.standing is not Verdict.FAIL), None)
@@ -51,7 +52,10 @@ def rank(request: Request, plan: Plan, trials: Iterable[TrialRecord]) -> Ranking
         if winner is None
         else tied_with(winner, places, less_is_better=goal.less_is_better),
         ranked=(
-            *(_ranked(place, number, goal, dims) for number, place in enumerate(places, start=1)),
+            *(
+                _remarked(_ranked(place, number, goal, dims), remarks)
+                for number, place in enumerate(places, start=1)
+            ),
             *(_kept_out(c, idle[c.variant], goal, dims) for c in candidates if c.variant in idle),
         ),
         rejected=(
@@ -121,6 +125,11 @@ def _ranked(place: Place, number: int, goal: Objective, dims: Dimensions) -> Ran
         chips=chips(measured, dims),
         notes=_notes(place),
     )
+
+
+def _remarked(ranked: Ranked, remarks: Mapping[Variant, str]) -> Ranked:
+    remark = remarks.get(ranked.variant)
+    return ranked if remark is None else replace(ranked, notes=(*ranked.notes, remark))
 
 
 def _kept_out(candidate: Candidate, why: Rejection, goal: Objective, dims: Dimensions) -> Ranked:

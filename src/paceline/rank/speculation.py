@@ -4,7 +4,7 @@ What does not win is kept out, with the acceptance that was measured and the one
 would have paid. Nothing is decided while the load figures of either cannot be trusted.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from paceline.rank.choose import Candidate
@@ -39,18 +39,24 @@ def idle_guesses(
     candidates: Sequence[Candidate], goal: Objective, priority: Priority
 ) -> Mapping[Variant, Rejection]:
     """The speculative variants that do not beat the same variant without, beyond the noise."""
-    by_variant = {candidate.variant: candidate for candidate in candidates}
     found = {}
-    for candidate in candidates:
-        plain = by_variant.get(replace(candidate.variant, speculation=None))
-        if candidate.variant.speculation is None or plain is None:
-            continue
+    for candidate, plain in _pairs(candidates):
         if candidate.measured.pooled.unsound or plain.measured.pooled.unsound:
             continue
         speed = _speed(candidate, plain, goal, priority)
         if speed is not None and not better(speed.own, speed.plain, less=speed.less_is_better):
             found[candidate.variant] = _rejection(candidate, plain, speed)
     return found
+
+
+def guess_notes(candidates: Sequence[Candidate]) -> Mapping[Variant, str]:
+    """For each speculative variant, what its guesses were worth and what they cost."""
+    return {
+        candidate.variant: _account(
+            candidate.measured.pooled.metrics, plain.measured.pooled.metrics
+        )
+        for candidate, plain in _pairs(candidates)
+    }
 
 
 def break_even_acceptance(
@@ -79,6 +85,15 @@ def break_even_acceptance(
     return rate.value + (own.value / without.value - 1.0) / drafted.value
 
 
+def _pairs(candidates: Sequence[Candidate]) -> Iterator[tuple[Candidate, Candidate]]:
+    """Each speculative variant with the same variant without, where both were measured."""
+    by_variant = {candidate.variant: candidate for candidate in candidates}
+    for candidate in candidates:
+        plain = by_variant.get(replace(candidate.variant, speculation=None))
+        if candidate.variant.speculation is not None and plain is not None:
+            yield candidate, plain
+
+
 def _speed(
     candidate: Candidate, plain: Candidate, goal: Objective, priority: Priority
 ) -> _Speed | None:
@@ -90,7 +105,7 @@ def _speed(
     else:
         name, less = goal.unit, goal.less_is_better
         own, other = candidate.objective, plain.objective
-    if own is None or other is None:
+    if own is None or other is None or own.bounds is None or other.bounds is None:
         return None
     return _Speed(name=name, less_is_better=less, own=own, plain=other)
 
@@ -100,20 +115,20 @@ def _rejection(candidate: Candidate, plain: Candidate, speed: _Speed) -> Rejecti
     rate = metrics.get(SPECULATION_ACCEPTANCE)
     needed = break_even_acceptance(metrics, base)
     worse = better(speed.plain, speed.own, less=speed.less_is_better)
-    parts = [
-        f"{speed.own.value:.4g} {speed.name} against {speed.plain.value:.4g} without: "
-        + ("worse" if worse else "not better beyond the noise"),
-        _guesses(metrics),
-        _needed(needed, metrics, base),
-        _ttft_cost(metrics, base),
-    ]
     return Rejection(
         variant=candidate.variant,
         reason=RejectionReason.SPECULATION_DOES_NOT_PAY,
-        detail="; ".join(part for part in parts if part),
+        detail=f"{speed.own.value:.4g} {speed.name} against {speed.plain.value:.4g} without: "
+        f"{'worse' if worse else 'not better beyond the noise'}; {_account(metrics, base)}",
         have=None if rate is None else f"{rate.value:.0%} accepted",
         need=None if needed is None else f"{needed:.0%} accepted",
     )
+
+
+def _account(metrics: Mapping[str, Metric], base: Mapping[str, Metric]) -> str:
+    needed = break_even_acceptance(metrics, base)
+    parts = [_guesses(metrics), _needed(needed, metrics, base), _ttft_cost(metrics, base)]
+    return "; ".join(part for part in parts if part)
 
 
 def _guesses(metrics: Mapping[str, Metric]) -> str:

@@ -51,6 +51,7 @@ def test_what_is_faster_stays_and_shows_its_acceptance() -> None:
     assert ranking.winner == GUESSING.id
     assert guesser(ranking).metrics[SPECULATION_ACCEPTANCE].value == pytest.approx(0.25)
     assert "25% of guesses right" in guesser(ranking).chips
+    assert guesser(ranking).notes[-1].startswith("25% of 800 guesses were right")
     assert ranking.rejected == ()
 
 
@@ -109,6 +110,15 @@ def test_nothing_is_decided_while_a_load_cannot_be_trusted() -> None:
     ranking = ranked(plain, contended)
     assert ranking.rejected == ()
     assert guesser(ranking).rank == 2
+    assert any("no acceptance would make it pay" in note for note in guesser(ranking).notes)
+
+
+def test_nothing_is_decided_where_the_noise_is_unknown() -> None:
+    slow = trial_of(50, tpot_ms=20, ttft_ms=50, counts=COUNTS)
+    rate = replace(slow.metrics["output_tokens_per_s"], ci95=None)
+    unknown = replace(slow, metrics={**slow.metrics, "output_tokens_per_s": rate})
+    ranking = ranked(trial_of(100, tpot_ms=10, ttft_ms=50), unknown)
+    assert ranking.rejected == ()
 
 
 def test_nothing_is_decided_without_the_plain_twin() -> None:
