@@ -2,17 +2,17 @@
 
 import secrets
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from paceline import __version__
 from paceline.app.budget import estimated, refuse_too_small
 from paceline.app.campaign import CANCEL, Campaign
-from paceline.app.planning import Planned, plan_request
+from paceline.app.planning import Planned, plan_request, with_price
 from paceline.app.validation import without_invalid
 from paceline.app.watch import Watch
 from paceline.app.wiring import Workshop
 from paceline.errors import CapacityError, Code, SpecError
-from paceline.plan.price import default_price
 from paceline.records.request import Request
 from paceline.records.run import (
     AuditEvent,
@@ -44,8 +44,31 @@ def begin_run(
 ) -> RunRecord:
     """Store a planned run and work on it. `carried` are trials of an earlier run that hold for it.
 
-    Raises SpecError when the budget cannot hold what the run must measure.
+    Raises SpecError when the budget cannot hold what the run must measure, CapacityError when
+    something else uses its devices.
     """
+    with _devices(planned, shop):
+        return _begin(
+            request,
+            planned,
+            shop,
+            watch,
+            carried=carried,
+            redirected_from=redirected_from,
+            changes=changes,
+        )
+
+
+def _begin(
+    request: Request,
+    planned: Planned,
+    shop: Workshop,
+    watch: Watch,
+    *,
+    carried: Sequence[TrialRecord],
+    redirected_from: str | None,
+    changes: tuple[str, ...],
+) -> RunRecord:
     _recover(shop)
     estimate = estimated(request, planned, shop)
     if not any(trial.variant == planned.plan.baseline for trial in carried):
@@ -97,7 +120,8 @@ def resume_run(run_id: str, shop: Workshop, watch: Watch) -> RunRecord:
         )
     planned = plan_request(run.request, shop, model=model)
     kept = replace(planned, plan=run.plan or planned.plan)
-    return _work(run, kept, shop, watch)
+    with _devices(kept, shop):
+        return _work(run, kept, shop, watch)
 
 
 def _work(run: RunRecord, planned: Planned, shop: Workshop, watch: Watch) -> RunRecord:
@@ -121,19 +145,14 @@ def _work(run: RunRecord, planned: Planned, shop: Workshop, watch: Watch) -> Run
     return shop.store.run(run.run_id)
 
 
+def _devices(planned: Planned, shop: Workshop) -> AbstractContextManager[None]:
+    names = {variant.accelerator for variant in planned.plan.variants}
+    return measuring_alone(shop.places.data / "devices", names, share=shop.share_device)
+
+
 def _recover(shop: Workshop) -> None:
     """End what a killed Paceline left behind, before this one measures beside it."""
     shop.executor.sweep()
-
-
-def with_price(request: Request, planned: Planned) -> Request:
-    """The price is part of what was asked, so that a receipt never depends on a later table."""
-    if request.price_usd_per_hour is not None:
-        return request
-    price = default_price(planned.accelerators[0])
-    if price is None:
-        return request
-    return replace(request, price_usd_per_hour=price.usd_per_hour, price_source=price.source)
 
 
 def cancel_run(run_id: str, shop: Workshop) -> RunRecord:

@@ -1,6 +1,6 @@
 """Request + what this machine has → Plan."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from paceline.app.checkpoints import why_none
@@ -11,6 +11,7 @@ from paceline.app.wiring import Workshop
 from paceline.errors import Code, SpecError
 from paceline.plan.enumerate import EngineOffer
 from paceline.plan.make import make_plan
+from paceline.plan.price import default_price
 from paceline.ports.engine import Engine, Unverified
 from paceline.records.hardware import Accelerator
 from paceline.records.launch import EnvironmentState
@@ -69,6 +70,16 @@ def plan_request(request: Request, shop: Workshop, model: Model | None = None) -
         lessons=lessons_here(shop.store, accelerators),
     )
     return Planned(model=model, accelerators=accelerators, plan=plan, draft=draft)
+
+
+def with_price(request: Request, planned: Planned) -> Request:
+    """The price is part of what was asked, so that a receipt never depends on a later table."""
+    if request.price_usd_per_hour is not None:
+        return request
+    price = default_price(planned.accelerators[0])
+    if price is None:
+        return request
+    return replace(request, price_usd_per_hour=price.usd_per_hour, price_source=price.source)
 
 
 def _engines_in_play(request: Request) -> tuple[str, ...]:

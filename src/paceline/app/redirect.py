@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from paceline.app.exams import quality_floors
 from paceline.app.figures import Unreadable, footprint_of, load_of, with_figures
-from paceline.app.optimize import begin_run, with_price
-from paceline.app.planning import Planned, plan_request
+from paceline.app.optimize import begin_run
+from paceline.app.planning import Planned, plan_request, with_price
 from paceline.app.registry import engine_names, load_engine
 from paceline.app.watch import Watch
 from paceline.app.wiring import Workshop
@@ -107,9 +108,14 @@ def _why_not(trial: TrialRecord, before: Request, request: Request, planned: Pla
     version = load_engine(trial.variant.engine).version
     if trial.provenance.engine_version != version:
         return f"{trial.variant.engine} was {trial.provenance.engine_version}, is {version}"
-    if trial.quality is not None and before.quality_items != request.quality_items:
-        return "another part of the quality suite is asked"
+    if trial.quality is not None and _asked(before) != _asked(request):
+        return "other questions are asked, or until another limit is clear"
     return _client_doubt(trial, before, request)
+
+
+def _asked(request: Request) -> tuple[object, ...]:
+    """What decides which quality items a trial is asked."""
+    return (request.suite, request.own_suite, request.quality_items, quality_floors(request))
 
 
 def _client_doubt(trial: TrialRecord, before: Request, request: Request) -> str | None:

@@ -1,25 +1,25 @@
-"""`paceline optimize` and `paceline plan`: one request, measured or only planned."""
+"""`paceline optimize`: one request, measured."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from paceline.app.budget import estimate_document, estimate_text, estimated
-from paceline.app.optimize import resume_run, start_run, with_price
-from paceline.app.planning import plan_request
+from paceline.app.optimize import resume_run, start_run
 from paceline.app.redirect import redirect_run, redirected
-from paceline.app.report import plan_document, run_document
+from paceline.app.report import run_document
 from paceline.app.runs import ranking_of, receipt_path
 from paceline.app.search_report import search_document
 from paceline.app.wiring import Workshop
-from paceline.cli.output import print_json, print_table
+from paceline.cli.documents import print_json
+from paceline.cli.plan import show_local
 from paceline.cli.progress import LineWatch
+from paceline.cli.request_file import request_text
 from paceline.cli.show import print_run
 from paceline.errors import Code, SpecError
 from paceline.records.request import Request
 from paceline.records.run import RunRecord, RunState
-from paceline.spec.read import Asked, RequestText, read_request
+from paceline.spec.read import Asked, read_request
 
 NO_VARIANT = 5
 
@@ -64,6 +64,9 @@ SuiteNames = Annotated[
 RequestFile = Annotated[
     Path | None, typer.Option("--file", help="A request in YAML; flags win over it.")
 ]
+ShareDevice = Annotated[
+    bool, typer.Option("--share-device", help="Measure even where an endpoint has a replica.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
@@ -97,13 +100,14 @@ def optimize(
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Like `paceline plan`.")] = False,
+    share_device: ShareDevice = False,
     as_json: AsJson = False,
 ) -> None:
     """Find the best variant of a model: launch, measure, rank, write a receipt.
 
     Exits 5 when no variant satisfies the constraints.
     """
-    shop = Workshop()
+    shop = Workshop(share_device=share_device)
     if resume is not None:
         _refuse_beside_resume(model, words)
         _print_outcome(resume_run(resume, shop, LineWatch(shop.clock)), shop, as_json=as_json)
@@ -130,64 +134,20 @@ def optimize(
         if dry_run:
             turned = redirected(from_, asked, said, shop)
             typer.echo(f"changed: {'; '.join(turned.changes)}", err=True)
-            _print_plan(turned.request, shop, as_json=as_json)
+            show_local(turned.request, shop, as_json=as_json)
         else:
             run = redirect_run(from_, asked, said, shop, LineWatch(shop.clock))
             _print_outcome(run, shop, as_json=as_json)
         return
     request = _read(asked, words, file)
     if dry_run:
-        _print_plan(request, shop, as_json=as_json)
+        show_local(request, shop, as_json=as_json)
         return
     _print_outcome(start_run(request, shop, LineWatch(shop.clock)), shop, as_json=as_json)
 
 
-def plan(
-    model: ModelName = None,
-    words: Words = None,
-    priority: Priority = None,
-    constraint: Constraints = None,
-    workload: WorkloadText = None,
-    engine: Engines = None,
-    format_: Formats = None,
-    hardware: Hardware = None,
-    pin: Pin = None,
-    budget: BudgetText = None,
-    file: RequestFile = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show what optimize would measure, and why not the rest. Launches nothing."""
-    request = _read(
-        Asked(
-            model=model,
-            priority=priority,
-            constraints=tuple(constraint or ()),
-            workload=workload,
-            engines=tuple(engine or ()),
-            formats=tuple(format_ or ()),
-            hardware=tuple(hardware or ()),
-            pin=pin,
-            budget=budget,
-        ),
-        words,
-        file,
-    )
-    _print_plan(request, Workshop(), as_json=as_json)
-
-
 def _read(asked: Asked, words: list[str] | None, file: Path | None) -> Request:
-    text = None
-    if file is not None:
-        try:
-            text = RequestText(name=str(file), text=file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise SpecError(
-                Code.BAD_INPUT_FILE,
-                f"cannot read {str(file)!r}",
-                why=str(error),
-                fix="--file takes a request in YAML (docs/reference/constraints.md)",
-            ) from error
-    return read_request(asked, words=" ".join(words) if words else None, file=text)
+    return read_request(asked, words=" ".join(words) if words else None, file=request_text(file))
 
 
 def _refuse_beside_resume(model: str | None, words: list[str] | None) -> None:
@@ -211,27 +171,6 @@ def _beside_from(asked: Asked, words: list[str] | None, file: Path | None) -> st
         )
     said = [asked.model, *(words or ())]
     return " ".join(word for word in said if word) or None
-
-
-def _print_plan(request: Request, shop: Workshop, *, as_json: bool) -> None:
-    planned = plan_request(request, shop, model=shop.hub.preview(request.model))
-    request = with_price(request, planned)
-    estimate = estimated(request, planned, shop)
-    if as_json:
-        document = plan_document(request, planned.plan)
-        print_json({**document, "estimate": estimate_document(estimate, request)})
-        return
-    limits = ", ".join(constraint.text for constraint in request.constraints) or "none"
-    typer.echo(f"understood: priority {request.priority.value}; constraints: {limits}", err=True)
-    rows = [
-        (variant.label, "baseline" if variant == planned.plan.baseline else "measure", "")
-        for variant in planned.plan.variants
-    ] + [
-        (rejection.variant.label, rejection.reason.value, rejection.detail)
-        for rejection in planned.plan.rejected
-    ]
-    print_table(f"Plan for {request.model}", ("variant", "what", "why"), rows)
-    typer.echo(f"estimate: {estimate_text(estimate, request)}")
 
 
 def _print_outcome(run: RunRecord, shop: Workshop, *, as_json: bool) -> None:

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from paceline.app.budget import estimate_document, estimate_text, estimated
 from paceline.app.plan_here import plans_here
-from paceline.app.planning import plan_request
+from paceline.app.planning import plan_request, with_price
 from paceline.app.report import plan_document
 from paceline.app.survey import Prices, survey_request
 from paceline.app.survey_document import survey_document
@@ -14,6 +15,7 @@ from paceline.app.wiring import Workshop
 from paceline.cli.documents import print_json
 from paceline.cli.plan_text import print_local, print_survey, print_understood
 from paceline.cli.request_file import request_text
+from paceline.records.request import Request
 from paceline.spec.read import Asked, read_request
 
 ModelName = Annotated[
@@ -88,17 +90,25 @@ def plan(
     request = read_request(asked, words=" ".join(words) if words else None, file=request_text(file))
     shop = Workshop()
     here = plans_here(request, shop)
-    if not as_json:
-        print_understood(request)
     if here is not None:
-        planned = plan_request(here, shop)
-        if as_json:
-            print_json(plan_document(here, planned.plan))
-        else:
-            print_local(here, planned)
+        show_local(here, shop, as_json=as_json)
         return
     found = survey_request(request, shop, Prices(file=prices, market=market))
     if as_json:
         print_json(survey_document(found))
-    else:
-        print_survey(found)
+        return
+    print_understood(request)
+    print_survey(found)
+
+
+def show_local(request: Request, shop: Workshop, *, as_json: bool) -> None:
+    """What a run on this machine would measure, what it should find, and how long it would take."""
+    planned = plan_request(request, shop, model=shop.hub.preview(request.model))
+    request = with_price(request, planned)
+    estimate = estimated(request, planned, shop)
+    if as_json:
+        document = plan_document(request, planned.plan)
+        print_json({**document, "estimate": estimate_document(estimate, request)})
+        return
+    print_understood(request)
+    print_local(request, planned, estimate_text(estimate, request))

@@ -153,7 +153,7 @@ def _print_rejected(found: Surveyed) -> None:
         _wrapped(f"{tally.count:>9,}  {tally.kind}; e.g. {place}: {example.detail}{sides}", 11)
 
 
-def print_local(request: Request, planned: Planned) -> None:
+def print_local(request: Request, planned: Planned, estimate: str) -> None:
     """What `optimize` would measure on this machine, and why not the rest."""
     plan = planned.plan
     said = {one.variant_id: one for one in plan.predictions}
@@ -173,6 +173,7 @@ def print_local(request: Request, planned: Planned) -> None:
         ]
         typer.echo("  ".join(cells).rstrip())
     _print_local_notes(planned, len(plan.variants) - len(plain))
+    _wrapped(f"estimate: {estimate}")
 
 
 def _local_row(variant: Variant, found: Predicted | None, is_baseline: bool) -> tuple[str, ...]:
