@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from paceline.app.artefacts import held, make_room
-from paceline.app.checkpoints import make_checkpoint, needs_quantizer
+from paceline.app.checkpoints import give_checkpoint, needs_quantizer
 from paceline.app.exams import find_exams
 from paceline.app.planning import Planned
 from paceline.app.race import Race, with_variant
@@ -277,7 +277,7 @@ class Campaign:
         def make(order: TrialOrder, say: Say) -> Artefact:
             model, format_ = order.model, order.variant.format
             if needs_quantizer(tools.engine, model, format_):
-                made = make_checkpoint(model, format_, shop, calibration=None, say=say)
+                made = give_checkpoint(model, format_, shop, say=say)
             else:
                 made = tools.engine.prepare(
                     model, format_, environment=tools.environment, cache=order.cache, say=say

@@ -5,7 +5,7 @@ from importlib.metadata import entry_points
 from paceline.app.calibration import built_in
 from paceline.app.registry import adapter, engine_names, load_engine
 from paceline.app.wiring import Workshop
-from paceline.errors import Code, SpecError
+from paceline.errors import CandidateError, Code, SpecError
 from paceline.ports.engine import Engine, LoadsCheckpoints, Say
 from paceline.ports.quantizer import Quantizer
 from paceline.records.checkpoint import Calibration
@@ -39,9 +39,9 @@ def needs_quantizer(engine: Engine, model: Model, format_: str) -> bool:
 def why_none(engine: Engine, model: Model, format_: str, shop: Workshop) -> str | None:
     """Why this machine cannot give `engine` a checkpoint; `None` when it can, or needs none.
 
-    Starts nothing.
+    Starts nothing; asks the hub that the model is from, if it is from one.
     """
-    if not needs_quantizer(engine, model, format_):
+    if not needs_quantizer(engine, model, format_) or shop.lookup.best(model, format_):
         return None
     tool = quantizer_for(format_)
     if tool is None:
@@ -71,6 +71,20 @@ def make_checkpoint(
         cache=shop.places.cache,
         say=say,
     )
+
+
+def give_checkpoint(model: Model, format_: str, shop: Workshop, *, say: Say) -> Artefact:
+    """The checkpoint that an engine needs: one that the model's hub has, else made here.
+
+    Raises CandidateError when what the hub has is broken, and as `make_checkpoint`.
+    """
+    found = shop.lookup.best(model, format_)
+    if found is None:
+        return make_checkpoint(model, format_, shop, calibration=None, say=say)
+    try:
+        return shop.lookup.fetch(found, say=say)
+    except SpecError as error:
+        raise CandidateError(error.code, error.what, why=error.why, fix=error.fix) from error
 
 
 def make_format(

@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from paceline.app.hubs import AnyHub
+from paceline.app.lookup import Lookup
 from paceline.app.places import Places, find_places
 from paceline.app.registry import adapter
 from paceline.clock import Clock, SystemClock
@@ -19,9 +20,19 @@ from paceline.ports.telemetry import Telemetry
 
 
 class Workshop:
-    """Adapters by port. Making one does not start anything."""
+    """Adapters by port. Making one does not start anything.
 
-    def __init__(self, places: Places | None = None, clock: Clock | None = None) -> None:
+    `share_device` lets an optimization measure on a device that something else uses.
+    """
+
+    def __init__(
+        self,
+        places: Places | None = None,
+        clock: Clock | None = None,
+        *,
+        share_device: bool = False,
+    ) -> None:
+        self.share_device = share_device
         self.places = places or find_places()
         self.clock: Clock = clock or SystemClock()
 
@@ -64,6 +75,10 @@ class Workshop:
     @cached_property
     def hub(self) -> AnyHub:
         return AnyHub(self.places.cache)
+
+    @cached_property
+    def lookup(self) -> Lookup:
+        return Lookup(self.hub)
 
     @cached_property
     def host(self) -> Host:

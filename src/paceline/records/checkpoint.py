@@ -58,6 +58,8 @@ class Candidate:
     licence: str | None
     gate: Gate
     downloads: int | None
+    stated: bool = False
+    """Whether its own tags name the base model; else only its name suggests it."""
     reasons: tuple[str, ...] = ()
     note: str = ""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from paceline.adapters.hub.huggingface.client import Client, Repo, parse
-from paceline.adapters.hub.huggingface.judge import Base, Documents, Json, judge, stated_bases
+from paceline.adapters.hub.huggingface.judge import Base, Documents, Json, judge
 from paceline.adapters.hub.huggingface.order import ordered
 from paceline.adapters.hub.huggingface.schemes import scheme_of
 from paceline.adapters.hub.huggingface.weights import INDEX, PICKLES, BrokenIndex, weight_files
@@ -81,17 +81,14 @@ class HuggingFaceHub:
         names, further = self._names(repo, limit)
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             looked_at = list(pool.map(lambda one: self._look(one, base), names))
-        stated = [seen.name for seen, _, _ in looked_at if stated_bases(seen)]
         return Relatives(
             repo=repo.name,
             revision=repo.revision,
             licence=repo.licence,
             gate=repo.gate,
             parameters=base.parameters,
-            candidates=ordered(
-                (one for _, found, _ in looked_at for one in found), repo, stated=stated
-            ),
-            misfits=tuple(one for _, _, refused in looked_at for one in refused),
+            candidates=ordered((one for found, _ in looked_at for one in found), repo),
+            misfits=tuple(one for _, refused in looked_at for one in refused),
             not_examined=further,
         )
 
@@ -107,9 +104,7 @@ class HuggingFaceHub:
         names = list(dict.fromkeys((*tagged, *alike)))
         return names[:limit], len(names[limit:])
 
-    def _look(
-        self, name: str, base: Base
-    ) -> tuple[Repo, tuple[Candidate, ...], tuple[Misfit, ...]]:
+    def _look(self, name: str, base: Base) -> tuple[tuple[Candidate, ...], tuple[Misfit, ...]]:
         repo = self._client.repo(name)
         try:
             documents = self._documents(repo)
@@ -118,8 +113,7 @@ class HuggingFaceHub:
                 raise
             # The hub's summary of config.json is public, also where the file is not.
             documents = Documents(config=None)
-        found, refused = judge(repo, documents, base, allow_remote_code=self._allow_remote_code)
-        return repo, found, refused
+        return judge(repo, documents, base, allow_remote_code=self._allow_remote_code)
 
     def _documents(self, repo: Repo) -> Documents:
         there = {file.path for file in repo.files}

@@ -119,6 +119,7 @@ def _safetensors(repo: Repo, documents: Documents, base: Base) -> Candidate | Mi
         licence=repo.licence,
         gate=repo.gate,
         downloads=repo.downloads,
+        stated=bool(stated_bases(repo)),
         note=scheme.note,
     )
 
@@ -143,6 +144,7 @@ def _gguf(
             licence=repo.licence,
             gate=repo.gate,
             downloads=repo.downloads,
+            stated=bool(stated_bases(repo)),
             note=note,
         )
         for model in models

@@ -4,24 +4,22 @@ What was stated beats what a name suggests, what can be fetched beats what canno
 the base beat others; then whatever most people use. No account is trusted by name.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 from paceline.adapters.hub.huggingface.client import Repo
 from paceline.records.checkpoint import Candidate, Gate
 
 
-def ordered(
-    candidates: Iterable[Candidate], base: Repo, *, stated: Sequence[str]
-) -> tuple[Candidate, ...]:
-    """Best first, each with its reasons. `stated` are the repositories whose tags name the base."""
-    ranked = sorted(candidates, key=lambda candidate: _key(candidate, base, stated))
-    return tuple(replace(one, reasons=_reasons(one, base, stated)) for one in ranked)
+def ordered(candidates: Iterable[Candidate], base: Repo) -> tuple[Candidate, ...]:
+    """Best first, each with its reasons."""
+    ranked = sorted(candidates, key=lambda candidate: _key(candidate, base))
+    return tuple(replace(one, reasons=_reasons(one, base)) for one in ranked)
 
 
-def _key(candidate: Candidate, base: Repo, stated: Sequence[str]) -> tuple[object, ...]:
+def _key(candidate: Candidate, base: Repo) -> tuple[object, ...]:
     return (
-        candidate.repo not in stated,
+        not candidate.stated,
         candidate.gate is not Gate.OPEN,
         _author(candidate.repo) != _author(base.name),
         -(candidate.downloads or 0),
@@ -30,10 +28,10 @@ def _key(candidate: Candidate, base: Repo, stated: Sequence[str]) -> tuple[objec
     )
 
 
-def _reasons(candidate: Candidate, base: Repo, stated: Sequence[str]) -> tuple[str, ...]:
+def _reasons(candidate: Candidate, base: Repo) -> tuple[str, ...]:
     reasons = [
         f"tagged as made from {base.name}"
-        if candidate.repo in stated
+        if candidate.stated
         else "found by its name only: no tag says what it was made from"
     ]
     if _author(candidate.repo) == _author(base.name):

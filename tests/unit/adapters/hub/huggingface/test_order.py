@@ -25,6 +25,7 @@ PLAIN = Candidate(
     licence="mit",
     gate=Gate.OPEN,
     downloads=5,
+    stated=True,
 )
 
 
@@ -32,9 +33,8 @@ def test_evidence_then_access_then_authors_then_use() -> None:
     loved = replace(PLAIN, repo="x/loved", downloads=500)
     own = replace(PLAIN, repo="acme/own", downloads=1)
     gated = replace(PLAIN, repo="x/gated", downloads=9000, gate=Gate.MANUAL)
-    named = replace(PLAIN, repo="x/named-only", downloads=99999)
-    stated = [one.repo for one in (PLAIN, loved, own, gated)]
-    ranked = ordered((named, gated, PLAIN, loved, own), BASE, stated=stated)
+    named = replace(PLAIN, repo="x/named-only", downloads=99999, stated=False)
+    ranked = ordered((named, gated, PLAIN, loved, own), BASE)
     assert [one.repo for one in ranked] == [
         "acme/own",
         "x/loved",
@@ -47,7 +47,7 @@ def test_evidence_then_access_then_authors_then_use() -> None:
 
 
 def test_another_licence_is_pointed_out() -> None:
-    (one,) = ordered([replace(PLAIN, licence=None)], BASE, stated=[PLAIN.repo])
+    (one,) = ordered([replace(PLAIN, licence=None)], BASE)
     assert one.reasons == (
         "tagged as made from acme/chat",
         "5 downloads",
