@@ -65,7 +65,12 @@ def margin_of(request: Request, baseline: QualityResult) -> float | None:
     """
     if request.priority is Priority.QUALITY:
         return None
-    return quality_margin([c.limit for c in request.constraints if _is_floor(c)], baseline)
+    return quality_margin(quality_floors(request), baseline)
+
+
+def quality_floors(request: Request) -> tuple[float, ...]:
+    """The limits on quality relative to the baseline; 0.97 for `quality >= 0.97x`."""
+    return tuple(c.limit for c in request.constraints if _is_floor(c))
 
 
 def program_of(*suites: Suite) -> ProgramScorer | None:

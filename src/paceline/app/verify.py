@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from paceline.app.exams import margin_of
 from paceline.app.figures import Unreadable, footprint_of, load_of, with_figures
 from paceline.app.registry import adapter
 from paceline.errors import Code, SetupError, SpecError
@@ -78,18 +77,22 @@ class _Bench:
 
     def _quality(self, receipt: Receipt, trial: TrialRecord) -> QualityResult | None:
         result = self._rescored(receipt.suite, trial.quality)
-        if result is None or trial.quality is None or trial.quality.paired is None:
+        paired = None if trial.quality is None else trial.quality.paired
+        if result is None or paired is None:
             return result
-        return replace(result, paired=self._paired(receipt, result))
+        if trial.origin is not None:  # judged in its own run, against the baseline of then
+            return replace(result, paired=paired)
+        return replace(result, paired=self._paired(receipt, result, trial, margin=paired.margin))
 
-    def _paired(self, receipt: Receipt, result: QualityResult) -> PairedVerdict | None:
-        """The verdict against the baseline, by the margin that the request asks for."""
+    def _paired(
+        self, receipt: Receipt, result: QualityResult, trial: TrialRecord, *, margin: float
+    ) -> PairedVerdict | None:
+        """The verdict against the baseline, on the answers as they are marked now."""
         asked = (t.quality for t in receipt.trials if t.variant == receipt.plan.baseline)
         base = self._rescored(receipt.suite, next((one for one in asked if one), None))
-        margin = None if base is None else margin_of(receipt.request, base)
-        if base is None or margin is None or receipt.suite is None:
+        if base is None or receipt.suite is None:
             return None
-        suite, seed = self._read_suite(receipt.suite), receipt.request.seed
+        suite, seed = self._read_suite(receipt.suite), trial.provenance.seed
         return judged_again(suite, result, base, margin=margin, seed=seed)
 
     def _rescored(self, kept: BlobRef | None, stored: QualityResult | None) -> QualityResult | None:

@@ -17,6 +17,7 @@ from paceline.spec.grammar import parse_budget, parse_constraint
 from paceline.spec.metrics import TIMES_S
 from paceline.spec.names import unknown_name
 from paceline.spec.read import Asked, read_priority
+from paceline.spec.suites import parse_suites
 from paceline.spec.tokens import Value, cut
 from paceline.spec.vocabulary import Meaning, Role
 from paceline.spec.words import Understood, budget_texts, parse_words
@@ -143,6 +144,7 @@ def _with(before: Request, flags: Asked, said: Understood) -> Request:
     constraints = (*(parse_constraint(text) for text in flags.constraints), *said.constraints)
     taken = {_subject(constraint) for constraint in constraints}
     kept = tuple(c for c in before.constraints if _subject(c) not in taken)
+    suites = parse_suites(flags.suites)
     given = Budget() if flags.budget is None else parse_budget(flags.budget)
     priority = said.priority if flags.priority is None else read_priority(flags.priority)
     return replace(
@@ -158,6 +160,8 @@ def _with(before: Request, flags: Asked, said: Understood) -> Request:
         price_usd_per_hour=_first(flags.price_usd_per_hour, before.price_usd_per_hour),
         price_source=before.price_source if flags.price_usd_per_hour is None else None,
         quality_items=_first(flags.quality_items, before.quality_items),
+        suite=_first(suites.main, before.suite),
+        own_suite=_first(suites.own, before.own_suite),
     )
 
 
@@ -209,8 +213,18 @@ def _changes(before: Request, now: Request, chosen: _Chosen) -> Iterable[str]:
         yield f"price {now.price_usd_per_hour} usd/h (was {before.price_usd_per_hour})"
     if now.pipeline != before.pipeline:
         yield f"pipeline {now.pipeline} (was {before.pipeline})"
-    if now.quality_items != before.quality_items:
-        yield f"quality items {now.quality_items or 'all'} (were {before.quality_items or 'all'})"
+    yield from _question_changes(before, now)
+
+
+def _question_changes(before: Request, now: Request) -> Iterable[str]:
+    pairs = (
+        ("suite", now.suite, before.suite, "the usual"),
+        ("own test set", now.own_suite, before.own_suite, "none"),
+        ("quality items", now.quality_items, before.quality_items, "all"),
+    )
+    for what, new, old, unsaid in pairs:
+        if new != old:
+            yield f"{what} {new or unsaid} (was {old or unsaid})"
 
 
 def _limit_changes(before: Sequence[Constraint], now: Sequence[Constraint]) -> Iterable[str]:
