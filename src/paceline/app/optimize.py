@@ -9,6 +9,7 @@ from paceline import __version__
 from paceline.app.budget import estimated, refuse_too_small
 from paceline.app.campaign import CANCEL, Campaign
 from paceline.app.planning import Planned, plan_request, with_price
+from paceline.app.serving.devices import measuring_alone
 from paceline.app.validation import without_invalid
 from paceline.app.watch import Watch
 from paceline.app.wiring import Workshop

@@ -7,8 +7,8 @@ measure beside an endpoint nor leave the endpoint's latency as it was. Both may 
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -54,18 +54,18 @@ class DeviceLock:
 
 
 @contextmanager
-def measuring_alone(folder: Path, accelerator: str, *, share: bool) -> Iterator[None]:
-    """Hold the device for an optimization. Raises CapacityError while replicas run on it."""
-    lock = DeviceLock(folder, accelerator)
-    if not share and not lock.hold_alone():
-        raise CapacityError(
-            Code.DEVICE_BUSY,
-            f"{accelerator!r} is in use",
-            why=f"{SERVING} has a replica on it, or another optimization measures there",
-            fix="wait until the endpoint is idle (`paceline endpoints`), or accept that both"
-            " disturb each other: --share-device",
-        )
-    try:
+def measuring_alone(folder: Path, accelerators: Iterable[str], *, share: bool) -> Iterator[None]:
+    """Hold devices for an optimization. Raises CapacityError while something else is on one."""
+    with ExitStack() as held:
+        for accelerator in sorted(accelerators):
+            lock = DeviceLock(folder, accelerator)
+            held.callback(lock.release)
+            if not share and not lock.hold_alone():
+                raise CapacityError(
+                    Code.DEVICE_BUSY,
+                    f"{accelerator!r} is in use",
+                    why=f"{SERVING} has a replica on it, or {MEASURING} measures there",
+                    fix="wait until the endpoint is idle (`paceline endpoints`), or accept that"
+                    " both disturb each other: --share-device",
+                )
         yield
-    finally:
-        lock.release()
