@@ -5,7 +5,6 @@ The real engines load a tiny model with random weights, so that no test waits fo
 
 import json
 import shutil
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -349,15 +348,5 @@ def read_metrics(server: Server) -> Snapshot:
 
 
 def first_card() -> Accelerator:
-    """The first NVIDIA card, as its driver's own tool describes it."""
-    wanted = "--query-gpu=name,memory.total,compute_cap"
-    command = ["nvidia-smi", wanted, "--format=csv,noheader,nounits"]
-    line = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    name, memory_mib, capability = line.splitlines()[0].split(", ")
-    return Accelerator(
-        name=name,
-        kind=AcceleratorKind.GPU,
-        memory_gib=float(memory_mib) / 1024,
-        available=1,
-        compute_capability=float(capability),
-    )
+    """The first card of this machine."""
+    return next(a for a in LocalExecutor().inventory() if a.kind is AcceleratorKind.GPU)

@@ -11,19 +11,22 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 from paceline.adapters.engines.llamacpp import LlamaCpp
 from paceline.adapters.engines.openvino import OpenVino
 from paceline.adapters.engines.transformers import Transformers
+from paceline.adapters.engines.vllm import Vllm
 from paceline.adapters.executors.local import LocalExecutor
 from paceline.adapters.hub.local import LocalHub
 from paceline.app.places import find_places
 from paceline.app.wiring import Workshop
 from paceline.ports.engine import Engine
 from paceline.records.launch import LaunchSpec
-from paceline.testing.engines import TINY_CONFIG, Bench
+from paceline.testing.engines import TINY_CONFIG, Bench, Knobs
+from paceline.testing.model_hub import DoubleRepo, serve_hub
 
 HERE = Path(__file__).parent
 Damage = Callable[[Path], None]
@@ -99,6 +102,41 @@ def instead_of(program: str, other: str) -> Change:
     )
 
 
+def other_model(name: str, **variables: str) -> Change:
+    """Asks for a model by its name on a hub."""
+
+    def change(spec: LaunchSpec) -> LaunchSpec:
+        place = spec.argv.index("serve") + 1
+        argv = (*spec.argv[:place], name, *spec.argv[place + 1 :])
+        return replace(spec, argv=argv, env={**spec.env, **variables})
+
+    return change
+
+
+def gated(spec: LaunchSpec) -> LaunchSpec:
+    """Asks a hub for a model that it shows to nobody without a token; answers while it lasts."""
+    hub = HUB.enter_context(serve_hub())
+    hub.add(DoubleRepo(name="acme/gated-8b", files={"config.json": b"{}"}, gated="manual"))
+    return other_model("acme/gated-8b", HF_HUB_OFFLINE="0", HF_ENDPOINT=hub.url)(spec)
+
+
+def quantization(bits: int, kind: str, form: str, **weights: object) -> Damage:
+    """Claims that the weights were quantized by compressed-tensors."""
+    scheme = {"num_bits": bits, "type": kind, "symmetric": True, "dynamic": False, **weights}
+    inputs = {"num_bits": 8, "type": kind, "strategy": "tensor", "dynamic": False}
+    group = {"targets": ["Linear"], "weights": scheme}
+    return rewrite_config(
+        quantization_config={
+            "quant_method": "compressed-tensors",
+            "format": form,
+            "config_groups": {
+                "group_0": group if kind == "int" else {**group, "input_activations": inputs}
+            },
+            "ignore": ["lm_head"],
+        }
+    )
+
+
 def hide_module(name: str) -> Change:
     folder = Path(tempfile.mkdtemp()) / "hidden"
     folder.mkdir()
@@ -106,7 +144,7 @@ def hide_module(name: str) -> Change:
     return lambda spec: replace(spec, env={**spec.env, "PYTHONPATH": str(folder)})
 
 
-DAMAGES: Mapping[str, Mapping[str, Damage]] = {
+DAMAGES: dict[str, Mapping[str, Damage]] = {
     "transformers": {
         "bad-checkpoint--truncated-weights": truncate("*.safetensors"),
         "bad-checkpoint--no-weights": remove("model.safetensors"),
@@ -137,6 +175,21 @@ DAMAGES: Mapping[str, Mapping[str, Damage]] = {
         ),
     },
 }
+DAMAGES |= {
+    "vllm": {
+        **DAMAGES["transformers"],
+        "bad-checkpoint--corrupt-shard": shorten("*.safetensors", 0.7),
+        "unsupported--no-kernel": quantization(
+            8, "int", "pack-quantized", strategy="group", group_size=128
+        ),
+        "unsupported--group-size": quantization(
+            4, "int", "pack-quantized", strategy="group", group_size=96
+        ),
+        "remote-code--config": rewrite_config(
+            model_type="nosuch", auto_map={"AutoConfig": "configuration_nosuch.NoSuchConfig"}
+        ),
+    },
+}
 CHANGES: Mapping[str, Mapping[str, Change]] = {
     "transformers": {
         "bad-flag--unknown": more("--no-such-flag"),
@@ -157,12 +210,26 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
         "out-of-memory--cache": both(more("--ctx-size", "100000000"), limit_memory(4000)),
         "out-of-memory--threads": limit_memory(160),
     },
+    "vllm": {
+        "bad-flag--unknown": more("--no-such-flag"),
+        "bad-flag--value": more("--kv-cache-dtype", "q9_9"),
+        "bad-flag--contradiction": more("--max-num-seqs", "64", "--max-num-batched-tokens", "32"),
+        "bad-flag--tensor-parallel": more("--tensor-parallel-size", "3"),
+        "missing-dependency--no-uvloop": hide_module("uvloop"),
+        "out-of-memory--small-cache": more("--kv-cache-memory-bytes", "65536"),
+        "out-of-memory--large-cache": more("--kv-cache-memory-bytes", "100000000000000"),
+        "out-of-memory--start": limit_memory(2200),
+        "gated--offline": other_model("acme/gated-8b"),
+        "gated--no-token": gated,
+    },
 }
+KNOBS: Mapping[str, Knobs] = {"vllm": (("enforce_eager", True),)}
+HUB = ExitStack()
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as scratch:
-        for engine in (Transformers(), OpenVino(), LlamaCpp()):
+    with tempfile.TemporaryDirectory() as scratch, HUB:
+        for engine in (Transformers(), OpenVino(), LlamaCpp(), Vllm()):
             if wanted(engine.name):
                 capture(engine, Path(scratch) / engine.name)
 
@@ -183,7 +250,7 @@ def capture(engine: Engine, scratch: Path) -> None:
     model = LocalHub(scratch / "cache").synthesize(
         str(scratch), scratch / "tiny", dtype="bf16", seed=1
     )
-    bench = Bench(engine, model, environment, scratch / "cache", knobs=())
+    bench = Bench(engine, model, environment, scratch / "cache", knobs=KNOBS.get(engine.name, ()))
     for case, damage in DAMAGES[engine.name].items():
         broken = scratch / "broken"
         shutil.rmtree(broken, ignore_errors=True)

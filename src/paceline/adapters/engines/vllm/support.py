@@ -72,8 +72,8 @@ SUPPORT: Final = (
         source=f"{_KERNELS}/mixed_precision/humming.py",
     ),
     Support(
-        # Without AMX-FP8 every product is emulated in 16 bits: 20 to 50 times slower than bf16 on
-        # a Zen 5 (2026-11); a static checkpoint finds no kernel at all.
+        # Without these it starts all the same and has PyTorch emulate every product: 20 to 50 times
+        # slower than bf16 on a Zen 5 (2026-11).
         format="fp8",
         kind=_CPU,
         features=("amx_fp8",),
@@ -83,8 +83,8 @@ SUPPORT: Final = (
     Support(
         format="fp8-static",
         kind=_CPU,
-        why_not="no kernel for FP8 with fixed scales on processors",
-        source=f"{_KERNELS}/__init__.py: _POSSIBLE_FP8_KERNELS",
+        features=("amx_tile",),
+        source=f"{_KERNELS}/scaled_mm/cpu.py: CPUFp8PerTensorScaledMMLinearKernel",
     ),
     Support(format="fp8-static", kind=_GPU, from_capability=8.9, source=f"{_SCHEMES}w8a8_fp8.py"),
     Support(

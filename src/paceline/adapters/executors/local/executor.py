@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from paceline.adapters.executors.local.cards import find_cards
 from paceline.adapters.executors.local.inventory import find_cpu
 from paceline.adapters.executors.local.orphans import end_orphans
 from paceline.adapters.executors.local.ports import find_free_port
@@ -27,7 +28,7 @@ class LocalExecutor:
         return "local"
 
     def inventory(self) -> tuple[Accelerator, ...]:
-        return (find_cpu(),)
+        return (*find_cards(), find_cpu())
 
     @contextmanager
     def start(self, build: Callable[[int], LaunchSpec], *, log_path: Path) -> Iterator[Server]:

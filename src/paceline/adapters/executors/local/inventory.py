@@ -1,4 +1,4 @@
-"""What this machine can run engines on. Covers processors; cards are not looked for."""
+"""This machine's processor as something to run engines on; its cards are in `cards`."""
 
 import os
 from pathlib import Path

@@ -189,7 +189,9 @@ def test_fp8_on_a_processor_is_refused_with_its_source() -> None:
     reason = Vllm(CPU).unsupported(MODEL, a_cpu(), "fp8") or ""
     assert "amx_fp8" in reason
     assert "scaled_mm/cpu.py" in reason
-    assert "no kernel" in (Vllm(CPU).unsupported(MODEL, a_cpu(), "fp8-static") or "")
+    assert "amx_tile" in (Vllm(CPU).unsupported(MODEL, a_cpu(), "fp8-static") or "")
+    amx = replace(a_cpu(), features=("amx_tile", "amx_bf16"))
+    assert Vllm(CPU).unsupported(MODEL, amx, "fp8-static") is None
 
 
 @pytest.mark.parametrize("format_", ["bf16", "w8a8", "gptq-4", "awq-4"])
