@@ -102,7 +102,7 @@ _START_S: Final = 30.0
 _START_S_PER_GIB: Final = 30.0
 _GRACE_S: Final = 5.0
 CACHE_SHARE: Final = 0.25
-"""Of the memory, for the KV cache: it is reserved whole when the server starts."""
+"""Of the memory that the weights leave, for the KV cache: the server reserves it at its start."""
 _CACHE_STEP_TOKENS: Final = 256  # the engine rounds a slot's context up to this
 _LEAST_CONTEXT_TOKENS: Final = 512
 _KV_BYTES_PER_ELEMENT: Final = 2  # f16
@@ -164,7 +164,9 @@ class LlamaCpp:
         asked = dict(variant.knobs)
         slots = int(asked.pop("slots", _SLOTS))
         context = asked.pop("context_tokens", None)
-        per_slot = _slot_context_tokens(model, accelerator, slots) if context is None else context
+        if context is None:
+            left_bytes = accelerator.memory_gib * BYTES_PER_GIB - artefact.size_bytes
+            context = _slot_context_tokens(model, left_bytes, slots)
         knobs: dict[str, Scalar] = {"threads": accelerator.cores or 1, **_DEFAULTS, **asked}
         return LaunchSpec(
             argv=(
@@ -175,7 +177,7 @@ class LlamaCpp:
                 *("--model", str(Path(artefact.folder) / FILE), "--alias", model.name),
                 *("--host", "127.0.0.1", "--port", str(port)),
                 *("--metrics", "--slots", "--no-ui", "--offline"),
-                *("--parallel", str(slots), "--ctx-size", str(slots * int(per_slot))),
+                *("--parallel", str(slots), "--ctx-size", str(slots * int(context))),
                 *(part for name, value in knobs.items() for part in _option(name, value)),
                 *_SPECULATIONS.get(variant.speculation or "", ()),
             ),
@@ -200,12 +202,12 @@ def _option(name: str, value: Scalar) -> tuple[str, ...]:
     return tuple(part for flag in _FLAGS[name] for part in (flag, str(value)))
 
 
-def _slot_context_tokens(model: Model, accelerator: Accelerator, slots: int) -> int:
-    """What the model allows, or what a quarter of the memory holds for every slot if that is less.
+def _slot_context_tokens(model: Model, left_bytes: float, slots: int) -> int:
+    """What the model allows, or what `CACHE_SHARE` of the memory holds per slot if that is less.
 
     KV bytes per token as in `plan.feasible.memory_need`.
     """
     per_token = model.layers * 2 * model.kv_heads * model.head_size * _KV_BYTES_PER_ELEMENT
-    held = int(accelerator.memory_gib * BYTES_PER_GIB * CACHE_SHARE / per_token / slots)
+    held = int(max(left_bytes, 0.0) * CACHE_SHARE / max(per_token, 1) / slots)
     wanted = min(model.max_context_tokens or held, held)
     return max(wanted // _CACHE_STEP_TOKENS * _CACHE_STEP_TOKENS, _LEAST_CONTEXT_TOKENS)

@@ -67,11 +67,13 @@ class Build:
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir(parents=True)
             self._download(python, scratch)
-            with tarfile.open(next(scratch.glob("*.tar.gz"))) as archive:
+            (fetched,) = scratch.glob("*.tar.gz")
+            with tarfile.open(fetched) as archive:
                 archive.extractall(scratch / "unpacked", filter="data")
-            next((scratch / "unpacked").iterdir()).rename(unpacked)
+            (folder,) = (scratch / "unpacked").iterdir()
+            folder.rename(unpacked)
             shutil.rmtree(scratch)
-        except (OSError, tarfile.TarError) as error:
+        except (OSError, ValueError, tarfile.TarError) as error:
             raise self._failed("its source cannot be unpacked", str(error)) from error
         return unpacked
 

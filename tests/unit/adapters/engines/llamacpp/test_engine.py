@@ -16,18 +16,19 @@ from paceline.testing.builders import a_cpu, a_model, a_variant
 ENVIRONMENT = Environment(
     name="llamacpp", python="/e/bin/python", bin_dir="/b/bin", lock=(), lock_sha256=""
 )
-ARTEFACT = Artefact(folder="/artefact", format="gguf-q8_0", sha256="", size_bytes=1000)
+ARTEFACT = Artefact(folder="/artefact", format="gguf-q8_0", sha256="", size_bytes=0)
 
 
 def launch(
     *knobs: tuple[str, Scalar],
     speculation: str | None = None,
     model: Model | None = None,
+    artefact: Artefact = ARTEFACT,
     memory_gib: float = 16.0,
 ) -> LaunchSpec:
     return LlamaCpp().launch(
         replace(a_variant("llamacpp", "gguf-q8_0", knobs=knobs), speculation=speculation),
-        ARTEFACT,
+        artefact,
         model=model or a_model(),
         environment=ENVIRONMENT,
         accelerator=a_cpu(memory_gib, cores=3),
@@ -65,13 +66,15 @@ def test_every_slot_has_the_models_context() -> None:
     assert server_option(launch(("context_tokens", 512)), "--ctx-size") == str(8 * 512)
 
 
-def test_a_long_context_is_cut_to_what_a_quarter_of_the_memory_holds() -> None:
+def test_a_long_context_is_cut_to_what_a_quarter_of_the_free_memory_holds() -> None:
     """32 layers of 8 heads of 128 are 128 KiB per token: 4 GiB hold 32,768 of them."""
     large = replace(a_model(), layers=32, kv_heads=8, head_size=128, max_context_tokens=131_072)
     assert server_option(launch(model=large), "--ctx-size") == str(32_768)
     unknown = replace(large, max_context_tokens=None)
     assert server_option(launch(model=unknown), "--ctx-size") == str(32_768)
     assert server_option(launch(model=large, memory_gib=0.01), "--ctx-size") == str(8 * 512)
+    heavy = replace(ARTEFACT, size_bytes=8 * 2**30)
+    assert server_option(launch(model=large, artefact=heavy), "--ctx-size") == str(16_384)
 
 
 def test_knobs_become_options() -> None:
