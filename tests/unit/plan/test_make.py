@@ -100,3 +100,18 @@ def test_a_smaller_format_may_fit_where_the_checkpoint_does_not() -> None:
     too_large = [r for r in plan.rejected if r.reason is RejectionReason.DOES_NOT_FIT]
     assert {r.variant.format for r in too_large} == {"bf16", "fp16"}
     assert all(r.have and r.need for r in too_large)
+
+
+def test_a_variant_that_nobody_can_make_weights_for_is_rejected_with_the_reason() -> None:
+    plan = make_plan(
+        a_request(),
+        a_model(),
+        offers=OFFERS,
+        accelerators=[a_cpu()],
+        unsupported=why_not,
+        no_checkpoint=lambda variant: "no tool here" if variant.format == "int8" else None,
+    )
+    out = [r for r in plan.rejected if r.reason is RejectionReason.NO_CHECKPOINT]
+    assert [(r.variant.engine, r.variant.format, r.detail) for r in out] == [
+        ("quick", "int8", "no tool here")
+    ]
