@@ -1,0 +1,70 @@
+"""What a store teaches: finished, whole trials of these accelerators, and nothing else."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from paceline.adapters.stores.memory import MemoryStore
+from paceline.app.lessons import lessons_here, measured_of, shape_of_model
+from paceline.records.client import ClientState, ClientVerdict
+from paceline.records.launch import Cause
+from paceline.records.run import RunRecord, RunState
+from paceline.records.trial import Cut, TrialRecord
+from paceline.testing.builders import a_cpu, a_metric, a_model, a_request, a_trial, a_variant
+
+FIGURES = {
+    "output_tokens_per_s": a_metric(100.0, "tokens/s"),
+    "ttft_mean_ms": a_metric(50.0),
+    "tpot_mean_ms": a_metric(10.0),
+}
+
+
+def taught(*trials: TrialRecord) -> int:
+    store = MemoryStore()
+    run = RunRecord(
+        run_id="20261121-000000-0001",
+        request=a_request(),
+        model=a_model(),
+        software_version="0",
+        created_at_utc="2026-11-21T00:00:00+00:00",
+    )
+    store.create_run(run)
+    with store.write_run(run.run_id) as writer:
+        writer.move(RunState.PLANNED, RunState.RUNNING)
+        for trial in trials:
+            writer.save_trial(trial)
+    return len(lessons_here(store, [a_cpu()]))
+
+
+def test_a_finished_trial_is_a_lesson() -> None:
+    assert taught(a_trial(a_variant("openvino", "int8"), FIGURES)) == 1
+
+
+@pytest.mark.parametrize(
+    "trial",
+    [
+        a_trial(a_variant("openvino"), {}, cause=Cause.OUT_OF_MEMORY),
+        replace(a_trial(a_variant("openvino"), FIGURES), cut=Cut(share=0.2, because="behind")),
+        replace(
+            a_trial(a_variant("openvino"), FIGURES),
+            client=ClientVerdict(verdict=ClientState.CLIENT_BOUND),
+        ),
+        a_trial(replace(a_variant("openvino"), accelerator="another"), FIGURES),
+    ],
+    ids=["died", "cut short", "client bound", "elsewhere"],
+)
+def test_other_trials_teach_nothing(trial: TrialRecord) -> None:
+    assert taught(trial) == 0
+
+
+def test_figures_are_in_the_predictors_order() -> None:
+    assert measured_of(a_trial(a_variant(), FIGURES)) == (100.0, 10.0, 50.0)
+    assert measured_of(a_trial(a_variant(), {})) == (None, None, None)
+
+
+def test_without_a_readable_config_the_counts_stand_in(tmp_path: Path) -> None:
+    shape = shape_of_model(a_model(5_000_000, folder=str(tmp_path)))
+    assert (shape.parameters, shape.layers) == (5_000_000, 6)
+    (tmp_path / "config.json").write_text('{"model_type": "no-such"}')
+    assert shape_of_model(a_model(5_000_000, folder=str(tmp_path))) == shape
