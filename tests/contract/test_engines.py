@@ -25,11 +25,11 @@ from paceline.app.wiring import Workshop
 from paceline.ports.engine import CanValidate, Engine
 from paceline.ports.executor import Executor, Server
 from paceline.records.hardware import Accelerator, AcceleratorKind
-from paceline.records.launch import Cause, Environment, LaunchSpec
+from paceline.records.launch import Artefact, Cause, Environment, LaunchSpec
 from paceline.records.load import Target
 from paceline.records.model import Model
 from paceline.records.telemetry import Counter, Gauge, Snapshot, TelemetryGap, Times
-from paceline.testing.builders import a_model
+from paceline.testing.builders import a_cpu, a_model, a_variant
 from paceline.testing.engines import TINY_CONFIG, Bench, Chat, EngineContract, Knobs
 
 
@@ -318,6 +318,39 @@ class TestVllmOnAGpu(TestVllm):
     @classmethod
     def accelerator(cls) -> Accelerator:
         return first_card()
+
+
+@pytest.mark.more_engines
+def test_sglangs_own_parser_judges_command_lines() -> None:
+    """It needs no card for that, and nothing of SGLang's kernels."""
+    engine, model = Sglang(), a_model()
+    spec = engine.environment()
+    assert spec is not None
+    status = Workshop().environments.status(spec)
+    assert status.environment is not None, status.detail
+    environment = status.environment
+    place = replace(a_cpu(), name="H200", kind=AcceleratorKind.GPU, compute_capability=9.0)
+
+    def launch(knobs: Knobs = (), speculation: str | None = None) -> tuple[str, ...]:
+        variant = replace(a_variant("sglang", knobs=knobs), accelerator="H200", count=2)
+        artefact = Artefact(folder=model.folder, format="bf16", sha256="0", size_bytes=0)
+        return engine.launch(
+            replace(variant, speculation=speculation),
+            artefact,
+            model=model,
+            environment=environment,
+            accelerator=place,
+            port=20_001,
+        ).argv
+
+    fine = [launch(((knob.name, value),)) for knob in engine.knobs() for value in knob.values]
+    fine += [launch(speculation=method) for method in engine.speculations()]
+    fine += [launch((("expert_parallel", True), ("parallelism", "pipeline")))]
+    wrong = [(*launch(), "--no-such-flag"), launch((("schedule_policy", "best"),))]
+    answers = judged(engine.validator(environment), [*fine, *wrong], say=pytest.fail)
+    assert answers[: len(fine)] == [None] * len(fine)
+    assert "unrecognized arguments: --no-such-flag" in (answers[-2] or "")
+    assert "invalid choice: 'best'" in (answers[-1] or "")
 
 
 @pytest.mark.gpu
