@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Final
 
 from paceline.adapters.engines.llamacpp.checkpoint import FILE, Kitchen, find_or_make
-from paceline.adapters.engines.llamacpp.formats import FORMATS
+from paceline.adapters.engines.llamacpp.formats import FORMATS, SUPPORT
 from paceline.adapters.engines.llamacpp.signs import SIGNS
 from paceline.ports.engine import Say
-from paceline.records.hardware import Accelerator, AcceleratorKind
+from paceline.records.hardware import Accelerator
 from paceline.records.launch import (
     Artefact,
     Cause,
@@ -28,7 +28,7 @@ from paceline.records.launch import (
 )
 from paceline.records.log_signs import cause_of
 from paceline.records.model import Model
-from paceline.records.support import Need
+from paceline.records.support import Need, Support, why_unsupported
 from paceline.records.variant import Knob, Scalar, Variant
 from paceline.units import BYTES_PER_GIB
 
@@ -109,7 +109,7 @@ _KV_BYTES_PER_ELEMENT: Final = 2  # f16
 
 
 class LlamaCpp:
-    """An `Engine` that `CanSpeculate`, `CanDraft` and `HasNeeds`."""
+    """An `Engine` that `CanSpeculate`, `CanDraft`, `HasNeeds` and `HasSupportTable`."""
 
     name = "llamacpp"
     version = VERSION
@@ -126,6 +126,9 @@ class LlamaCpp:
     def speculations(self) -> tuple[str, ...]:
         return tuple(_SPECULATIONS)
 
+    def support(self) -> tuple[Support, ...]:
+        return SUPPORT
+
     def needs(self) -> tuple[Need, ...]:
         """What the build asks of the machine; an installed llama-server spares it."""
         compilers = (found for name in _COMPILERS if (found := shutil.which(name)))
@@ -137,13 +140,9 @@ class LlamaCpp:
         )
 
     def unsupported(self, model: Model, accelerator: Accelerator, format_: str) -> str | None:
-        if format_ not in FORMATS:
-            return f"llamacpp serves {', '.join(FORMATS)}, not {format_}"
-        if accelerator.kind is not AcceleratorKind.CPU:
-            return f"this adapter runs on processors, not on a {accelerator.kind}"
         if not model.has_chat_template:
             return "the model has no chat template"
-        return None
+        return why_unsupported(SUPPORT, engine=self.name, accelerator=accelerator, format_=format_)
 
     def prepare(
         self, model: Model, format_: str, *, environment: Environment, cache: Path, say: Say

@@ -6,6 +6,9 @@ with different answers, so they are different formats.
 
 from typing import Final
 
+from paceline.records.hardware import AcceleratorKind
+from paceline.records.support import Support
+
 BASE: Final = "gguf-bf16"
 """Made by the converter; the others are made from it."""
 
@@ -17,3 +20,21 @@ QUANTIZED: Final = {
     "gguf-q4_0": "Q4_0",
 }
 FORMATS: Final = (BASE, *QUANTIZED)
+
+SUPPORT: Final = tuple(
+    row
+    for format_ in FORMATS
+    for row in (
+        Support(
+            format=format_,
+            kind=AcceleratorKind.CPU,
+            source="llama.cpp 0c1e570, ggml/src/ggml-cpu/ggml-cpu.c: type_traits_cpu",
+        ),
+        Support(
+            format=format_,
+            kind=AcceleratorKind.GPU,
+            why_not="the programs are built for processors only",
+            source="CMake options of this adapter",
+        ),
+    )
+)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from paceline.adapters.engines.llamacpp import LlamaCpp
-from paceline.ports.engine import CanDraft, CanSpeculate, HasNeeds
+from paceline.ports.engine import CanDraft, CanSpeculate, HasNeeds, HasSupportTable
 from paceline.records.hardware import AcceleratorKind
 from paceline.records.launch import Artefact, Environment, LaunchSpec
 from paceline.records.model import Model
@@ -95,6 +95,13 @@ def test_guesses_ahead_only_when_told() -> None:
     assert "--spec-type" not in launch().argv
 
 
+def test_has_a_sourced_row_for_each_format() -> None:
+    engine = LlamaCpp()
+    assert isinstance(engine, HasSupportTable)
+    assert {row.format for row in engine.support()} == set(engine.formats())
+    assert all(row.source for row in engine.support())
+
+
 def test_takes_a_small_model_beside_the_large_one() -> None:
     draft = replace(ARTEFACT, folder="/draft")
     engine = LlamaCpp()
@@ -128,7 +135,7 @@ def test_says_what_it_cannot_run(format_: str) -> None:
     engine = LlamaCpp()
     assert format_ in (engine.unsupported(a_model(), a_cpu(), format_) or "")
     gpu = replace(a_cpu(), kind=AcceleratorKind.GPU)
-    assert "gpu" in (engine.unsupported(a_model(), gpu, "gguf-q8_0") or "")
+    assert "processors only" in (engine.unsupported(a_model(), gpu, "gguf-q8_0") or "")
     mute = replace(a_model(), has_chat_template=False)
     assert "chat template" in (engine.unsupported(mute, a_cpu(), "gguf-q8_0") or "")
     assert engine.unsupported(a_model(), a_cpu(), "gguf-q8_0") is None
