@@ -13,6 +13,7 @@ pytestmark = pytest.mark.e2e
 
 def paceline(tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
     folders = {"PACELINE_CACHE": str(tmp_path / "cache"), "PACELINE_DATA": str(tmp_path / "data")}
+    folders |= {"HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1"}
     return subprocess.run(
         [sys.executable, "-m", "paceline", "models", *words],
         env={**os.environ, **folders},
@@ -61,7 +62,9 @@ def test_a_truncated_model_is_one_clear_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "name"),
     [
-        (("inspect", "Qwen/Qwen3-0.6B"), 2, "unknown-name"),
+        (("inspect", "acme/never-fetched"), 3, "hub-unreachable"),
+        (("inspect", "carrierpigeon://acme"), 2, "unknown-name"),
+        (("quantize", "reference", "--format", "int3"), 2, "unknown-name"),
         (("inspect", "."), 2, "bad-model"),
         (("synth", "qwen3-7b", "out"), 2, "unknown-name"),
         (("synth", "tiny", ".", "--seed", "1"), 2, "bad-option"),

@@ -145,7 +145,7 @@ def _check_name(name: str) -> None:
 def _check_model(version: Version, shop: Workshop) -> None:
     """What would be served is what was measured."""
     run = shop.store.run(version.run_id)
-    model = shop.hub.find(run.request.model)
+    model = shop.hub.find(run.model.source or run.request.model)
     if model.sha256 != run.model.sha256:
         raise SpecError(
             Code.BAD_MODEL,

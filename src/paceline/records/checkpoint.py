@@ -100,9 +100,10 @@ class Relatives:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """A model's files in a local folder, as the source had them at `revision`.
+    """A model's files in a local folder.
 
-    `files` lists every file that belongs to the checkpoint, with weights that were left where they
+    `source` is the name by which the same is fetched again, with the commit where there are
+    commits. `files` lists every file that belongs to the checkpoint, with weights that were left where they
     are; `stored` counts the elements of the weights by dtype, where the source says.
     """
 

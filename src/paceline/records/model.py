@@ -39,7 +39,7 @@ class Model:
     has_chat_template: bool = True
     """False when the folder has none: chat requests then fail in most engines."""
     source: str | None = None
-    """Where it was fetched from, with the revision: `ORG/NAME@COMMIT`; `None` for a local one."""
+    """The name by which it is fetched again: `ORG/NAME@COMMIT` or a URL; `None` for a local one."""
 
     @property
     def weight_bytes(self) -> int:

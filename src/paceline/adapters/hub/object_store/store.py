@@ -75,7 +75,7 @@ class ObjectStore:
             ) from error
         return Fetched(
             name=place.rstrip("/").rpartition("/")[2],
-            source=f"{name}@{folder.name}",
+            source=name,
             folder=str(folder),
             files=_hashes(folder),
         )
