@@ -18,6 +18,8 @@ from paceline.records.variant import Rejection, Variant
 WIDTH = 100
 ACCELERATORS = 12
 UNKNOWN = "–"
+CENT = 0.095
+"""Dollars per million tokens below which two decimals say too little."""
 MARKET_MARKS = {"serverless-active": "a", "serverless-flex": "f", "spot": "s"}
 
 
@@ -97,7 +99,7 @@ def _row(one: Candidate) -> tuple[str, ...]:
         f"{metrics['ttft_mean_ms'].value:,.0f}",
         _band(metrics["tpot_mean_ms"], ".0f"),
         f"{metrics['output_tokens_per_s'].value:,.0f}",
-        UNKNOWN if dear is None else _band(dear, ".2f"),
+        UNKNOWN if dear is None else _band(dear, ".2f" if dear.value >= CENT else ".3f"),
         str(one.highest.in_flight),
     )
 

@@ -136,6 +136,8 @@ class KnobEffect:
     effect: str
     """`kv_bits`, `memory_share` or `max_sequences`."""
     amount: float
+    needs: str | None
+    """A type that the device must compute in."""
 
 
 @cache
@@ -147,6 +149,7 @@ def knob_effects(engine_name: str) -> tuple[KnobEffect, ...]:
             value=_scalar(row["value"]),
             effect=row["effect"],
             amount=float(row["amount"]),
+            needs=row["needs"] or None,
         )
         for row in rows("knobs.csv")
         if row["engine"] == engine_name

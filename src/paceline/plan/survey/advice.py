@@ -107,7 +107,7 @@ def _budget(field: Field, request: Request) -> str:
         dear = float(field.usd_per_mtok().value[chosen])
         parts.append(
             f"{name}: {_place(field, chosen)} with {_what(field, chosen)},"
-            f" ${dear:.2f} per million tokens"
+            f" ${dear:.3g} per million tokens"
         )
     return f"Best for {request.priority.value} {_load(request)}, {'; '.join(parts)}."
 
@@ -166,8 +166,8 @@ def _recommendation(field: Field, request: Request) -> str:
     dear = ""
     if np.isfinite(cost.value[best]):
         dear = (
-            f", ${cost.value[best]:.2f} per million tokens [{cost.low[best]:.2f} –"
-            f" {cost.high[best]:.2f}] at {field.in_flight[best]:.0f} requests in flight"
+            f", ${cost.value[best]:.3g} per million tokens [{cost.low[best]:.3g} –"
+            f" {cost.high[best]:.3g}] at {field.in_flight[best]:.0f} requests in flight"
         )
     rivals = int(field.could_win().sum()) - 1
     missed = int(field.missed[best])

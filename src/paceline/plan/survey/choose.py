@@ -97,4 +97,5 @@ def _setting(change: KnobEffect) -> Setting:
         kv_bits=change.amount if change.effect == "kv_bits" else 16.0,
         memory_share=change.amount if change.effect == "memory_share" else None,
         max_sequences=change.amount if change.effect == "max_sequences" else None,
+        needs=change.needs,
     )

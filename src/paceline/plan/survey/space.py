@@ -56,6 +56,8 @@ class Setting:
     kv_bits: float = 16.0
     max_sequences: float | None = None
     memory_share: float | None = None
+    needs: str | None = None
+    """A type that the device must compute in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,8 +155,9 @@ def lay_out(axes: Axes) -> tuple[Rows, tuple[RuledOut, ...]]:
         able, blocks = _able(axes, at)
         placed = [_misplaced(axes.shape, engine, layout) for layout in axes.layouts]
         cube, misfits = _misfits(axes, at, able, placed)
-        ruled_out += (*blocks, *misfits)
-        found.append(_rows(at, cube, len(engine.settings)))
+        rows, unusable = _with_usable_settings(axes, _rows(at, cube, len(engine.settings)))
+        ruled_out += (*blocks, *misfits, *unusable)
+        found.append(rows)
     return _joined(found), tuple(ruled_out)
 
 
@@ -168,6 +171,29 @@ def _rows(at: int, cube: NDArray[np.bool_], settings: int) -> Rows:
         layout=np.repeat(layout, settings),
         setting=np.tile(np.arange(settings, dtype=np.intp), len(device)),
     )
+
+
+def _with_usable_settings(axes: Axes, rows: Rows) -> tuple[Rows, list[RuledOut]]:
+    """Rows of one engine whose device has what their setting needs."""
+    if not len(rows):
+        return rows, []
+    settings = axes.engines[rows.engine[0]].settings
+    usable = np.array([[s.needs is None or s.needs in d.native for s in settings]
+                       for d in axes.devices])[rows.device, rows.setting]  # fmt: skip
+    gone = np.flatnonzero(~usable)
+    if not len(gone):
+        return rows, []
+    first = int(gone[0])
+    device, setting = axes.devices[rows.device[first]], settings[rows.setting[first]]
+    knob, value = setting.knobs[0]
+    because = f"{knob}={value} needs {setting.needs}; {device.name} has {' '.join(device.native)}"
+    block = RuledOut(
+        kind="device cannot use the setting",
+        variant=variant_of(axes, rows, first),
+        because=because,
+        count=len(gone),
+    )
+    return rows.take(usable), [block]
 
 
 def _joined(parts: Sequence[Rows]) -> Rows:

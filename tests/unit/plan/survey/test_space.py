@@ -53,6 +53,7 @@ def test_what_is_ruled_out_names_the_rule() -> None:
         "device cannot compute in the format",
         "layers cannot be split so",
         "too many devices for one machine",
+        "device cannot use the setting",
     }
 
 
