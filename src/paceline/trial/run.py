@@ -199,7 +199,7 @@ class TrialRun:
 
     def _launch(self, artefact: Artefact) -> None:
         with self._rig.executor.start(
-            lambda port: self._in_time(self._spec(artefact, port)),
+            lambda port: self._spec(artefact, port),
             log_path=self._order.log_path,
         ) as server:
             self._note(argv=server.spec.argv, env=tuple(sorted(server.spec.env.items())))
@@ -218,12 +218,8 @@ class TrialRun:
         )
         return engine.with_draft(spec, draft) if draft and isinstance(engine, CanDraft) else spec
 
-    def _in_time(self, spec: LaunchSpec) -> LaunchSpec:
-        """The launch with no more time to become ready than the budget has left."""
-        if self._order.until_s is None:
-            return spec
-        left_s = max(self._order.until_s - self._rig.clock.monotonic_s(), 0.0)
-        return replace(spec, ready_timeout_s=min(spec.ready_timeout_s, left_s))
+    def _ended_from_outside(self) -> bool:
+        return self._late() or self._cancelled()
 
     def _late(self) -> bool:
         """Whether the budget is spent."""
@@ -258,9 +254,10 @@ class TrialRun:
 
     def _serve(self, server: Server) -> None:
         self._say("starting")
-        end = server.wait_ready()
-        if end is not None and end.exit_code is None and self._late():
-            self._note(cause=Cause.CANCELLED, detail="the budget was spent before it was ready")
+        end = server.wait_ready(self._ended_from_outside)
+        if end is not None and end.exit_code is None and self._ended_from_outside():
+            spent = "the budget was spent" if self._late() else "the run was cancelled"
+            self._note(cause=Cause.CANCELLED, detail=f"{spent} before it was ready")
             self._move(TrialEvent.BROKE, Cause.CANCELLED)
             return
         if end is not None:
@@ -366,9 +363,7 @@ class TrialRun:
         began_s = self._rig.clock.monotonic_s()
         before = self._counted(target)
         with self._rig.host.watch() as cpu:
-            result = self._rig.load.run(
-                target, plan, probe=probe, stop=lambda: self._cancelled() or self._late()
-            )
+            result = self._rig.load.run(target, plan, probe=probe, stop=self._ended_from_outside)
             share = cpu.foreign_cpu_share()
         summary = summarise(result.samples, open_loop=plan.open_loop)
         good = goodput(result.samples, summary, self._order.constraints, open_loop=plan.open_loop)

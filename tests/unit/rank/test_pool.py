@@ -8,7 +8,7 @@ from paceline.rank.pool import CONTENDED_ABOVE, pool
 from paceline.records.client import ClientState, ClientVerdict
 from paceline.records.launch import Cause
 from paceline.records.measurement import Interval, Metric
-from paceline.records.trial import TrialRecord
+from paceline.records.trial import Cut, TrialRecord
 from paceline.testing.builders import a_metric, a_trial, a_variant
 
 VARIANT = a_variant()
@@ -94,3 +94,13 @@ def test_a_doubtful_trial_is_set_aside_or_leaves_the_load_undecided(
 def test_a_neighbour_within_the_limit_is_tolerated() -> None:
     pooled = pool(VARIANT, [replace(trial(50.0), foreign_cpu_share=CONTENDED_ABOVE)])
     assert pooled is not None and pooled.unsound is None
+
+
+def test_a_trial_that_ended_early_is_left_out_once_a_whole_one_is_there() -> None:
+    early = replace(trial(50.0), cut=Cut(share=0.2, because="too slow"))
+    alone = pool(VARIANT, [early])
+    assert alone is not None
+    assert alone.cut == "ended after 20% of its window: too slow"
+    both = pool(VARIANT, [early, trial(100.0, 1)])
+    assert both is not None
+    assert (both.cut, both.trials, both.metrics[TOKENS].value) == (None, 1, 100.0)

@@ -1,210 +1,217 @@
-"""One trial against stand-ins for the engine, its process and the load; here: guessing ahead."""
+"""One trial without processes: its first rung, and the end of the budget."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
+from paceline.adapters.engines.fake import Fake
 from paceline.clock import ManualClock
-from paceline.ports.archive import Archive
-from paceline.ports.engine import Engine, Say
-from paceline.ports.executor import Executor
-from paceline.ports.host import Host
-from paceline.ports.quality import Evaluator, Grader
-from paceline.ports.telemetry import Telemetry, TelemetryReader
-from paceline.records.launch import Artefact, Cause, Environment, LaunchSpec, ProcessEnd
-from paceline.records.load import Target
-from paceline.records.metric_names import SPECULATION_ACCEPTANCE, SPECULATION_MEAN_LENGTH
-from paceline.records.model import Model
-from paceline.records.speculation import SpeculationCounts
-from paceline.records.telemetry import Snapshot, TelemetryGap
-from paceline.records.trial import BlobRef, TrialRecord, TrialState
-from paceline.records.variant import Variant
+from paceline.ports.load import OnProgress, Stop
+from paceline.records.hardware import HostFingerprint
+from paceline.records.launch import Cause, Environment, LaunchSpec, ProcessEnd
+from paceline.records.load import LoadResult, Probe, Target
+from paceline.records.load_plan import LoadPlan
+from paceline.records.trial import BlobRef, Cut, TrialRecord, TrialState
 from paceline.testing.builders import a_cpu, a_model, a_variant, a_workload
 from paceline.testing.simulated_load import SimulatedLoad
 from paceline.trial.arrivals import plan_load
 from paceline.trial.machine import TrialEvent
-from paceline.trial.run import Rig, TrialOrder, TrialRun
+from paceline.trial.run import FirstRung, Rig, TrialOrder, TrialRun
+from paceline.trial.scoring import SuiteGrader
 from paceline.trial.workload import load_shape
+from paceline.units import Seconds
 
-ENVIRONMENT = Environment(name="toy", python="/p", bin_dir="/b", lock=(), lock_sha256="")
-DRAFT = replace(a_model(), name="tiny", folder="/models/tiny")
-PLAIN = a_variant("toy", "gguf-bf16")
-
-
-@dataclass
-class Toy:
-    """An engine that takes drafts; `prepared` is what it made, by model and format."""
-
-    name: str = "toy"
-    version: str = "1"
-    prepared: list[tuple[str, str]] = field(default_factory=list)
-
-    def formats(self) -> tuple[str, ...]:
-        return ("toy-16", "gguf-bf16")
-
-    def prepare(
-        self, model: Model, format_: str, *, environment: Environment, cache: Path, say: Say
-    ) -> Artefact:
-        del environment, cache, say
-        self.prepared.append((model.name, format_))
-        return Artefact(folder=f"/made/{model.name}", format=format_, sha256="", size_bytes=1)
-
-    def launch(self, variant: Variant, artefact: Artefact, *, port: int, **_: object) -> LaunchSpec:
-        return LaunchSpec(
-            argv=("serve", artefact.folder, variant.speculation or "plainly"),
-            env={},
-            port=port,
-            ready_path="/",
-            model_name="toy",
-            grace_s=1.0,
-            ready_timeout_s=1.0,
-        )
-
-    def with_draft(self, launch: LaunchSpec, draft: Artefact) -> LaunchSpec:
-        return replace(launch, argv=(*launch.argv, "--draft", draft.folder))
+WINDOW_S = 12.0
+RUNG = 1 / 6
+START_S = 5.0
 
 
-class Running:
-    """A server that is ready at once and never dies; also the executor that started it."""
+class TimedLoad(SimulatedLoad):
+    """Takes as long as the window, and hears every second whether to stop."""
 
-    base_url = "http://127.0.0.1:1"
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__()
+        self._clock = clock
 
-    def __init__(self) -> None:
-        self.spec: LaunchSpec | None = None
+    def run(
+        self,
+        target: Target,
+        plan: LoadPlan,
+        *,
+        probe: Probe | None = None,
+        on_progress: OnProgress | None = None,
+        stop: Stop | None = None,
+    ) -> LoadResult:
+        end_s = self._clock.monotonic_s() + (plan.duration_s or 0.0)
+        stopped = False
+        while not stopped and self._clock.monotonic_s() < end_s:
+            self._clock.sleep(1.0)
+            stopped = stop is not None and stop()
+        return super().run(target, plan, probe=probe, stop=lambda: stopped)
+
+
+class Executed:
+    """A server that is ready after `START_S`, unless the wait is given up before."""
+
+    name = "executed"
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+        self.base_url = "http://127.0.0.1:9"
+        self.spec: LaunchSpec
 
     @contextmanager
-    def start(self, build: Callable[[int], LaunchSpec], *, log_path: Path) -> Iterator["Running"]:
+    def start(self, build: Callable[[int], LaunchSpec], *, log_path: Path) -> Iterator["Executed"]:
         del log_path
-        self.spec = build(1)
+        self.spec = build(9)
         yield self
 
     def wait_ready(self, stop: Callable[[], bool] | None = None) -> ProcessEnd | None:
-        del stop
+        for waited_s in range(int(START_S)):
+            if stop is not None and stop():
+                return ProcessEnd(exit_code=None, ready=False, waited_s=waited_s, log_tail="")
+            self._clock.sleep(1.0)
         return None
 
     def poll(self) -> ProcessEnd | None:
         return None
 
-    def ready_after_s(self) -> float:
+    def ready_after_s(self) -> float | None:
+        return START_S
+
+    def peak_memory_gib(self) -> float | None:
         return 1.0
 
-    def peak_memory_gib(self) -> float:
-        return 0.5
+    def inventory(self) -> tuple[()]:
+        return ()
+
+    def sweep(self) -> tuple[int, ...]:
+        return ()
 
 
-@dataclass
-class Counters:
-    """A page that counts 10 drafts of 8 between two readings, a quarter of them right."""
+class Quiet:
+    """A host that nobody else uses."""
 
-    name: str = "toy"
-    subject: str = "toy"
-    readings: int = 0
+    def fingerprint(self) -> HostFingerprint:
+        raise AssertionError("no trial asks for it")
 
-    def open(self, target: Target) -> TelemetryReader | TelemetryGap:
-        del target
-        return self
+    @contextmanager
+    def watch(self) -> Iterator["Quiet"]:
+        yield self
 
-    def read(self) -> Snapshot:
-        self.readings += 1
-        counters = {
-            "speculation_drafts": 10.0,
-            "speculation_tokens_drafted": 80.0,
-            "speculation_tokens_accepted": 20.0,
-            "generation_tokens": 100.0,
-        }
-        grown = {name: value * self.readings for name, value in counters.items()}
-        return Snapshot(at_s=0.0, gauges={}, counters=grown, histograms={})
-
-    def close(self) -> None:
-        return
+    def foreign_cpu_share(self) -> float | None:
+        return 0.0
 
 
-class Notebook:
-    """Keeps nothing: an archive, a journal and a host for one trial."""
+class Shelf:
+    """Keeps nothing but the number of what it was given."""
+
+    def __init__(self) -> None:
+        self.kept = 0
 
     def keep(self, data: bytes, *, suffix: str) -> BlobRef:
-        return BlobRef(path=f"x{suffix}", sha256="", size_bytes=len(data))
+        self.kept += 1
+        return BlobRef(path=f"{self.kept}{suffix}", sha256="0" * 64, size_bytes=len(data))
+
+    def read(self, ref: BlobRef) -> bytes:
+        raise AssertionError("no trial asks for it")
+
+
+class NoJournal:
+    def __init__(self) -> None:
+        self.events: list[TrialEvent] = []
 
     def moved(
         self, trial_id: str, *, was: TrialState, event: TrialEvent, cause: Cause | None
     ) -> None:
-        del trial_id, was, event, cause
-
-    def watch(self) -> nullcontext["Notebook"]:
-        return nullcontext(self)
-
-    def foreign_cpu_share(self) -> float:
-        return 0.0
+        self.events.append(event)
 
 
-def measured(variant: Variant, *, engine: Toy, counters: Telemetry) -> TrialRecord:
-    workload = replace(a_workload(concurrency=2), max_requests=40)
-    order = TrialOrder(
-        trial_id="t",
-        variant=variant,
-        repeat=0,
-        model=a_model(),
-        accelerator=a_cpu(),
-        plan=plan_load(load_shape(workload, seed=0)),
-        suite=None,
-        garbage_rule=None,
-        quality_concurrency=1,
-        constraints=(),
-        price_usd_per_hour=None,
-        seed=0,
-        cache=Path("/nowhere"),
-        log_path=Path("/nowhere"),
-        draft=DRAFT,
-    )
-    notebook = Notebook()
-    rig = Rig(
-        engine=cast("Engine", engine),
-        environment=ENVIRONMENT,
-        executor=cast("Executor", Running()),
-        load=SimulatedLoad(),
-        evaluator=cast("Evaluator", None),
-        grader=cast("Grader", None),
-        host=cast("Host", notebook),
-        archive=cast("Archive", notebook),
-        clock=ManualClock(),
-        telemetry=(counters,),
-    )
-    return TrialRun(order, rig, notebook, say=lambda _line: None, cancelled=lambda: False).run()
+class Bench:
+    """One trial and what was done in it."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.load = TimedLoad(self.clock)
+        self.shelf = Shelf()
+        self.journal = NoJournal()
+        self.seen: list[TrialRecord] = []
+
+    def run(self, *, why_end: str | None = None, until_s: float | None = None) -> TrialRecord:
+        def remember(so_far: TrialRecord) -> str | None:
+            self.seen.append(so_far)
+            return why_end
+
+        rung = FirstRung(plan=a_plan(WINDOW_S * RUNG, requests=40), share=RUNG, why_end=remember)
+        order = TrialOrder(
+            trial_id="t",
+            variant=a_variant(),
+            repeat=0,
+            model=a_model(),
+            accelerator=a_cpu(),
+            plan=a_plan(WINDOW_S, requests=240),
+            suite=None,
+            garbage_rule=None,
+            quality_concurrency=1,
+            constraints=(),
+            price_usd_per_hour=1.0,
+            seed=0,
+            cache=Path("/nowhere"),
+            log_path=Path("/nowhere/log"),
+            rung=rung,
+            until_s=until_s,
+        )
+        rig = Rig(
+            engine=Fake(),
+            environment=Environment(name="", python="", bin_dir="", lock=(), lock_sha256=""),
+            executor=Executed(self.clock),
+            load=self.load,
+            evaluator=None,  # type: ignore[arg-type]  # no suite is asked
+            grader=SuiteGrader(),
+            host=Quiet(),
+            archive=self.shelf,
+            clock=self.clock,
+        )
+        return TrialRun(order, rig, self.journal, say=lambda _: None, cancelled=lambda: False).run()
 
 
-def test_a_plain_variant_has_no_draft_and_is_not_counted() -> None:
-    engine, counters = Toy(), Counters()
-    trial = measured(PLAIN, engine=engine, counters=counters)
+def a_plan(duration_s: float, *, requests: int) -> LoadPlan:
+    workload = replace(a_workload(), duration_s=Seconds(duration_s), max_requests=requests)
+    return plan_load(load_shape(workload, seed=0))
+
+
+def test_a_trial_that_stays_in_the_race_is_measured_whole_in_the_same_launch() -> None:
+    bench = Bench()
+    trial = bench.run()
+    assert [plan.duration_s for plan in bench.load.plans] == [WINDOW_S * RUNG, WINDOW_S]
+    assert (trial.cause, trial.cut) == (Cause.FINISHED, None)
+    assert trial.metrics["output_tokens_per_s"].n > bench.seen[0].metrics["output_tokens_per_s"].n
+    assert trial.wall_s == START_S + WINDOW_S * (1 + RUNG)
+    assert bench.journal.events.count(TrialEvent.READY) == 1
+
+
+def test_a_trial_that_is_out_after_its_first_rung_keeps_what_it_measured_and_the_reason() -> None:
+    bench = Bench()
+    trial = bench.run(why_end="too slow")
+    assert len(bench.load.plans) == 1
+    assert (trial.cause, trial.cut) == (Cause.FINISHED, Cut(share=RUNG, because="too slow"))
+    assert trial.metrics == bench.seen[0].metrics
+    assert trial.wall_s == START_S + WINDOW_S * RUNG
+    assert bench.shelf.kept == 1, "only what the record refers to is kept"
+
+
+def test_the_budget_ends_the_window_with_what_there_is() -> None:
+    bench = Bench()
+    trial = bench.run(until_s=START_S + WINDOW_S * RUNG + 6.0)
     assert trial.cause is Cause.FINISHED
-    assert engine.prepared == [("small", "gguf-bf16")]
-    assert counters.readings == 0
-    assert trial.speculation is None
-    assert trial.provenance.draft is None
+    assert trial.cut == Cut(share=0.5, because="the budget was spent")
+    assert trial.wall_s == START_S + WINDOW_S * RUNG + 6.0
 
 
-def test_guesses_are_counted_over_the_load() -> None:
-    counters = Counters()
-    trial = measured(replace(PLAIN, speculation="ngram"), engine=Toy(), counters=counters)
-    assert trial.speculation == SpeculationCounts(drafts=10, drafted=80, accepted=20, generated=100)
-    assert trial.metrics[SPECULATION_ACCEPTANCE].value == 0.25
-    assert trial.metrics[SPECULATION_MEAN_LENGTH].value == 3.0
-    assert counters.readings == 2
-
-
-def test_a_drafted_variant_gets_the_small_model_unquantized() -> None:
-    engine = Toy()
-    variant = replace(PLAIN, speculation="draft tiny-123456")
-    trial = measured(variant, engine=engine, counters=Counters())
-    assert engine.prepared == [("small", "gguf-bf16"), ("tiny", "toy-16")]
-    assert trial.provenance.argv[-2:] == ("--draft", "/made/tiny")
-    assert trial.provenance.draft is not None
-    assert trial.provenance.draft.folder == "/made/tiny"
-
-
-def test_guessing_with_the_prompt_needs_no_small_model() -> None:
-    engine = Toy()
-    trial = measured(replace(PLAIN, speculation="ngram"), engine=engine, counters=Counters())
-    assert engine.prepared == [("small", "gguf-bf16")]
-    assert "--draft" not in trial.provenance.argv
+def test_the_budget_ends_a_start_that_takes_too_long() -> None:
+    bench = Bench()
+    trial = bench.run(until_s=3.0)
+    assert (trial.cause, trial.wall_s) == (Cause.CANCELLED, 3.0)
+    assert "budget" in trial.detail
+    assert bench.load.plans == []
