@@ -30,10 +30,6 @@ def demo(paceline: Paceline, tmp_path: Path) -> Paceline:
     return paceline
 
 
-def live(one: Serving) -> bool:
-    return one.status()["state"] == "live"
-
-
 def test_it_idles_to_zero_and_the_next_request_is_held_and_answered(
     demo: Paceline, tmp_path: Path
 ) -> None:

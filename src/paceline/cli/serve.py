@@ -4,10 +4,13 @@ from typing import Annotated
 
 import typer
 
+from paceline.app.metrics import metrics_page
 from paceline.app.serve import serve
 from paceline.app.serving.access import is_loopback
 from paceline.app.serving.supervisor import ServeOptions
 from paceline.app.wiring import Workshop
+from paceline.web.api import build_api
+from paceline.web.server import serving
 
 
 def serve_command(
@@ -15,6 +18,10 @@ def serve_command(
         str, typer.Option(help="Address to listen on; other than loopback needs keys.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = 8080,
+    admin_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Management API and metrics, loopback only."),
+    ] = None,
     require_keys: Annotated[
         bool | None,
         typer.Option(
@@ -27,4 +34,12 @@ def serve_command(
     The OpenAI-compatible URL is http://HOST:PORT/v1; `model` is the name of an endpoint.
     """
     required = not is_loopback(host) if require_keys is None else require_keys
-    serve(ServeOptions(host=host, port=port, keys_required=required), Workshop())
+    options = ServeOptions(host=host, port=port, keys_required=required)
+    shop = Workshop()
+    if admin_port is None:
+        serve(options, shop)
+        return
+    api = build_api(shop, metrics=lambda: metrics_page(shop))
+    with serving(api, host="127.0.0.1", port=admin_port) as listening:
+        typer.echo(f"management API on http://127.0.0.1:{listening}/docs", err=True)
+        serve(options, shop)

@@ -50,9 +50,9 @@ class GatewayProcess:
     def __init__(self, shop: Workshop, options: GatewayOptions) -> None:
         self._shop = shop
         self._options = options
-        self.state = shop.places.data / "gateway"
+        self.state = state_folder(shop)
         self.port = options.port
-        self._socket = _socket_path(self.state)
+        self._socket = socket_path(self.state)
         self._log = shop.places.logs / "gateway.log"
         self._running = ExitStack()
         self._server: Server | None = None
@@ -189,7 +189,12 @@ class GatewayProcess:
             self.control = None
 
 
-def _socket_path(state: Path) -> Path:
+def state_folder(shop: Workshop) -> Path:
+    """Where the gateway keeps its last table and the usage spool."""
+    return shop.places.data / "gateway"
+
+
+def socket_path(state: Path) -> Path:
     """In the state folder; where that path is too long for a socket, in a folder of this user."""
     inside = state / "gateway.sock"
     if len(os.fsencode(inside)) <= LONGEST_SOCKET_PATH:
