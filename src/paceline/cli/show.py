@@ -7,8 +7,10 @@ import typer
 
 from paceline.cli.output import print_table
 from paceline.records.measurement import Metric
+from paceline.records.metric_names import SPECULATION_ACCEPTANCE
 from paceline.records.ranking import Ranked, Ranking
 from paceline.records.run import RunRecord
+from paceline.records.variant import RejectionReason
 
 UNKNOWN = "–"
 
@@ -21,25 +23,22 @@ def print_run(run: RunRecord, ranking: Ranking, receipt: Path | None) -> None:
         f" {load.concurrency} requests in flight, {load.input_tokens} tokens in,"
         f" {load.output_tokens} out"
     )
+    guessed = any(SPECULATION_ACCEPTANCE in ranked.metrics for ranked in ranking.ranked)
     columns = (
-        "rank",
-        "variant",
-        "tokens/s",
-        "TTFT p95 ms",
-        "TPOT ms",
-        "quality",
-        "$/Mtok",
-        "GiB",
-        "verdict",
+        *("rank", "variant", "tokens/s", "TTFT p95 ms", "TPOT ms"),
+        *(("guesses",) if guessed else ()),
+        *("quality", "$/Mtok", "GiB", "verdict"),
     )
-    print_table(title, columns, [_row(ranked, ranking) for ranked in ranking.ranked])
+    rows = [_row(ranked, ranking, guessed=guessed) for ranked in ranking.ranked]
+    print_table(title, columns, rows)
     for line in _remarks(ranking):
         typer.echo(line)
     if receipt is not None:
         typer.echo(f"receipt: {receipt}")
 
 
-def _row(ranked: Ranked, ranking: Ranking) -> tuple[str, ...]:
+def _row(ranked: Ranked, ranking: Ranking, *, guessed: bool) -> tuple[str, ...]:
+    """`guessed` adds the share of guesses that were right."""
     metrics = ranked.metrics
     return (
         UNKNOWN if ranked.rank is None else str(ranked.rank),
@@ -47,6 +46,7 @@ def _row(ranked: Ranked, ranking: Ranking) -> tuple[str, ...]:
         _number(metrics.get("output_tokens_per_s"), ",.0f"),
         _number(metrics.get("ttft_p95_ms"), ",.0f"),
         _number(metrics.get("tpot_mean_ms"), ",.2f"),
+        *((_number(metrics.get(SPECULATION_ACCEPTANCE), ".0%"),) if guessed else ()),
         _number(metrics.get("quality"), ".3f"),
         _number(metrics.get("cost_usd_per_mtok"), ",.3g"),
         _number(metrics.get("peak_memory_gib"), ",.2f"),
@@ -80,5 +80,10 @@ def _remarks(ranking: Ranking) -> list[str]:
         reasons = Counter(rejection.reason.value for rejection in ranking.rejected)
         counted = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
         lines.append(f"left out: {counted} (each with its reason in --json)")
+    lines += [
+        f"kept out: {rejection.variant.label}: {rejection.detail}"
+        for rejection in ranking.rejected
+        if rejection.reason is RejectionReason.SPECULATION_DOES_NOT_PAY
+    ]
     lines += [f"advice: {advice.text}" for advice in ranking.advice]
     return lines
