@@ -218,7 +218,7 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
         "missing-dependency--no-uvloop": hide_module("uvloop"),
         "out-of-memory--small-cache": more("--kv-cache-memory-bytes", "65536"),
         "out-of-memory--large-cache": more("--kv-cache-memory-bytes", "100000000000000"),
-        "out-of-memory--start": limit_memory(2200),
+        "out-of-memory--start": limit_memory(1200),
         "gated--offline": other_model("acme/gated-8b"),
         "gated--no-token": gated,
     },
