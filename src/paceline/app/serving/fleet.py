@@ -435,11 +435,12 @@ class Fleet:
         live = [one for one in self.replicas if one.seen(0.0).live]
         ready = sum(one.state is ReplicaState.SERVING for one in live)
         announced = self._announcement()
+        lasting = self._failure() or self._waits_because
         status = EndpointStatus(
             name=self.endpoint.name,
             revision=self.endpoint.revision,
             state=self._state(len(live), ready),
-            because=self._failure() or self._waits_because or self._because,
+            because=lasting or "",
             updated_at_utc="",
             stable=self._stable,
             replicas=self._wanted,
@@ -448,12 +449,12 @@ class Fleet:
             progress=None if announced is None else announced[0],
             failed=self._failed,
         )
-        # Reasons count seconds; what they are about changes rarely, and only that is written.
-        if self._saved is None or replace(status, because="") != replace(self._saved, because=""):
+        # The scaler's reasons count seconds; alone they are not worth a write.
+        if status != self._saved and not self._removed:
             self._saved = status
-            stamped = replace(status, updated_at_utc=self._desk.journal.now_utc())
-            if not self._removed:
-                self._desk.journal.save_status(stamped)
+            because = lasting or self._because
+            now_utc = self._desk.journal.now_utc()
+            self._desk.journal.save_status(replace(status, because=because, updated_at_utc=now_utc))
 
     def _state(self, live: int, ready: int) -> EndpointState:
         wanted = self._target()

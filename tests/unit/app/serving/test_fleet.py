@@ -1,0 +1,458 @@
+"""One endpoint's decisions, with a clock moved by hand and keepers that only remember."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paceline.adapters.stores.memory import MemoryStore
+from paceline.app.serving.desk import Desk
+from paceline.app.serving.facts import VersionFacts
+from paceline.app.serving.fleet import Fleet
+from paceline.app.serving.journal import Journal
+from paceline.app.serving.keeper import Broke, Entered, Keeper, Probed, Ready, Released
+from paceline.app.serving.replica import Replica
+from paceline.app.serving.trial_period import TrialPeriod
+from paceline.clock import ManualClock
+from paceline.deploy.canary import Observed
+from paceline.deploy.reconcile import SETTLE_S
+from paceline.errors import Code, SpecError
+from paceline.records.deployment import (
+    Canary,
+    Endpoint,
+    EndpointState,
+    EndpointStatus,
+    LogKind,
+    Phase,
+    ReplicaState,
+)
+from paceline.records.gateway import EndpointPulse, Pulse, ReplicaPulse
+from paceline.records.launch import Cause
+from paceline.records.run import RunRecord
+from paceline.records.scaling import Bounds, PacelinePolicy, ServicePoint
+from paceline.records.scaling import Replica as Measured
+from paceline.records.version import Version
+from paceline.testing.builders import a_model, a_request, a_variant
+
+ENDPOINT = Endpoint(
+    name="demo",
+    pipeline="demo",
+    version=1,
+    policy=PacelinePolicy(
+        bounds=Bounds(max_replicas=3),
+        stable_s=1.0,
+        burst_s=1.0,
+        burst_hold_s=0.0,
+        down_after_s=0.0,
+        idle_timeout_s=5.0,
+        cold_start_budget_s=60.0,
+    ),
+    deployed_at_utc="",
+    drain_timeout_s=30.0,
+)
+
+
+def state(one: Replica) -> str:
+    return one.state.value
+
+
+def facts(version: int) -> VersionFacts:
+    return VersionFacts(
+        version=Version(
+            pipeline="demo",
+            number=version,
+            run_id="r",
+            variant=a_variant(),
+            receipt_sha256="ab",
+            created_at_utc="",
+        ),
+        run=RunRecord(
+            run_id="r",
+            request=a_request(),
+            model=a_model(),
+            software_version="0",
+            created_at_utc="",
+        ),
+        replica=Measured(
+            concurrency=4,
+            cold_start_s=10.0,
+            usd_per_hour=1.0,
+            service=(ServicePoint(concurrency=4, ttft_ms=10.0, tpot_ms=1.0),),
+        ),
+        limits=(),
+        probe=None,
+        usd_per_mtok=2.0,
+    )
+
+
+class FakeKeeper(Keeper):
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def start(self) -> None:
+        self.told.append("start")
+
+    def stop(self) -> None:
+        self.told.append("stop")
+
+    def probe(self) -> None:
+        self.told.append("probe")
+
+
+class FakeDesk(Desk):
+    """Versions 1 to 8 are known; devices are free unless `busy` says otherwise."""
+
+    def __init__(self, clock: ManualClock, spool: Path) -> None:
+        self.clock = clock
+        self.store = MemoryStore(clock=clock)
+        self.journal = Journal(self.store.deployments, clock)
+        self.busy: str | None = None
+        self.keepers: dict[str, FakeKeeper] = {}
+        self._spool = spool
+
+    def facts(self, pipeline: str, version: int) -> VersionFacts:
+        if version > 8:
+            raise SpecError(Code.UNKNOWN_NAME, "no such version", why="8 are known", fix="")
+        return facts(version)
+
+    def keeper(self, replica_id: str, endpoint: str, facts: VersionFacts) -> Keeper:
+        self.keepers[replica_id] = FakeKeeper()
+        return self.keepers[replica_id]
+
+    def device_busy(self, accelerator: str) -> str | None:
+        return self.busy
+
+
+@dataclass
+class Stage:
+    """A fleet with a gateway that shows what the table says."""
+
+    desk: FakeDesk
+    clock: ManualClock
+    fleet: Fleet
+    revision: int = 0
+    in_flight: dict[str, int] = field(default_factory=dict)
+
+    def only(self, version: int | None = None) -> Replica:
+        (found,) = [one for one in self.fleet.replicas if version in (None, one.version)]
+        return found
+
+    def ready(self, one: Replica) -> None:
+        for phase in Phase:
+            self.fleet.told(Entered(replica_id=one.id, phase=phase))
+            self.clock.sleep(0.5)
+        self.fleet.told(Ready(replica_id=one.id, host="127.0.0.1", port=20_001, model_name="m"))
+
+    def pulse(self, **more: Any) -> None:
+        """The table goes out and the gateway tells what it sees."""
+        self.revision += 1
+        route = self.fleet.route()
+        self.fleet.table_sent(self.revision)
+        replicas = () if route is None else route.replicas
+        seen = EndpointPulse(
+            name="demo",
+            in_flight=sum(self.in_flight.values()),
+            queued=more.pop("queued", 0),
+            oldest_wait_s=0.0,
+            arrivals=more.pop("arrivals", 0),
+            ended=(),
+            waits_s=(),
+            ttft_s=more.pop("ttft_s", ()),
+        )
+        pulses = tuple(
+            ReplicaPulse(
+                replica_id=one.replica_id,
+                in_flight=self.in_flight.get(one.replica_id, 0),
+                ejected=False,
+                idle_s=0.0,
+            )
+            for one in replicas
+        )
+        pulse = Pulse(revision=self.revision, at_s=0.0, endpoints=(seen,), replicas=pulses)
+        self.fleet.pulsed(seen, pulse)
+
+    def pass_s(self, seconds: float) -> None:
+        for _ in range(int(seconds)):
+            self.clock.sleep(1.0)
+            self.pulse()
+            self.fleet.tick()
+
+    def status(self) -> EndpointStatus:
+        status = self.desk.store.deployments.status("demo")
+        assert status is not None
+        return status
+
+    def log(self, kind: LogKind) -> list[str]:
+        return [x.because for x in self.desk.store.deployments.log_of("demo") if x.kind is kind]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., Stage]:
+    def build(endpoint: Endpoint = ENDPOINT, status: EndpointStatus | None = None) -> Stage:
+        clock = ManualClock()
+        desk = FakeDesk(clock, tmp_path)
+        placed = desk.store.deployments.put_endpoint(endpoint)
+        stage = Stage(desk, clock, Fleet(placed, status, desk))
+        stage.fleet.work()
+        return stage
+
+    return build
+
+
+@pytest.fixture
+def serving(make: Callable[..., Stage]) -> Stage:
+    stage = make()
+    stage.ready(stage.only())
+    return stage
+
+
+def deploy(stage: Stage, **changes: Any) -> None:
+    kept = stage.desk.store.deployments
+    stage.fleet.update(kept.put_endpoint(replace(kept.endpoint("demo"), **changes)))
+    stage.fleet.work()
+
+
+def test_a_deployment_is_tried_at_once_and_then_serves(make: Callable[..., Stage]) -> None:
+    stage = make()
+    one = stage.only()
+    assert state(one) == "starting"
+    assert stage.status().state is EndpointState.STARTING
+    stage.ready(one)
+    assert state(one) == "serving"
+    assert (stage.status().state, stage.status().stable) == (EndpointState.LIVE, 1)
+    (stored,) = stage.desk.store.deployments.replicas(live=True)
+    assert stored.cold_start is not None
+    assert stored.cold_start.engine_s == pytest.approx(0.5)
+    route = stage.fleet.route()
+    assert route is not None
+    assert (route.replicas[0].port, route.replicas[0].capacity) == (20_001, 4)
+    assert route.usd_per_million_output_tokens == 2.0
+
+
+def test_while_it_starts_clients_are_told_how_long(make: Callable[..., Stage]) -> None:
+    stage = make()
+    stage.clock.sleep(4.0)
+    stage.fleet.told(Entered(replica_id=stage.only().id, phase=Phase.ENGINE))
+    route = stage.fleet.route()
+    assert route is not None and route.starting is not None
+    assert route.starting.phase == "engine"
+    assert route.starting.eta_s == pytest.approx(6.0)
+    assert route.starting.progress == pytest.approx(0.4)
+
+
+def test_a_deployment_that_starts_slower_than_its_idle_timeout_is_still_tried(
+    make: Callable[..., Stage],
+) -> None:
+    stage = make()
+    stage.pass_s(20)
+    assert state(stage.only()) == "starting"
+
+
+def test_idle_it_goes_to_zero_and_a_waiting_request_brings_it_back(serving: Stage) -> None:
+    serving.pass_s(10)
+    one = serving.only()
+    assert state(one) == "stopping", "drained at once: nothing was in flight"
+    serving.fleet.told(Released(replica_id=one.id))
+    assert (serving.fleet.replicas, serving.status().state) == ((), EndpointState.IDLE)
+    serving.fleet.woken()
+    assert state(serving.only()) == "starting"
+    assert len(serving.log(LogKind.SCALE)) == 2
+
+
+def test_what_is_in_flight_is_waited_for(serving: Stage) -> None:
+    old = serving.only()
+    serving.in_flight[old.id] = 2
+    deploy(serving, version=2)
+    serving.ready(serving.only(2))
+    serving.pass_s(SETTLE_S + 1)
+    assert state(old) == "draining"
+    serving.pass_s(5)
+    assert state(old) == "draining"
+    serving.in_flight.clear()
+    serving.pulse()
+    assert state(old) == "stopping"
+    assert serving.desk.keepers[old.id].told == ["start", "stop"]
+
+
+def test_a_drain_is_bounded(serving: Stage) -> None:
+    old = serving.only()
+    serving.in_flight[old.id] = 1
+    deploy(serving, version=2)
+    serving.ready(serving.only(2))
+    serving.pass_s(SETTLE_S + 1 + ENDPOINT.drain_timeout_s + 1)
+    steps = serving.desk.store.deployments.replica_steps(old.id)
+    assert steps[-1].because == "1 still in flight after 30 s"
+
+
+def test_a_pulse_from_before_the_drain_does_not_end_it(serving: Stage) -> None:
+    one = serving.only()
+    serving.fleet.remove()
+    serving.fleet.work()
+    assert state(one) == "draining"
+    stale = Pulse(revision=0, at_s=0.0, endpoints=(), replicas=())
+    serving.fleet.pulsed(None, stale)
+    assert state(one) == "draining"
+    serving.pulse()
+    serving.fleet.told(Released(replica_id=one.id))
+    assert serving.fleet.gone
+
+
+def test_a_crash_is_restarted_after_a_pause(serving: Stage) -> None:
+    one = serving.only()
+    serving.fleet.told(Broke(replica_id=one.id, cause=Cause.CRASHED, detail="exit -9"))
+    assert state(one) == "stopping"
+    serving.fleet.told(Released(replica_id=one.id))
+    assert state(serving.only()) == "queued"
+    assert "broke" in serving.status().because
+    serving.pass_s(2)
+    assert state(serving.only()) == "starting"
+    assert serving.status().failed == ()
+
+
+def test_a_version_that_never_starts_is_given_up(make: Callable[..., Stage]) -> None:
+    stage = make()
+    for _ in range(3):
+        one = stage.only()
+        stage.fleet.told(Broke(replica_id=one.id, cause=Cause.CRASHED, detail="exit 1"))
+        stage.fleet.told(Released(replica_id=one.id))
+        stage.pass_s(8)
+    assert stage.fleet.replicas == ()
+    assert stage.status().state is EndpointState.FAILED
+    assert stage.status().failed[0].because == "3 failed starts in a row: exit 1"
+    route = stage.fleet.route()
+    assert route is not None and route.failed is not None
+    deploy(stage)
+    assert state(stage.only()) == "starting", "deploying again tries again"
+
+
+def test_over_its_cold_start_budget_a_version_fails_with_the_phase(
+    make: Callable[..., Stage],
+) -> None:
+    stage = make()
+    one = stage.only()
+    stage.fleet.told(Entered(replica_id=one.id, phase=Phase.ENGINE))
+    stage.pass_s(62)
+    assert state(one) == "stopping"
+    failed = stage.status().failed[0]
+    assert failed.phase == "engine"
+    assert "61 s of 60 s" in failed.because
+
+
+def test_a_new_version_that_fails_leaves_the_old_one_alone(serving: Stage) -> None:
+    old = serving.only()
+    deploy(serving, version=2)
+    new = serving.only(2)
+    serving.fleet.told(Broke(replica_id=new.id, cause=Cause.UNSUPPORTED, detail="exit 1"))
+    serving.fleet.told(Released(replica_id=new.id))
+    serving.pass_s(3)
+    assert state(old) == "serving"
+    assert serving.fleet.replicas == (old,)
+    assert (serving.status().state, serving.status().stable) == (EndpointState.LIVE, 1)
+
+
+def test_a_version_that_cannot_be_read_fails(serving: Stage) -> None:
+    deploy(serving, version=9)
+    assert serving.status().failed[0].phase == "reading"
+    assert state(serving.only()) == "serving"
+
+
+def test_a_busy_device_is_waited_for_and_said_once(make: Callable[..., Stage]) -> None:
+    stage = make()
+    one = stage.only()
+    stage.fleet.told(Broke(replica_id=one.id, cause=Cause.CRASHED, detail="exit 1"))
+    stage.fleet.told(Released(replica_id=one.id))
+    stage.desk.busy = "an optimization has 'cpu' alone"
+    stage.pass_s(5)
+    assert state(stage.only()) == "queued"
+    assert stage.status().because == "an optimization has 'cpu' alone"
+    assert sum("an optimization" in text for text in stage.log(LogKind.REPLICA)) == 1
+    stage.desk.busy = None
+    stage.pass_s(1)
+    assert state(stage.only()) == "starting"
+
+
+def test_what_a_keeper_says_on_its_way_out_changes_nothing(serving: Stage) -> None:
+    one = serving.only()
+    serving.fleet.end_all("ends")
+    for late in (
+        Broke(replica_id=one.id, cause=None, detail="late"),
+        Ready(replica_id=one.id, host="h", port=1, model_name="m"),
+        Probed(replica_id=one.id, failed=None),
+    ):
+        serving.fleet.told(late)
+    assert state(one) == "stopping"
+    serving.fleet.told(Released(replica_id=one.id))
+    assert serving.fleet.gone
+
+
+def test_the_gateways_death_ends_drains(serving: Stage) -> None:
+    one = serving.only()
+    serving.in_flight[one.id] = 3
+    serving.pulse()
+    serving.fleet.remove()
+    serving.fleet.work()
+    serving.fleet.gateway_lost()
+    assert state(one) == "stopping"
+
+
+def test_after_a_restart_as_many_are_wanted_as_before(make: Callable[..., Stage]) -> None:
+    status = EndpointStatus(
+        name="demo",
+        revision=1,
+        state=EndpointState.LIVE,
+        because="",
+        updated_at_utc="",
+        stable=1,
+        replicas=2,
+    )
+    assert len(make(status=status).fleet.replicas) == 2
+
+
+class Verdicts(TrialPeriod):
+    """A canary's requests as a test has them."""
+
+    seen: tuple[Observed, Observed] = (Observed(), Observed())
+
+    def _read(self, endpoint: str) -> None:
+        canary, stable = self.seen
+        for version, observed in ((self.version, canary), (1, stable)):
+            count = self._count(version)
+            count.answered, count.failed = observed.answered, observed.failed
+
+
+@pytest.fixture
+def canary(serving: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    trial = Verdicts(2, tmp_path, serving.clock.monotonic_s())
+    monkeypatch.setattr(serving.desk, "trial_period", lambda version, now_s: trial)
+    plan = Canary(share=0.05, at_least_s=10.0, requests=20)
+    deploy(serving, version=2, canary=plan)
+    serving.ready(serving.only(2))
+    return serving
+
+
+def test_a_canary_gets_its_share_beside_the_old_version(canary: Stage) -> None:
+    route = canary.fleet.route()
+    assert route is not None
+    assert {(one.version, one.share) for one in route.replicas} == {(1, None), (2, 0.05)}
+    assert canary.status().state is EndpointState.CANARY
+
+
+@pytest.mark.parametrize(("failed", "kept", "word"), [(0, 2, "promoted"), (15, 1, "rolled back")])
+def test_a_canary_is_promoted_or_rolled_back_with_its_reason(
+    canary: Stage, failed: int, kept: int, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canary.in_flight[canary.only(1).id] = 1  # traffic, so that nothing idles
+    observed = (Observed(answered=30 - failed, failed=failed), Observed(answered=500))
+    monkeypatch.setattr(Verdicts, "seen", observed)
+    canary.pass_s(12)
+    canary.fleet.update(canary.desk.store.deployments.endpoint("demo"))
+    canary.pass_s(4)
+    assert any(text.startswith(word) for text in canary.log(LogKind.CANARY))
+    serving_versions = {
+        one.version for one in canary.fleet.replicas if one.state is ReplicaState.SERVING
+    }
+    assert serving_versions == {kept}
