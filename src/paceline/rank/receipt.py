@@ -58,6 +58,10 @@ FORMULAS: Final[Mapping[str, str]] = {
     "cost_usd_per_month": "price per hour × accelerators × 730 h",
     "memory_percent": "peak_memory_gib ÷ memory of the accelerator × 100",
     "cold_start_s": "process start to first good health answer + from there to first answer",
+    "speculation_acceptance": "accepted ÷ drafted tokens, by the engine's counters over the load",
+    "speculation_mean_length_tokens": "1 + accepted tokens ÷ drafts",
+    "speculation_draft_ratio": "drafted ÷ written tokens",
+    "speculation_break_even": "acceptance + (TPOT ÷ TPOT without it − 1) ÷ draft ratio",
     "quality_mine": "as quality, over the items of the user's own test set",
     "quality": "Σ over categories of share × weighted mean of the item scores",
 }
