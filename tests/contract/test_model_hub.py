@@ -91,6 +91,7 @@ def relatives_of(model_hub: ModelHub, base: DoubleRepo, tmp_path: Path) -> Relat
     add("fakes/chat-1b-code-FP8", {"config.json": code, **small})
     add("fakes/chat-1b-odd", {"config.json": quantized(quant_method="zip"), **small})
     add("fakes/chat-1b-plain", {"config.json": config(), **small})
+    add("fakes/chat-1b-closed-AWQ", {"config.json": awq, **small}, private=True)
     add("fakes/chat-1b-big-GGUF", {"chat-Q4_0.gguf": 9}, gguf={"total": PARAMETERS * 3})
     return HuggingFaceHub(tmp_path).relatives(BASE, limit=50)
 
@@ -131,6 +132,7 @@ FAULTS = {
     "fakes/chat-1b-wide-AWQ": ("another hidden size than the base", "32", "16"),
     "fakes/chat-1b-words-AWQ": ("another vocabulary than the base", "99", "64"),
     "fakes/chat-1b-big-GGUF": ("another number of parameters", "10,128", "3,376"),
+    "fakes/chat-1b-closed-AWQ": ("the hub has no model", None, None),
     "fakes/chat-1b-odd": ("quantized by 'zip' in a way that is not known here", None, None),
     "fakes/chat-1b-plain": ("not quantized", None, None),
     "fakes/chat-1b-code-FP8": ("runs Python code of its own", None, None),

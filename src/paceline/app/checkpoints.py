@@ -110,6 +110,12 @@ def make_format(
     )
 
 
+def refusal_of(model: Model, name: str) -> str | None:
+    """Why `make_format` would refuse this model, known without starting; `None` if nothing is."""
+    tool = quantizer_for(name)
+    return None if tool is None else tool.refusal(model, name)
+
+
 def makeable() -> dict[str, str]:
     """Every format that `make_format` takes, with who makes it."""
     tools = {format_: tool.name for tool in quantizers() for format_ in tool.formats()}

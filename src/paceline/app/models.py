@@ -5,7 +5,7 @@ from pathlib import Path
 
 from paceline.app.artefacts import Kept, deployed, kept, make_room
 from paceline.app.calibration import read_calibration
-from paceline.app.checkpoints import make_format, makeable, nobody_makes
+from paceline.app.checkpoints import make_format, makeable, nobody_makes, refusal_of
 from paceline.app.hubs import AnyHub
 from paceline.app.places import find_places
 from paceline.app.registry import adapter
@@ -46,6 +46,25 @@ def find_relatives(name: str, *, limit: int, allow_remote_code: bool, say: Say) 
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToMake:
+    """What `quantize` would do for one format; `why_not` is what can be known without starting."""
+
+    format: str
+    maker: str
+    why_not: str | None
+
+
+def plan_quantize(name: str, formats: tuple[str, ...], shop: Workshop) -> tuple[ToMake, ...]:
+    """What `quantize` would make, and by which tool. Raises as it does, starts nothing."""
+    makers = _makers(formats)
+    model = shop.hub.find(name)
+    return tuple(
+        ToMake(format=format_, maker=makers[format_], why_not=refusal_of(model, format_))
+        for format_ in formats
+    )
+
+
 def quantize(
     name: str, formats: tuple[str, ...], shop: Workshop, *, text: Path | None, say: Say
 ) -> tuple[Model, tuple[Made, ...]]:
@@ -53,9 +72,7 @@ def quantize(
 
     Raises SpecError for an unknown format before anything is made, and as `Hub.find`.
     """
-    for format_ in formats:
-        if format_ not in makeable():
-            raise nobody_makes(format_)
+    _makers(formats)
     calibration = None if text is None else read_calibration(text)
     model = shop.hub.find(name)
     made = []
@@ -68,6 +85,14 @@ def quantize(
         else:
             made.append(Made(format=format_, artefact=artefact, why_not=None))
     return model, tuple(made)
+
+
+def _makers(formats: tuple[str, ...]) -> dict[str, str]:
+    known = makeable()
+    for format_ in formats:
+        if format_ not in known:
+            raise nobody_makes(format_)
+    return known
 
 
 def cached(shop: Workshop) -> tuple[Kept, ...]:

@@ -9,7 +9,15 @@ from typing import Annotated
 import typer
 
 from paceline.app.artefacts import Kept, cache_limit_bytes
-from paceline.app.models import Made, cached, empty_cache, find_relatives, quantize
+from paceline.app.models import (
+    Made,
+    ToMake,
+    cached,
+    empty_cache,
+    find_relatives,
+    plan_quantize,
+    quantize,
+)
 from paceline.app.wiring import Workshop
 from paceline.records.checkpoint import Candidate, Misfit, Relatives
 from paceline.records.model import Model
@@ -51,9 +59,17 @@ def quantize_command(
         Path | None,
         typer.Option(help="Calibration text: paragraphs, or JSON lines with text or messages."),
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be made, and what refused.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Make a model's checkpoints in other formats; what was made before is found in the cache."""
+    if dry_run:
+        plan = plan_quantize(model, tuple(format_), Workshop())
+        rows = [asdict(one) for one in plan]
+        typer.echo(json.dumps({"checkpoints": rows}, indent=2) if as_json else _plan_text(plan))
+        return
     found, made = quantize(model, tuple(format_), Workshop(), text=text, say=_say)
     typer.echo(json.dumps(_made(found, made), indent=2) if as_json else _made_text(found, made))
     if any(one.artefact is None for one in made):
@@ -146,6 +162,13 @@ def _made_text(model: Model, made: tuple[Made, ...]) -> str:
         size = format_bytes(one.artefact.size_bytes)
         lines.append(f"  {one.format:<14} {size:>9}  {how:>8}  {one.artefact.folder}")
     return "\n".join(lines)
+
+
+def _plan_text(plan: tuple[ToMake, ...]) -> str:
+    return "\n".join(
+        f"  {one.format:<14} {f'refused: {one.why_not}' if one.why_not else f'by {one.maker}'}"
+        for one in plan
+    )
 
 
 def _kept_text(one: Kept) -> str:

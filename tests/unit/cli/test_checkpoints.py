@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from paceline.app.artefacts import Kept
-from paceline.app.models import Made
+from paceline.app.models import Made, ToMake
 from paceline.cli import checkpoints
 from paceline.cli.models import app
 from paceline.records.checkpoint import Candidate, Gate, Misfit, Relatives, RemoteFile
@@ -87,6 +87,22 @@ def test_what_was_not_made_ends_in_an_error_code_after_the_rest(run: Run) -> Non
     assert "not made: 128 does not divide 100" in done.stdout
     document = json.loads(run("quantize", "m", "--format", "w8a8", "--json").stdout)
     assert [one["why_not"] for one in document["checkpoints"]] == [None, "128 does not divide 100"]
+
+
+def test_dry_run_says_by_whom_and_why_not(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = (
+        ToMake(format="w8a8", maker="llmcompressor", why_not=None),
+        ToMake(format="gptq-4", maker="llmcompressor", why_not="128 does not divide 100"),
+    )
+    monkeypatch.setattr(checkpoints, "plan_quantize", lambda *_: plan)
+    done = run("quantize", "m", "--format", "w8a8", "--dry-run")
+    assert done.exit_code == 0
+    assert [line.split(maxsplit=1) for line in done.stdout.splitlines()] == [
+        ["w8a8", "by llmcompressor"],
+        ["gptq-4", "refused: 128 does not divide 100"],
+    ]
+    document = json.loads(run("quantize", "m", "--format", "w8a8", "--dry-run", "--json").stdout)
+    assert document["checkpoints"][0]["maker"] == "llmcompressor"
 
 
 def test_the_cache_says_what_stays_and_why(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,7 +105,10 @@ class HuggingFaceHub:
         return names[:limit], len(names[limit:])
 
     def _look(self, name: str, base: Base) -> tuple[tuple[Candidate, ...], tuple[Misfit, ...]]:
-        repo = self._client.repo(name)
+        try:
+            repo = self._client.repo(name)
+        except SpecError as error:  # listed a moment ago, and gone or closed now
+            return (), (Misfit(repo=name, revision=None, reason=f"{error.what}: {error.why}"),)
         try:
             documents = self._documents(repo)
         except SetupError as error:
