@@ -100,7 +100,7 @@ def _cheapest(candidates: Sequence[Candidate], index: int) -> _Price | None:
     prices = [
         _Price(limit=limit, variant=c.variant)
         for c in candidates
-        if c.doubt is None
+        if _sound(c, index)
         and all(
             judgement.verdict.verdict is Verdict.PASS
             for i, judgement in enumerate(c.judgements)
@@ -112,6 +112,13 @@ def _cheapest(candidates: Sequence[Candidate], index: int) -> _Price | None:
         return None
     less = prices[0].limit.comparison.wants_less
     return min(prices, key=lambda p: (p.limit.limit if less else -p.limit.limit, p.variant.id))
+
+
+def _sound(candidate: Candidate, index: int) -> bool:
+    """Whether the figure behind a judgement can be trusted: under a doubt about the load, what is
+    judged at all (memory, quality) can."""
+    failed = candidate.judgements[index].verdict.verdict is Verdict.FAIL
+    return candidate.doubt is None or failed
 
 
 def _only_misses(candidate: Candidate, index: int) -> bool:

@@ -122,6 +122,12 @@ def test_a_variant_that_is_open_on_another_limit_has_no_price_of_its_own() -> No
     assert "`ttft p95 <= 152ms` would be met, others stay open" in only.text
 
 
+def test_figures_under_a_doubt_have_no_price() -> None:
+    doubted = a_candidate("doubted", (101, 102), (600, 700), doubt="contended")
+    prices = [advice.relaxed for advice in advise([doubted, FAST])]
+    assert prices == [None, "ttft p95 <= 152ms"]
+
+
 def test_no_price_is_named_where_the_measurement_has_no_bound() -> None:
     bare = Candidate(
         measured=FAST.measured,
