@@ -34,10 +34,11 @@ from paceline.records.speculation import SpeculationCounts
 from paceline.records.telemetry import Snapshot
 from paceline.records.trial import BlobRef, ColdStart, Cut, Provenance, TrialRecord, TrialState
 from paceline.records.variant import Variant
+from paceline.trial.asking import Questions, ask_suites
 from paceline.trial.innocence import judge_client
 from paceline.trial.machine import TrialEvent, after
 from paceline.trial.metrics import Footprint, trial_metrics
-from paceline.trial.sequential import PairedRule, first_of
+from paceline.trial.sequential import PairedRule
 from paceline.trial.slo import goodput
 from paceline.trial.speculation import SETTLE_S, counts_between, read_counters
 from paceline.trial.timeline import summarise
@@ -313,19 +314,20 @@ class TrialRun:
 
     def _ask(self, target: Target) -> bool:
         """Ask the suites; false when the answers are garbage: nothing else is worth measuring."""
-        suite, own, paired = self._order.suite, self._order.own_suite, self._order.paired_rule
-        began_s = self._rig.clock.monotonic_s()
-        if suite is not None:
-            result = self._answers(target, suite, self._no_more)
-            verdict = None if paired is None else paired.verdict()
-            self._note(quality=replace(result, paired=verdict))
-            if result.stopped is not None and result.stopped.cause is StopCause.GARBAGE:
-                self._note(cause=Cause.GARBAGE, detail=result.stopped.because)
-        if own is not None and self._seen.cause is not Cause.GARBAGE:
-            self._note(own_quality=self._answers(target, own, self._too_late))
-        if suite is not None or own is not None:
+        order, began_s = self._order, self._rig.clock.monotonic_s()
+        questions = Questions(
+            suite=order.suite,
+            own=order.own_suite,
+            garbage=order.garbage_rule,
+            paired=order.paired_rule,
+            late=self._too_late,
+        )
+        answers = ask_suites(questions, lambda suite, stop: self._answers(target, suite, stop))
+        self._note(quality=answers.quality, own_quality=answers.own)
+        if answers.quality is not None or answers.own is not None:
             self._note(quality_s=self._rig.clock.monotonic_s() - began_s)
-        if self._seen.cause is Cause.GARBAGE:
+        if answers.garbage is not None:
+            self._note(cause=Cause.GARBAGE, detail=answers.garbage)
             return False
         if self._late():
             self._spent(share=self._order.rung.share if self._order.rung else 0.0)
@@ -348,11 +350,6 @@ class TrialRun:
             concurrency=self._order.quality_concurrency,
             stop=stop,
         )
-
-    def _no_more(self, scores: Sequence[ItemScore]) -> Stopped | None:
-        """Why the suite is not asked to its end."""
-        rules = (self._too_late, self._order.garbage_rule, self._order.paired_rule)
-        return first_of(*(rule for rule in rules if rule is not None))(scores)
 
     def _too_late(self, _scores: Sequence[ItemScore]) -> Stopped | None:
         because = "the budget was spent"

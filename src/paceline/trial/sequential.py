@@ -48,6 +48,7 @@ USUAL_MARGIN: Final = 0.03
 
 _LARGEST_BET: Final = 0.9  # of the stake; a bet of everything could never recover
 _PRIOR_VARIANCE: Final = 0.05  # one item in twenty flips: what int8 usually does
+_BESIDE: Final = 1e-9  # of a margin: what rounding in a later comparison cannot undo
 _GRID: Final = 40  # points per unit, then again within the last step: 0.0006 in all
 
 
@@ -178,6 +179,7 @@ def paired_verdict(
         interval = _both(interval, _last_interval(values, reach))
         if verdict is Verdict.UNRESOLVED:
             verdict = _read(interval, margin)
+    interval = _without_refused(interval, verdict, margin)
     return PairedVerdict(
         verdict=verdict,
         margin=margin,
@@ -229,6 +231,19 @@ def _both(early: Interval, last: Interval) -> Interval:
     """What neither refuses; the last one where they leave nothing."""
     lo, hi = max(early.lo, last.lo), min(early.hi, last.hi)
     return Interval(lo=lo, hi=hi) if lo <= hi else last
+
+
+def _without_refused(interval: Interval, verdict: Verdict, margin: float) -> Interval:
+    """The interval ends where the verdict was given: its grid is coarser than that."""
+    match verdict:
+        case Verdict.PASS:
+            edge = -margin + _BESIDE
+            return Interval(lo=max(interval.lo, edge), hi=max(interval.hi, edge))
+        case Verdict.FAIL:
+            edge = -margin - _BESIDE
+            return Interval(lo=min(interval.lo, edge), hi=min(interval.hi, edge))
+        case Verdict.UNRESOLVED:
+            return interval
 
 
 def _read(interval: Interval, margin: float) -> Verdict:

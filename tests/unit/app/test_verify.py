@@ -12,6 +12,7 @@ from paceline.app.verify import verify_receipt
 from paceline.errors import Code, SetupError, SpecError
 from paceline.rank import rank
 from paceline.rank.receipt import seal
+from paceline.records.metric_names import QUALITY, QUALITY_MINE
 from paceline.records.plan import Plan
 from paceline.records.quality import Item, Message, Reply, Scorer, Suite
 from paceline.records.receipt import Fault, Receipt
@@ -23,6 +24,7 @@ from paceline.records.variant import Variant
 from paceline.testing.builders import a_cpu, a_model, a_request, a_trial, a_variant
 from paceline.trial.metrics import Footprint, trial_metrics
 from paceline.trial.scoring import SuiteGrader, summarize
+from paceline.trial.sequential import judged_again
 from paceline.trial.timeline import summarise
 
 SUITE = Suite(
@@ -214,3 +216,67 @@ def test_a_receipt_of_a_later_program_is_not_called_wrong(
     later = tmp_path / archive.keep(data, suffix=".json").path
     with pytest.raises(SetupError, match=f"version is {SCHEMA_VERSION + 1}"):
         verify_receipt(later)
+
+
+OWN = replace(SUITE, name="mine", sha256="6" * 64)
+
+
+@pytest.fixture
+def richer(receipt: Receipt, archive: FolderArchive) -> Receipt:
+    """The rival was judged against the baseline, and both answered the user's own test set."""
+    first, second = receipt.trials
+    assert first.quality is not None
+    assert second.quality is not None
+    paired = judged_again(SUITE, second.quality, first.quality, margin=0.03, seed=0)
+    trials = tuple(
+        replace(
+            trial,
+            quality=quality,
+            own_quality=replace(quality, suite="mine", suite_sha256=OWN.sha256, paired=None),
+            metrics={**trial.metrics, QUALITY_MINE: trial.metrics[QUALITY]},
+        )
+        for trial, quality in (
+            (first, first.quality),
+            (second, replace(second.quality, paired=paired)),
+        )
+    )
+    return replace(
+        receipt,
+        trials=trials,
+        own_suite=archive.keep(pack(OWN).encode(), suffix=".suite"),
+        ranking=rank(receipt.request, receipt.plan, trials),
+    )
+
+
+def test_verdict_and_own_test_set_are_found_again_from_the_answers(
+    richer: Receipt, archive: FolderArchive, tmp_path: Path
+) -> None:
+    kept = archive.keep(seal(richer), suffix=".json")
+    assert verify_receipt(tmp_path / kept.path).findings == ()
+
+
+def test_an_edited_answer_changes_the_verdict_and_the_score_on_the_own_set(
+    richer: Receipt, archive: FolderArchive, tmp_path: Path
+) -> None:
+    trial = richer.trials[1]
+    assert trial.quality is not None
+    assert trial.own_quality is not None
+    wrong = [replace(item, answer="no idea") for item in trial.quality.items]
+    edited = replace(
+        trial,
+        quality=replace(trial.quality, items=tuple(wrong)),
+        own_quality=replace(trial.own_quality, items=tuple(wrong)),
+    )
+    kept = archive.keep(seal(replace(richer, trials=(richer.trials[0], edited))), suffix=".json")
+    paths = {finding.path for finding in verify_receipt(tmp_path / kept.path).findings}
+    assert "$.trials[1].quality.paired.difference" in paths
+    assert "$.trials[1].own_quality.score" in paths
+    assert "$.trials[1].metrics.quality_mine.value" in paths
+
+
+def test_answers_to_an_own_set_that_is_gone_are_named(
+    richer: Receipt, archive: FolderArchive, tmp_path: Path
+) -> None:
+    kept = archive.keep(seal(replace(richer, own_suite=None)), suffix=".json")
+    findings = verify_receipt(tmp_path / kept.path).findings
+    assert {(one.path, one.fault) for one in findings} == {("$.own_suite", Fault.BLOB)}

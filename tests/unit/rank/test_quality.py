@@ -2,12 +2,14 @@
 
 import math
 import random
+from dataclasses import replace
 
 import pytest
 
 from paceline.errors import Code, SpecError
 from paceline.rank.quality import compare_quality
-from paceline.records.quality import ItemScore, QualityResult
+from paceline.records.measurement import Interval, Verdict
+from paceline.records.quality import ItemScore, PairedVerdict, QualityResult, StopCause, Stopped
 
 
 def answers(scores: list[float], *, category: str = "qa", suite: str = "a" * 64) -> QualityResult:
@@ -142,3 +144,25 @@ def test_answers_to_two_suites_are_refused() -> None:
         compare_quality(answers(BASE), answers(BASE, suite="b" * 64), seed=0)
     assert refused.value.code is Code.SUITE_CHANGED
     assert "aaaa" in refused.value.why and "bbbb" in refused.value.why
+
+
+def test_an_early_stop_brings_the_interval_that_holds_at_any_moment() -> None:
+    stopped = replace(
+        answers(BASE[:60]),
+        stopped=Stopped(cause=StopCause.CLEAR, because="it was clear"),
+        paired=PairedVerdict(
+            verdict=Verdict.PASS,
+            margin=0.04,
+            difference=0.0,
+            difference_ci95=Interval(lo=-0.04, hi=0.05),
+            different=False,
+            items=60,
+        ),
+    )
+    found = compare_quality(stopped, answers(BASE), seed=0)
+    assert found is not None
+    assert found.difference_ci95 == Interval(lo=-0.04, hi=0.05)
+    assert (found.ratio_ci95.lo, found.ratio_ci95.hi) == pytest.approx((0.95, 1.0625))
+    whole = compare_quality(replace(stopped, stopped=None), answers(BASE), seed=0)
+    assert whole is not None
+    assert whole.difference_ci95 != found.difference_ci95

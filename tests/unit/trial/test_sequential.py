@@ -25,7 +25,9 @@ from paceline.trial.sequential import (
     difference_bounds,
     first_of,
     item_weights,
+    judged_again,
     paired_verdict,
+    quality_margin,
 )
 
 ITEMS = 400
@@ -231,3 +233,43 @@ def test_the_first_rule_that_stops_wins_and_all_look() -> None:
     stopped = first_of(at_once, never)(scores([1.0]))
     assert stopped is not None
     assert looks == [1]
+
+
+def test_a_stored_verdict_is_found_again_in_the_order_of_asking() -> None:
+    """Answers are stored in the order of the suite; a bet depends on the order of looking."""
+    rng = np.random.default_rng(10)
+    asked_suite = suite(100)
+    values = {item.item_id: float(rng.random() < 0.7) for item in asked_suite.items}
+    order = [item.item_id for item in asked_suite.asking_order(3)][:60]
+    given = [ItemScore(item_id=i, category="a", score=values[i], answer="") for i in order]
+    rule = PairedRule(asked_suite, baseline([1.0] * 100), margin=0.05)
+    rule(given)
+    stored = QualityResult(
+        suite="s",
+        suite_sha256="0" * 64,
+        items=tuple(sorted(given, key=lambda score: int(score.item_id[1:]))),
+        score=0.7,
+        by_category={},
+        ci95=None,
+    )
+    again = judged_again(asked_suite, stored, baseline([1.0] * 100), margin=0.05, seed=3)
+    assert again == rule.verdict()
+    other = judged_again(asked_suite, stored, baseline([1.0] * 100), margin=0.05, seed=4)
+    assert other != again
+
+
+def test_the_interval_ends_where_the_verdict_was_given() -> None:
+    base = baseline([1.0] * ITEMS)
+    for value, edge in ((1.0, "lo"), (0.0, "hi")):
+        rule = PairedRule(suite(), base, margin=0.03)
+        asked(rule, [value] * ITEMS)
+        found = rule.verdict()
+        outwards = getattr(found.difference_ci95, edge) + 0.03
+        assert (outwards > 0) if found.verdict is Verdict.PASS else (outwards < 0)
+
+
+def test_a_margin_is_of_the_baselines_score() -> None:
+    assert quality_margin([0.97], baseline([1.0, 0.0])) == pytest.approx(0.015)
+    assert quality_margin([], baseline([1.0])) == 0.03
+    assert quality_margin([1.0], baseline([1.0])) is None
+    assert quality_margin([0.9], baseline([0.0])) is None

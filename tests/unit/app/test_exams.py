@@ -1,0 +1,112 @@
+"""What is asked in a run, and when the asking stops."""
+
+from dataclasses import replace
+
+import pytest
+
+from paceline.app.exams import Exams, find_exams, margin_of
+from paceline.records.quality import Item, ItemScore, Message, QualityResult, Scorer, Split, Suite
+from paceline.records.request import Comparison, Constraint, Priority, Request
+from paceline.testing.builders import a_model, a_request
+
+
+def item(number: int, split: Split = Split.MAIN) -> Item:
+    return Item(
+        item_id=f"q{number}",
+        category="c",
+        messages=(Message(role="user", content="?"),),
+        scorer=Scorer.EXACT,
+        answer="x",
+        max_tokens=1,
+        split=split,
+    )
+
+
+class Shelf:
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def names(self) -> tuple[str, ...]:
+        return ("standard",)
+
+    def find(self, name: str) -> Suite:
+        self.asked.append(name)
+        items = (*map(item, range(20)), item(20, Split.REPORT))
+        return Suite(name=name, version="1", sha256="0" * 64, items=items)
+
+
+def answered(right: float) -> QualityResult:
+    items = tuple(
+        ItemScore(item_id=f"q{n}", category="c", score=float(n < right * 20), answer="")
+        for n in range(20)
+    )
+    return QualityResult(
+        suite="s", suite_sha256="0" * 64, items=items, score=right, by_category={}, ci95=None
+    )
+
+
+def at_least(limit: float, *, relative: bool = True) -> Constraint:
+    return Constraint(
+        metric="quality",
+        statistic=None,
+        comparison=Comparison.AT_LEAST,
+        limit=limit,
+        unit="",
+        relative=relative,
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "of_the_model", "found"),
+    [(None, None, "standard"), (None, "own.jsonl", "own.jsonl"), ("mix", "own.jsonl", "mix")],
+)
+def test_what_was_asked_for_goes_before_the_models_own_and_the_standard_suite(
+    asked: str | None, of_the_model: str | None, found: str
+) -> None:
+    shelf = Shelf()
+    model = replace(a_model(), suite_path=of_the_model)
+    exams = find_exams(replace(a_request(), suite=asked, own_suite="mine.csv"), model, shelf)
+    assert shelf.asked == [found, "mine.csv"]
+    assert exams.suite is not None
+    assert exams.own is not None
+    assert {one.split for one in exams.suite.items} == {Split.MAIN}
+
+
+def test_random_weights_are_asked_nothing() -> None:
+    shelf = Shelf()
+    assert find_exams(a_request(), replace(a_model(), trained=False), shelf).suite is None
+    assert shelf.asked == []
+
+
+def test_a_part_is_seeded_and_keeps_the_hash() -> None:
+    request = replace(a_request(), quality_items=5)
+    first, again = (find_exams(request, a_model(), Shelf()).suite for _ in range(2))
+    assert first == again
+    assert first is not None
+    assert (len(first.items), first.sha256) == (5, "0" * 64)
+
+
+@pytest.mark.parametrize(
+    ("request_", "margin"),
+    [
+        (a_request(at_least(0.97), at_least(0.9)), 0.03 * 0.8),
+        (a_request(at_least(0.9, relative=False)), 0.03),
+        (a_request(), 0.03),
+        (a_request(at_least(1.0)), None),
+        (a_request(at_least(0.9), priority=Priority.QUALITY), None),
+    ],
+)
+def test_the_strictest_relative_limit_says_how_much_worse_is_good_enough(
+    request_: Request, margin: float | None
+) -> None:
+    found = margin_of(request_, answered(0.8))
+    assert found is None if margin is None else found == pytest.approx(margin)
+
+
+def test_there_is_no_comparison_before_the_baseline_has_answered() -> None:
+    suite = Shelf().find("s")
+    exams = Exams(suite=suite, own=None)
+    assert exams.paired(a_request(), None) is None
+    assert exams.paired(a_request(), answered(0.0)) is None
+    assert exams.paired(a_request(), answered(0.8)) is not None
+    assert Exams(suite=None, own=None).garbage(None) is None
