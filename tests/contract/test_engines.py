@@ -20,6 +20,7 @@ from paceline.adapters.engines.vllm import Vllm
 from paceline.adapters.executors.local import LocalExecutor
 from paceline.adapters.hub.local import LocalHub
 from paceline.adapters.telemetry.prometheus import Prometheus
+from paceline.app.checkpoints import make_checkpoint
 from paceline.app.validation import judged
 from paceline.app.wiring import Workshop
 from paceline.ports.engine import CanValidate, Engine
@@ -309,6 +310,24 @@ class TestVllm(Real):
         drafted = found.counters[Counter.SPECULATION_TOKENS_DRAFTED]
         assert 0 <= found.counters[Counter.SPECULATION_TOKENS_ACCEPTED] <= drafted
 
+    @pytest.mark.parametrize("format_", ["w8a8", "gptq-4"])
+    @pytest.mark.enable_socket
+    def test_serves_what_a_quantizer_made(
+        self, format_: str, model: Model, bench: Bench, executor: Executor, tmp_path: Path
+    ) -> None:
+        artefact = make_checkpoint(
+            model, format_, Workshop(), calibration=None, say=lambda _line: None
+        )
+        assert artefact.size_bytes < bench.artefact.size_bytes
+        with executor.start(
+            lambda port: bench.launch(port=port, artefact=artefact),
+            log_path=tmp_path / "engine.log",
+        ) as server:
+            end = server.wait_ready()
+            assert end is None, end.log_tail
+            with Chat(server) as chat:
+                assert chat.ask().json()["usage"]["completion_tokens"] > 0
+
 
 @pytest.mark.gpu
 class TestVllmOnAGpu(TestVllm):
@@ -318,6 +337,21 @@ class TestVllmOnAGpu(TestVllm):
     @classmethod
     def accelerator(cls) -> Accelerator:
         return first_card()
+
+    @pytest.mark.enable_socket
+    def test_fp8_is_made_while_loading_and_weights_may_be_random(
+        self, bench: Bench, executor: Executor, tmp_path: Path
+    ) -> None:
+        artefact = replace(bench.artefact, format="fp8", size_bytes=0)
+        with executor.start(
+            lambda port: bench.launch(port=port, artefact=artefact),
+            log_path=tmp_path / "engine.log",
+        ) as server:
+            end = server.wait_ready()
+            assert end is None, end.log_tail
+            assert {"dummy", "fp8"} <= set(server.spec.argv)
+            with Chat(server) as chat:
+                assert chat.ask().json()["usage"]["completion_tokens"] > 0
 
 
 @pytest.mark.more_engines
