@@ -27,7 +27,8 @@ ONCE: Final = frozenset(
 """Headers that mean something to somebody on the way, so that two of them are refused."""
 
 
-RARE: Final = frozenset((b"transfer-encoding", b"content-encoding", b"expect"))
+VERSIONS: Final = ("1.1", "1.0")
+RARE: Final = frozenset((b"transfer-encoding", b"content-encoding", b"expect", b"upgrade"))
 
 
 class Phase(Enum):
@@ -363,7 +364,10 @@ class ClientConnection(asyncio.Protocol):
     def _framing_problem(
         self, headers: dict[bytes, bytes], settings: GatewaySettings
     ) -> Problem | None:
-        http_1_0 = self._parser.get_http_version() == "1.0"
+        version = self._parser.get_http_version()
+        http_1_0 = version == "1.0"
+        if version not in VERSIONS:
+            return malformed("bad_version", f"HTTP/1.1 is spoken here, not {version}.")
         if b"host" not in headers and not http_1_0:
             return malformed("host_required", "HTTP/1.1 requires a Host header.")
         if not self._target.startswith(b"/") or b"#" in self._target:
@@ -379,6 +383,8 @@ class ClientConnection(asyncio.Protocol):
         coding = headers.get(b"transfer-encoding")
         if coding is not None and (http_1_0 or coding.lower() != b"chunked"):
             return malformed("bad_transfer_encoding", "The one transfer coding here is `chunked`.")
+        if b"upgrade" in headers:
+            return malformed("upgrade_refused", "This connection stays with HTTP/1.1.")
         if b"content-encoding" in headers:
             return malformed("bad_content_encoding", "Bodies are taken without content coding.")
         expect = headers.get(b"expect")

@@ -256,7 +256,9 @@ class Exchange:
         if stale and self.replica is not None:
             self.replica.pool.close_idle()  # the others were left at the same time
         self.goes_on()
-        self._failed(Failure(status=502, reason=reason, replica_to_blame=not stale))
+        self._failed(
+            Failure(status=502, reason=reason, replica_to_blame=not stale, same_again=stale)
+        )
 
     # Called by the connection to the client.
 
@@ -395,6 +397,7 @@ class Exchange:
         now_s = time.monotonic()
         if failure.replica_to_blame:
             self.endpoint.failed(replica, now_s)
+        if not failure.same_again:
             self.tried = (*self.tried, replica.replica_id)
         if self._head_sent:
             self._filter_tail(failure)

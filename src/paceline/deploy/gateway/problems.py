@@ -79,7 +79,7 @@ class Problem:
         """Whole seconds for the header of that name."""
         if self.retry_after_s is None:
             return None
-        return max(math.ceil(self.retry_after_s), 1)
+        return max(math.ceil(round(self.retry_after_s, 3)), 1)
 
 
 def malformed(code: str, message: str, param: str | None = None) -> Problem:

@@ -1,0 +1,330 @@
+"""What clients see, and what is accounted, when engines or clients fail."""
+
+import json
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from paceline.deploy.gateway.control import GatewayControl, GatewayGone
+from paceline.records.gateway import Ended
+from paceline.testing.gateway import (
+    CHAT,
+    KEY,
+    RunningGateway,
+    chat_body,
+    endpoint,
+    key_rule,
+    replica,
+    running_gateway,
+)
+from paceline.testing.golden_server.launch import Golden, golden_server
+from paceline.testing.golden_server.settings import Fault
+
+pytestmark = pytest.mark.enable_socket
+
+QUICK = ("--ttft-ms", "2", "--itl-ms", "1", "--model", "golden")
+SHORT = ("--header-timeout-s", "0.3", "--body-timeout-s", "0.3", "--client-stall-s", "0.5")
+NOBODY = "http://127.0.0.1:9"
+
+
+@pytest.fixture(scope="module")
+def golden() -> Iterator[Golden]:
+    with golden_server(*QUICK) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    folder = tmp_path_factory.mktemp("gateway")
+    with running_gateway(folder, *SHORT, "--sse-keep-alive-s", "0.2") as running:
+        yield running
+
+
+def http(body: bytes, *, head: str = "") -> bytes:
+    """A request as bytes."""
+    return (
+        f"POST {CHAT} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {KEY}\r\n{head}"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
+
+
+def stream_of(tokens: int) -> bytes:
+    """A request for a stream."""
+    return http(json.dumps(chat_body(stream=True, max_tokens=tokens)).encode())
+
+
+def settled(gateway: RunningGateway) -> None:
+    """Wait until nothing is in flight."""
+    gateway.pulse(lambda pulse: all(one.in_flight == 0 for one in pulse.endpoints))
+
+
+class TestEngines:
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            *(Fault.RESET, Fault.TRUNCATED, Fault.CUT),
+            *(Fault.GARBAGE, Fault.BAD_EVENT, Fault.STREAM_ERROR),
+        ],
+    )
+    def test_a_stream_that_breaks_off_ends_with_an_error_event(
+        self, gateway: RunningGateway, fault: Fault
+    ) -> None:
+        with golden_server(*QUICK, "--fault", fault.value, "--fault-after", "2") as broken:
+            gateway.serve(endpoint(replica(broken.url)))
+            reply = gateway.ask(stream=True, max_tokens=6)
+            line = gateway.usage()[-1]
+            if fault is Fault.GARBAGE:  # at once: the client has seen nothing yet
+                assert (reply.status, reply.code) == (502, "engine_failed")
+                return
+            assert reply.status == 200
+            assert reply.events[-1]["error"]["code"] == "engine_failed"
+            assert not reply.body.endswith(b"[DONE]\n\n")
+            assert (line.ended, line.output_tokens) == (Ended.FAILED, 2)
+
+    @pytest.mark.parametrize("fault", [Fault.HTTP_500, Fault.HTTP_503, Fault.HTTP_429])
+    @pytest.mark.parametrize("stream", [True, False])
+    def test_another_replica_answers_when_one_fails(
+        self, gateway: RunningGateway, golden: Golden, fault: Fault, stream: bool
+    ) -> None:
+        with golden_server(*QUICK, "--fault", fault.value) as broken:
+            gateway.serve(endpoint(replica(broken.url, "bad"), replica(golden.url, "good")))
+            replies = [gateway.ask(stream=stream) for _ in range(6)]
+            assert [reply.status for reply in replies] == [200] * 6
+
+    def test_an_engine_that_is_alone_and_fails_is_502(self, gateway: RunningGateway) -> None:
+        with golden_server(*QUICK, "--fault", "500") as broken:
+            gateway.serve(endpoint(replica(broken.url)))
+            assert [gateway.ask().code for _ in range(5)] == ["engine_failed"] * 5
+
+    def test_all_replicas_down_is_502_for_everyone(self, gateway: RunningGateway) -> None:
+        gateway.serve(endpoint(replica(NOBODY, "one"), replica(NOBODY, "two")))
+        assert {gateway.ask().status for _ in range(8)} == {502}
+        pulse = gateway.pulse()
+        assert sum(one.ejected for one in pulse.replicas) <= 1, "at most half are put out"
+
+    def test_an_engine_that_stalls_before_its_answer_is_504(self, gateway: RunningGateway) -> None:
+        with golden_server("--ttft-ms", "5000", "--model", "golden") as slow:
+            gateway.serve(endpoint(replica(slow.url), first_byte_timeout_s=0.2))
+            reply = gateway.ask()
+            assert (reply.status, reply.code) == (504, "engine_timeout")
+
+    def test_an_engine_that_stalls_within_a_stream_ends_it(self, gateway: RunningGateway) -> None:
+        with golden_server(*QUICK, "--fault", "stall") as stalled:
+            gateway.serve(endpoint(replica(stalled.url), idle_timeout_s=0.5))
+            reply = gateway.ask(stream=True, max_tokens=9)
+            assert reply.events[-1]["error"]["code"] == "engine_timeout"
+            assert b": keep-alive\n\n" in reply.body
+
+    def test_an_engine_killed_within_a_stream_ends_it_with_an_error_event(
+        self, gateway: RunningGateway
+    ) -> None:
+        with golden_server("--ttft-ms", "2", "--itl-ms", "50", "--model", "golden") as killed:
+            gateway.serve(endpoint(replica(killed.url)))
+            threading.Timer(0.2, killed.process.kill).start()
+            reply = gateway.ask(stream=True, max_tokens=100)
+            assert reply.events[-1]["error"]["code"] == "engine_failed"
+            tokens = sum(
+                bool(one["choices"][0]["delta"].get("content")) for one in reply.events[:-1]
+            )
+            assert gateway.usage()[-1].output_tokens == tokens > 0
+
+    def test_a_connection_that_the_engine_closed_meanwhile_is_no_failure(
+        self, gateway: RunningGateway
+    ) -> None:
+        with golden_server(*QUICK, "--fault", "close") as closing:
+            gateway.serve(endpoint(replica(closing.url)))
+            assert [gateway.ask(stream=True).status for _ in range(5)] == [200] * 5
+
+    def test_split_writes_and_slow_headers_change_nothing(self, gateway: RunningGateway) -> None:
+        whole = None
+        for options in ((), ("--split-writes",), ("--fault", "slow-headers")):
+            with golden_server(*QUICK, *options) as server:
+                gateway.serve(endpoint(replica(server.url)))
+                body = gateway.ask(stream=True, max_tokens=5).body
+                whole = whole or body
+                assert body == whole
+
+    def test_an_engine_that_does_not_stream_is_passed_on(self, gateway: RunningGateway) -> None:
+        with golden_server(*QUICK, "--no-stream") as plain:
+            gateway.serve(endpoint(replica(plain.url)))
+            assert gateway.ask(stream=True).document["model"] == "demo"
+
+
+class TestClients:
+    def test_a_client_that_leaves_at_any_byte_leaves_nothing_behind(
+        self, gateway: RunningGateway, golden: Golden
+    ) -> None:
+        gateway.serve(endpoint(replica(golden.url)))
+        request = stream_of(20)
+        answer = gateway.raw(request.replace(b"Host: a", b"Host: a\r\nConnection: close"))
+        for sent in range(0, len(request), 7):
+            with socket.create_connection(("127.0.0.1", gateway.port)) as sock:
+                sock.sendall(request[:sent])
+        for taken in range(1, len(answer) - 100, 90):
+            with socket.create_connection(("127.0.0.1", gateway.port)) as sock:
+                sock.sendall(request)
+                sock.settimeout(2)
+                left = taken
+                while left > 0:
+                    left -= len(sock.recv(left))
+        settled(gateway)
+        page = gateway.control.metrics()
+        assert "paceline_gateway_requests_in_progress 0" in page
+        assert "paceline_gateway_buffered_bytes 0" in page
+        lines = gateway.usage()
+        begun = {line.request_id for line in lines if line.ended is Ended.BEGAN}
+        ends = [line.request_id for line in lines if line.ended is not Ended.BEGAN]
+        assert begun <= set(ends) and len(ends) == len(set(ends)), "each ends, and once"
+        assert any(line.ended is Ended.ABORTED for line in lines)
+
+    def test_an_abort_closes_the_engines_connection_and_counts_what_passed(
+        self, gateway: RunningGateway
+    ) -> None:
+        with golden_server("--ttft-ms", "2", "--itl-ms", "20", "--model", "golden") as server:
+            gateway.serve(endpoint(replica(server.url)), keys=(key_rule(),))
+            with socket.create_connection(("127.0.0.1", gateway.port)) as sock:
+                sock.sendall(stream_of(1000))
+                came = b""
+                while came.count(b" word") < 4:
+                    came += sock.recv(4096)
+            settled(gateway)
+            line = gateway.usage()[-1]
+            assert line.ended is Ended.ABORTED and 4 <= line.output_tokens <= 8
+            assert line.input_tokens > 0
+            deadline_s = time.monotonic() + 3
+            while server.entries()[0]["ended"] == "open" and time.monotonic() < deadline_s:
+                time.sleep(0.02)
+            assert server.entries()[0]["ended"] == "client gone"
+
+    def test_a_slow_reader_pauses_the_engine_and_is_cut_off(self, gateway: RunningGateway) -> None:
+        with golden_server(
+            "--ttft-ms", "1", "--itl-ms", "0.001", "--tokens-per-chunk", "200", "--model", "golden"
+        ) as fast:
+            gateway.serve(endpoint(replica(fast.url)))
+            with socket.socket() as sock:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                sock.connect(("127.0.0.1", gateway.port))
+                sock.sendall(stream_of(20_000_000))
+                gateway.pulse(lambda pulse: pulse.endpoints[0].in_flight == 1)
+                settled(gateway)
+            line = gateway.usage()[-1]
+            assert line.ended is Ended.ABORTED
+            assert line.output_tokens < 10_000_000, "the engine was not read to its end"
+
+    @pytest.mark.parametrize(
+        "partial", [b"POST /v1/chat/comp", http(b"x" * 10)[:-5]], ids=["header", "body"]
+    )
+    def test_a_slow_writer_is_408(self, gateway: RunningGateway, partial: bytes) -> None:
+        assert gateway.raw(partial).startswith(b"HTTP/1.1 408 ")
+
+    def test_pipelined_requests_are_answered_in_order(
+        self, gateway: RunningGateway, golden: Golden
+    ) -> None:
+        gateway.serve(endpoint(replica(golden.url)))
+        body = b'{"model":"demo","messages":[{"content":"a"}]}'
+        requests = [http(body, head=f"X-Request-Id: number-{number}\r\n") for number in range(5)]
+        answer = gateway.raw(b"".join(requests) + b"GARBAGE\r\n\r\n")
+        places = [answer.index(b"x-request-id: number-%d" % number) for number in range(5)]
+        assert places == sorted(places)
+        assert answer.count(b"HTTP/1.1 200 ") == 5 and answer.count(b"HTTP/1.1 400 ") == 1
+
+    def test_too_many_pipelined_requests_are_refused_cleanly(self, gateway: RunningGateway) -> None:
+        answer = gateway.raw(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n" * 100)
+        assert answer.count(b"HTTP/1.1 200 ") == 16 and b"too_many_pipelined" in answer
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            http(b"")[:-2] + b"X: " + b"a" * 40_000 + b"\r\n\r\n",
+            http(b"")[:-2] + b"X: a\r\n" * 200 + b"\r\n",
+            http(b"").replace(b"Length: 0", b"Length: 99999999"),
+        ],
+        ids=["long header", "many headers", "large body"],
+    )
+    def test_what_is_too_large_is_413(self, gateway: RunningGateway, data: bytes) -> None:
+        assert gateway.raw(data).startswith(b"HTTP/1.1 413 ")
+
+
+class TestProcess:
+    def test_a_table_swap_breaks_no_stream(self, gateway: RunningGateway, golden: Golden) -> None:
+        """200 streams on one replica end whole while it drains and goes and another comes."""
+        with golden_server("--ttft-ms", "2", "--itl-ms", "15", "--model", "golden") as old:
+            gateway.serve(endpoint(replica(old.url, "old")))
+            sockets = [socket.create_connection(("127.0.0.1", gateway.port)) for _ in range(200)]
+            for sock in sockets:
+                sock.sendall(stream_of(60))
+            gateway.pulse(lambda pulse: pulse.endpoints[0].in_flight == 200)
+            new = replica(golden.url, "new")
+            gateway.serve(endpoint(replica(old.url, "old", draining=True), new))
+            gateway.serve(endpoint(new))
+            assert gateway.ask().headers["x-paceline-replica"] == "new"
+            broken = 0
+            for sock in sockets:
+                with sock:
+                    sock.settimeout(10)
+                    came = b""
+                    while not came.endswith(b"0\r\n\r\n"):
+                        came += sock.recv(65_536)
+                    broken += came.count(b" word") != 60 or b"[DONE]" not in came
+            assert broken == 0
+
+    def test_a_killed_gateway_has_lost_no_usage_and_serves_on_by_its_last_table(
+        self, tmp_path: Path, golden: Golden
+    ) -> None:
+        with running_gateway(tmp_path) as first:
+            first.serve(endpoint(replica(golden.url)))
+            assert [first.ask().status for _ in range(5)] == [200] * 5
+            os.kill(first.process.pid, signal.SIGKILL)
+            first.process.wait()
+            with pytest.raises(GatewayGone):
+                first.pulse(lambda _: False)
+        with running_gateway(tmp_path) as second:
+            assert second.ask().status == 200
+            ended = [line for line in second.usage() if line.ended is Ended.OK]
+            assert len(ended) == 6 and {line.output_tokens for line in ended} == {3}
+            assert len({line.request_id for line in ended}) == 6
+
+    def test_sigterm_lets_streams_end(self, tmp_path: Path) -> None:
+        with (
+            golden_server("--ttft-ms", "2", "--itl-ms", "10", "--model", "golden") as server,
+            running_gateway(tmp_path) as ending,
+        ):
+            ending.serve(endpoint(replica(server.url)))
+            idle = socket.create_connection(("127.0.0.1", ending.port))
+            with socket.create_connection(("127.0.0.1", ending.port)) as sock, idle:
+                sock.sendall(stream_of(30))
+                ending.pulse(lambda pulse: pulse.endpoints[0].in_flight == 1)
+                ending.process.terminate()
+                came = b""
+                with suppress(ConnectionResetError):
+                    while data := sock.recv(4096):
+                        came += data
+                assert came.endswith(b"0\r\n\r\n") and b"[DONE]" in came
+            assert ending.process.wait(timeout=5) == 0
+
+    def test_the_connection_cap_is_503(self, tmp_path: Path) -> None:
+        with running_gateway(tmp_path, "--max-connections", "2") as narrow:
+            held = [socket.create_connection(("127.0.0.1", narrow.port)) for _ in range(2)]
+            assert b"too_many_connections" in narrow.raw(b"")
+            for sock in held:
+                sock.close()
+
+    def test_garbage_on_the_control_socket_harms_nobody(
+        self, gateway: RunningGateway, golden: Golden
+    ) -> None:
+        gateway.serve(endpoint(replica(golden.url)))
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(str(gateway.state.parent / "c.sock"))
+            sock.sendall(b'{"table": {"revision": "x"}}\n')
+            while sock.recv(65_536):
+                pass
+        with GatewayControl.connect(gateway.state.parent / "c.sock") as another:
+            assert another.receive(2) is not None
+        assert gateway.ask(**chat_body()).status == 200

@@ -1,0 +1,138 @@
+"""The clients that people use, against the gateway: openai here, litellm where it is installed."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from paceline.testing.gateway import KEY, RunningGateway, endpoint, replica, running_gateway
+from paceline.testing.golden_server.launch import golden_server
+
+pytestmark = [pytest.mark.e2e, pytest.mark.enable_socket]
+
+MESSAGES: Any = [{"role": "user", "content": "two words"}]
+TOOLS: Any = [{"type": "function", "function": {"name": "look_up", "parameters": {}}}]
+SCHEMA: Any = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}
+LITELLM = """
+import json, sys
+import litellm
+url, key = sys.argv[1:]
+asked = dict(
+    model="openai/demo", api_base=url, api_key=key, max_tokens=4,
+    messages=[{"role": "user", "content": "two words"}],
+)
+whole = litellm.completion(**asked)
+pieces = list(litellm.completion(**asked, stream=True, stream_options={"include_usage": True}))
+vectors = litellm.embedding(model="openai/demo", api_base=url, api_key=key, input=["a b"])
+print(json.dumps({
+    "text": whole.choices[0].message.content,
+    "usage": whole.usage.completion_tokens,
+    "streamed": "".join(p.choices[0].delta.content or "" for p in pieces if p.choices),
+    "vectors": len(vectors.data),
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    options = ("--ttft-ms", "2", "--itl-ms", "1", "--model", "golden")
+    with (
+        golden_server(*options) as golden,
+        running_gateway(tmp_path_factory.mktemp("gateway")) as running,
+    ):
+        running.serve(endpoint(replica(golden.url)))
+        yield running
+
+
+@pytest.fixture
+def client(gateway: RunningGateway) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=gateway.url, api_key=KEY, max_retries=0) as made:
+        yield made
+
+
+def test_openai_whole_with_tools_and_a_schema(client: openai.OpenAI) -> None:
+    answer = client.chat.completions.create(
+        model="demo", messages=MESSAGES, max_tokens=4, tools=TOOLS, response_format=SCHEMA
+    )
+    assert answer.choices[0].message.content == " word" * 4
+    assert answer.usage is not None and answer.usage.completion_tokens == 4
+
+
+def test_openai_streams_with_usage(client: openai.OpenAI) -> None:
+    pieces = list(
+        client.chat.completions.create(
+            model="demo",
+            messages=MESSAGES,
+            max_tokens=4,
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+    )
+    text = "".join(piece.choices[0].delta.content or "" for piece in pieces if piece.choices)
+    assert text == " word" * 4
+    assert pieces[-1].usage is not None and pieces[-1].usage.prompt_tokens == 9
+
+
+def test_openai_async_streams_many_at_once(gateway: RunningGateway) -> None:
+    async def run() -> list[int]:
+        async with openai.AsyncOpenAI(base_url=gateway.url, api_key=KEY, max_retries=0) as made:
+
+            async def one() -> int:
+                stream = await made.chat.completions.create(
+                    model="demo", messages=MESSAGES, max_tokens=5, stream=True
+                )
+                return len([piece async for piece in stream if piece.choices[0].delta.content])
+
+            return await asyncio.gather(*(one() for _ in range(10)))
+
+    assert asyncio.run(run()) == [5] * 10
+
+
+def test_openai_embeddings_completions_and_models(client: openai.OpenAI) -> None:
+    assert client.embeddings.create(model="demo", input=["a b"]).data[0].embedding == [0.1, 0.2]
+    assert client.completions.create(model="demo", prompt="a", max_tokens=2).choices[0].text
+    assert [model.id for model in client.models.list()] == ["demo"]
+    assert client.models.retrieve("demo").owned_by == "main"
+
+
+def test_openai_reads_refusals(client: openai.OpenAI, gateway: RunningGateway) -> None:
+    with pytest.raises(openai.NotFoundError, match="does not exist"):
+        client.chat.completions.create(model="none", messages=MESSAGES)
+    with pytest.raises(openai.AuthenticationError) as refused:
+        client.with_options(api_key="wrong").models.list()
+    assert refused.value.code == "invalid_api_key" and refused.value.request_id
+
+
+def test_openai_hears_of_a_stream_that_breaks_off(tmp_path: Path) -> None:
+    options = ("--ttft-ms", "2", "--itl-ms", "1", "--model", "golden", "--fault", "reset")
+    with golden_server(*options) as broken, running_gateway(tmp_path) as running:
+        running.serve(endpoint(replica(broken.url)))
+        with openai.OpenAI(base_url=running.url, api_key=KEY, max_retries=0) as made:
+            stream = made.chat.completions.create(
+                model="demo", messages=MESSAGES, max_tokens=9, stream=True
+            )
+            with pytest.raises(openai.APIError, match="engine failed"):
+                list(stream)
+
+
+@pytest.mark.more_engines
+def test_litellm(gateway: RunningGateway, tmp_path: Path) -> None:
+    """In an environment of its own: it brings fifty packages."""
+    venv.create(tmp_path / "litellm", with_pip=True)
+    python = str(tmp_path / "litellm/bin/python")
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "litellm"], check=True)
+    said = subprocess.check_output([python, "-c", LITELLM, gateway.url, KEY], text=True)
+    assert json.loads(said.splitlines()[-1]) == {
+        "text": " word" * 4,
+        "usage": 4,
+        "streamed": " word" * 4,
+        "vectors": 1,
+    }
+    assert python != sys.executable

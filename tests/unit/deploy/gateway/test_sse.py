@@ -1,0 +1,90 @@
+import json
+import random
+
+import pytest
+
+from paceline.deploy.gateway.sse import Counts, EventFilter, ModelNames, counts_in
+
+ROLE = b'data: {"model":"eng","choices":[{"delta":{"role":"assistant","content":""}}]}\n\n'
+TOKEN = b'data: {"model":"eng","choices":[{"delta":{"content":" word"}}]}\n\n'
+FINISH = b'data: {"model":"eng","choices":[{"delta":{},"finish_reason":"stop"}]}\n\n'
+USAGE = b'data: {"model":"eng","choices":[],"usage":{"prompt_tokens":7,"completion_tokens":3}}\n\n'
+DONE = b"data: [DONE]\n\n"
+STREAM = ROLE + TOKEN * 3 + FINISH + USAGE + DONE
+
+
+def a_filter(*, wants_usage: bool = False) -> EventFilter:
+    return EventFilter(wants_usage=wants_usage, names=ModelNames("eng", "demo"))
+
+
+def test_it_counts_output_and_reads_the_engines_usage() -> None:
+    events = a_filter()
+    passed = events.feed(STREAM)
+    assert events.events == 3 and events.counts == Counts(7, 3)
+    assert events.done and not events.bad
+    assert b'"usage"' not in passed and passed.count(b'"model":"demo"') == 5
+    assert passed.endswith(DONE)
+
+
+def test_usage_that_was_asked_for_is_passed_on() -> None:
+    assert b'"prompt_tokens":7' in a_filter(wants_usage=True).feed(STREAM)
+
+
+def test_usage_beside_a_choice_is_passed_on_and_read() -> None:
+    last = FINISH.replace(
+        b'"choices"', b'"usage":{"prompt_tokens":1,"completion_tokens":2},"choices"'
+    )
+    events = a_filter()
+    assert events.feed(last) and events.counts == Counts(1, 2)
+
+
+@pytest.mark.parametrize("ends", [b"\n\n", b"\r\n\r\n"])
+def test_any_cut_of_the_bytes_gives_the_same_events(ends: bytes) -> None:
+    stream = STREAM.replace(b"\n\n", ends)
+    whole = a_filter().feed(stream)
+    rng = random.Random(1)
+    for _ in range(200):
+        cuts = sorted(rng.sample(range(len(stream)), 5))
+        events = a_filter()
+        pieces = zip([0, *cuts], [*cuts, len(stream)], strict=True)
+        assert b"".join(events.feed(stream[start:end]) for start, end in pieces) == whole
+        assert events.done and events.events == 3
+
+
+def test_half_an_event_is_kept_back() -> None:
+    assert a_filter().feed(TOKEN[:-1]) == b""
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        b'data: {"choices": [\n\n',
+        b'data: {"error":{"message":"died"}}\n\n',
+        b'data: {"error": {"message": "died"}}\n\n',
+        b"data: hello\n\n",
+    ],
+)
+def test_what_is_no_event_or_an_error_ends_the_stream(event: bytes) -> None:
+    events = a_filter()
+    assert events.feed(TOKEN + event + TOKEN) == TOKEN.replace(b"eng", b"demo")
+    assert events.bad
+
+
+def test_comments_and_other_fields_pass() -> None:
+    assert a_filter().feed(b": ping\n\n") == b": ping\n\n"
+
+
+def test_a_name_in_the_text_is_not_changed() -> None:
+    text = json.dumps({"choices": [{"text": '"model":"eng"'}], "model": "eng"}).encode()
+    assert json.loads(ModelNames("eng", "demo").answered(text)) == {
+        "choices": [{"text": '"model":"eng"'}],
+        "model": "demo",
+    }
+    assert ModelNames("demo", "demo").answered(text) is text
+
+
+def test_counts_are_those_of_the_last_usage_and_never_of_text() -> None:
+    text = json.dumps({"content": '"usage": {"prompt_tokens": 99}', "x": 1}).encode()
+    assert counts_in(text) is None
+    assert counts_in(b'{"usage": {"prompt_tokens": 5, "total_tokens": 5}}') == Counts(5, 0)
+    assert counts_in(b"{}") is None
