@@ -203,7 +203,10 @@ class Client:
 
 def parse(path: Path) -> Json:
     """The JSON object in a file. Raises `ValueError` when it is none."""
-    value = json.loads(path.read_bytes())
+    try:
+        value = json.loads(path.read_bytes())
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
     if not isinstance(value, dict):
         raise ValueError(f"expected an object, found {type(value).__name__}")  # noqa: TRY004
     return value

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -57,7 +58,7 @@ class HuggingFaceHub:
         if folder.name != repo.revision:  # a commit came between the two questions
             repo = self._client.repo(repo.name, folder.name)
         self._check_code(repo, folder)
-        wanted = _weights(repo, _index(folder))
+        wanted = _weights(repo.name, repo.files, _index(folder))
         here = [file for file in wanted if weights or file.sha256 is None]
         if here:
             self._say(f"fetching {repo.name}: {_size(here)} of weights at {repo.revision[:7]}")
@@ -119,12 +120,14 @@ class HuggingFaceHub:
         return judge(repo, documents, base, allow_remote_code=self._allow_remote_code)
 
     def _documents(self, repo: Repo) -> Documents:
-        there = {file.path for file in repo.files}
+        sizes = {file.path: file.size_bytes for file in repo.files}
         read: dict[str, Json | None] = {}
         for path in (CONFIG, SIDECAR, INDEX):
-            if path not in there:
+            if path not in sizes:
                 read[path] = None
                 continue
+            if sizes[path] > SMALL_BYTES:
+                return Documents(config=None, broken=f"{path} is {sizes[path]:,} bytes long")
             try:
                 read[path] = self._client.read_json(repo.name, repo.revision, path)
             except ValueError as error:
@@ -139,7 +142,7 @@ class HuggingFaceHub:
             if path.is_file() and not path.name.startswith(".")
         ]
         small = [file for file in there if self._is_small(file)]
-        wanted = _weights_of(name, there, _index(folder))
+        wanted = _weights(name, there, _index(folder))
         return Fetched(
             name=name.rpartition("/")[2],
             source=f"{name}@{folder.name}",
@@ -180,13 +183,7 @@ def _split(name: str) -> tuple[str, str | None]:
     return match[1], match[2]
 
 
-def _weights(repo: Repo, index: Json | None) -> tuple[RemoteFile, ...]:
-    return _weights_of(repo.name, repo.files, index)
-
-
-def _weights_of(
-    name: str, files: tuple[RemoteFile, ...] | list[RemoteFile], index: Json | None
-) -> tuple[RemoteFile, ...]:
+def _weights(name: str, files: Sequence[RemoteFile], index: Json | None) -> tuple[RemoteFile, ...]:
     try:
         return weight_files(files, index)
     except BrokenIndex as error:
