@@ -140,7 +140,11 @@ class Campaign:
         plan = replace(
             self._plan,
             variants=tuple(v for v in self._plan.variants if v not in out),
-            rejected=(*self._plan.rejected, *over_budget, *pruned),
+            rejected=(
+                *(rejection for rejection in self._plan.rejected if rejection.variant not in out),
+                *over_budget,
+                *pruned,
+            ),
         )
         self._writer.save_plan(plan)
         ranking = rank(self._request, plan, self._trials)
@@ -169,7 +173,7 @@ class Campaign:
         return any(event.kind == CANCEL for event in events)
 
     def _measure_one(self, step: Step) -> None:
-        grown = with_variant(self._plan, step)
+        grown = with_variant(self._plan, step.variant)
         if grown != self._plan:
             self._writer.save_plan(grown)
             self._plan = grown
@@ -259,6 +263,7 @@ class Campaign:
         return Rig(
             engine=tools.engine,
             environment=tools.environment,
+            hold=self._hold(tools),
             executor=shop.executor,
             load=shop.load,
             evaluator=shop.evaluator,
@@ -267,7 +272,6 @@ class Campaign:
             archive=shop.archive,
             clock=shop.clock,
             telemetry=shop.telemetry,
-            hold=self._hold(tools),
         )
 
     def _hold(self, tools: _Tools) -> Hold:

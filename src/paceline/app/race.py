@@ -8,7 +8,7 @@ from paceline.rank.standing import outlooks, scale, standings
 from paceline.records.plan import Plan
 from paceline.records.request import Request
 from paceline.records.trial import PruningCheck, TrialRecord
-from paceline.records.variant import Rejection, RejectionReason
+from paceline.records.variant import Rejection, RejectionReason, Variant
 
 
 class Race:
@@ -66,12 +66,12 @@ class Race:
         )
 
 
-def with_variant(plan: Plan, step: Step) -> Plan:
+def with_variant(plan: Plan, variant: Variant) -> Plan:
     """The plan with a variant that the search thought of, or took back from the rejected."""
-    if step.variant in plan.variants:
+    if variant in plan.variants:
         return plan
     return replace(
         plan,
-        variants=(*plan.variants, step.variant),
-        rejected=tuple(r for r in plan.rejected if r.variant != step.variant),
+        variants=(*plan.variants, variant),
+        rejected=tuple(r for r in plan.rejected if r.variant != variant),
     )

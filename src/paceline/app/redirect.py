@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from paceline.app.exams import quality_floors
 from paceline.app.figures import Unreadable, footprint_of, load_of, with_figures
 from paceline.app.optimize import begin_run
 from paceline.app.planning import Planned, plan_request, with_price
+from paceline.app.race import with_variant
 from paceline.app.registry import engine_names, load_engine
 from paceline.app.watch import Watch
 from paceline.app.wiring import Workshop
@@ -15,9 +17,13 @@ from paceline.records.launch import Cause
 from paceline.records.request import Request
 from paceline.records.run import RunRecord
 from paceline.records.trial import TrialRecord
+from paceline.records.variant import RejectionReason
 from paceline.spec.read import Asked
 from paceline.spec.redirect import Names, Redirected, redirect
 from paceline.trial.workload import latency_limits_ms
+
+FORETOLD: Final = frozenset({RejectionReason.PREDICTED, RejectionReason.CONSTRAINT})
+"""A plan's grounds against a variant that a measurement of it overrules."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +47,8 @@ def redirect_run(
     planned = plan_request(turned.request, shop)
     request = with_price(turned.request, planned)
     reuse = reusable(earlier, request, planned, shop)
+    for trial in reuse.trials:  # a measurement counts more than the prediction that left it out
+        planned = replace(planned, plan=with_variant(planned.plan, trial.variant))
     watch.redirected(earlier, turned.changes, len(reuse.trials), reuse.refused)
     return begin_run(
         request,
@@ -100,10 +108,10 @@ def _why_not(trial: TrialRecord, before: Request, request: Request, planned: Pla
     plan = planned.plan
     if trial.cause is not Cause.FINISHED:
         return f"it did not finish: {trial.cause.value}"
-    out = {rejection.variant: rejection for rejection in plan.rejected}
-    if trial.variant in out:
-        return f"no longer wanted ({out[trial.variant].reason})"
-    if plain(trial.variant) not in plan.variants and trial.variant not in plan.variants:
+    out = {rejection.variant: rejection.reason for rejection in plan.rejected}
+    if out.get(trial.variant, RejectionReason.PREDICTED) not in FORETOLD:
+        return f"no longer wanted ({out[trial.variant]})"
+    if not {trial.variant, plain(trial.variant)} & {*plan.variants, *out}:
         return "no longer in the plan"
     version = load_engine(trial.variant.engine).version
     if trial.provenance.engine_version != version:

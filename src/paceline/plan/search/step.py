@@ -23,7 +23,7 @@ from paceline.records.measurement import Verdict
 from paceline.records.plan import Plan
 from paceline.records.race import Outlook, Standing
 from paceline.records.trial import TrialRecord
-from paceline.records.variant import Variant
+from paceline.records.variant import RejectionReason, Variant
 from paceline.units import format_duration
 
 CONTAGIOUS = frozenset({Cause.OUT_OF_MEMORY, Cause.UNSUPPORTED, Cause.BAD_CHECKPOINT})
@@ -125,6 +125,8 @@ class _Race:
         return Step(variant=variant, repeat=0, because=because, must_reach=reach)
 
     def _fresh(self) -> list[Variant]:
+        """Who may be launched for the first time: the plan's variants, combinations near the
+        leaders, and whom the plan left out by prediction alone, for the run may prove it wrong."""
         plan, launches = self._known.plan, self._launches
         dead = {
             trial.variant
@@ -134,8 +136,18 @@ class _Race:
         level = self._bar - self._rules.worth
         rejected = {rejection.variant for rejection in plan.rejected}
         near = [v for v in combined(self._known.standings, bar=level) if v not in rejected]
-        pool = dict.fromkeys([*plan.variants, *near])
+        pool = dict.fromkeys([*plan.variants, *near, *self._predicted_to_lose()])
         return [v for v in pool if not launches[v] and plain(v) not in dead]
+
+    def _predicted_to_lose(self) -> list[Variant]:
+        if not math.isfinite(self._bar):
+            return []
+        foretold = {outlook.variant_id for outlook in self._known.outlooks}
+        return [
+            rejection.variant
+            for rejection in self._known.plan.rejected
+            if rejection.reason is RejectionReason.PREDICTED and rejection.variant.id in foretold
+        ]
 
     def _unfinished(self) -> list[tuple[float, Step]]:
         """Ended at the first rung under a bar that has fallen since: their turn again."""

@@ -180,6 +180,22 @@ def test_a_prediction_prunes_what_it_says_cannot_win() -> None:
     assert {out.variant for out in end.pruned} == {INT4, INT4_WIDE}
 
 
+def test_who_was_left_out_by_prediction_comes_back_when_the_run_proves_it_wrong() -> None:
+    third = a_variant("third", "int4")
+    lost = Rejection(variant=third, reason=RejectionReason.PREDICTED, detail="it cannot win")
+    plan = Plan(baseline=BASE, variants=(BASE, INT8), rejected=(lost,))
+    told = tuple(
+        Outlook(variant_id=v.id, score=math.log(rate), sd=0.2)
+        for v, rate in ((BASE, 100), (INT8, 900), (third, 300))
+    )
+    as_foretold = (standing(BASE, 100), standing(INT8, 900))
+    assert [out.variant for out in stop(*as_foretold, plan=plan, outlooks=told).pruned] == [third]
+    far_slower = (standing(BASE, 100), standing(INT8, 250))
+    assert step(*far_slower, plan=plan, outlooks=told).variant == third
+    nothing_passes = tuple(standing(v, 100, verdict=Verdict.FAIL, launches=2) for v in (BASE, INT8))
+    assert stop(*nothing_passes, plan=plan, outlooks=told).pruned == ()
+
+
 def test_a_share_of_the_pruned_is_launched_all_the_same_by_a_seeded_draw() -> None:
     done = (standing(BASE, 100), standing(INT8, 200), standing(INT4, 900), standing(INT4_WIDE, 700))
     drawn = []
