@@ -12,6 +12,17 @@ from paceline.app.runs import ranking_of, receipt_path
 from paceline.app.search_report import search_document
 from paceline.app.wiring import Workshop
 from paceline.cli.documents import print_json
+from paceline.cli.options import (
+    AsJson,
+    BudgetText,
+    Constraints,
+    Formats,
+    Pin,
+    Priority,
+    RequestFile,
+    Words,
+    WorkloadText,
+)
 from paceline.cli.plan import show_local
 from paceline.cli.progress import LineWatch
 from paceline.cli.request_file import request_text
@@ -26,27 +37,10 @@ NO_VARIANT = 5
 ModelName = Annotated[
     str | None, typer.Argument(metavar="[MODEL]", help="A folder, or `reference`.")
 ]
-Words = Annotated[
-    list[str] | None, typer.Argument(help='Plain words: "cheapest, p95 ttft under 300 ms".')
-]
-Priority = Annotated[
-    str | None,
-    typer.Option(help="latency, throughput, cost, quality or balanced.", show_default=False),
-]
-Constraints = Annotated[
-    list[str] | None,
-    typer.Option("--constraint", help='A hard limit, e.g. "ttft p95 <= 200ms"; repeatable.'),
-]
-WorkloadText = Annotated[
-    str | None, typer.Option("--workload", help="A preset, e.g. chat,concurrency=16,input=512.")
-]
 Engines = Annotated[
     list[str] | None, typer.Option("--engine", help="Only these engines; the first is preferred.")
 ]
-Formats = Annotated[list[str] | None, typer.Option("--format", help="Only these formats.")]
 Hardware = Annotated[list[str] | None, typer.Option("--hardware", help="Only these accelerators.")]
-Pin = Annotated[str | None, typer.Option(help="Only this format (and the baseline).")]
-BudgetText = Annotated[str | None, typer.Option("--budget", help="10m or $20; a hard limit.")]
 PipelineName = Annotated[str | None, typer.Option("--pipeline", help="Where the version goes.")]
 Price = Annotated[
     float | None, typer.Option(help="USD per hour of one accelerator; else from a table.")
@@ -61,13 +55,9 @@ SuiteNames = Annotated[
     list[str] | None,
     typer.Option("--suite", help="standard or a file; mine=FILE is what quality(mine) is about."),
 ]
-RequestFile = Annotated[
-    Path | None, typer.Option("--file", help="A request in YAML; flags win over it.")
-]
 ShareDevice = Annotated[
     bool, typer.Option("--share-device", help="Measure even where an endpoint has a replica.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 def optimize(

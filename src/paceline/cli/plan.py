@@ -13,6 +13,17 @@ from paceline.app.survey import Prices, survey_request
 from paceline.app.survey_document import survey_document
 from paceline.app.wiring import Workshop
 from paceline.cli.documents import print_json
+from paceline.cli.options import (
+    AsJson,
+    BudgetText,
+    Constraints,
+    Formats,
+    Pin,
+    Priority,
+    RequestFile,
+    Words,
+    WorkloadText,
+)
 from paceline.cli.plan_text import print_local, print_survey, print_understood
 from paceline.cli.request_file import request_text
 from paceline.records.request import Request
@@ -22,53 +33,36 @@ ModelName = Annotated[
     str | None,
     typer.Argument(metavar="[MODEL]", help="A folder, a config.json, a name, or `reference`."),
 ]
+Engines = Annotated[list[str] | None, typer.Option("--engine", help="Only these engines.")]
+Hardware = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--hardware",
+        help="`here`, `all`, accelerators (l40s, h100-sxm) or classes (gpu, tpu, hopper).",
+    ),
+]
+PriceFile = Annotated[Path | None, typer.Option("--prices", help="CSV of your prices; they win.")]
+Market = Annotated[
+    str | None,
+    typer.Option("--market", help="on-demand, spot, serverless-active or serverless-flex."),
+]
 
 
 def plan(
     model: ModelName = None,
-    words: Annotated[
-        list[str] | None, typer.Argument(help='Plain words: "cheapest, p95 ttft under 300 ms".')
-    ] = None,
-    priority: Annotated[
-        str | None,
-        typer.Option(help="latency, throughput, cost, quality or balanced.", show_default=False),
-    ] = None,
-    constraint: Annotated[
-        list[str] | None,
-        typer.Option("--constraint", help='A hard limit, e.g. "ttft p95 <= 200ms"; repeatable.'),
-    ] = None,
-    workload: Annotated[
-        str | None,
-        typer.Option("--workload", help="A preset, e.g. chat,concurrency=16,input=512."),
-    ] = None,
-    engine: Annotated[
-        list[str] | None, typer.Option("--engine", help="Only these engines; repeatable.")
-    ] = None,
-    format_: Annotated[
-        list[str] | None, typer.Option("--format", help="Only these formats; repeatable.")
-    ] = None,
-    hardware: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--hardware",
-            help="`here`, `all`, accelerators (l40s, h100-sxm) or classes (gpu, tpu, hopper).",
-        ),
-    ] = None,
-    pin: Annotated[str | None, typer.Option(help="Only this format (and the baseline).")] = None,
-    budget: Annotated[
-        str | None, typer.Option("--budget", help="10m or $20; a hard limit.")
-    ] = None,
-    prices: Annotated[
-        Path | None, typer.Option("--prices", help="CSV of your own prices; they win.")
-    ] = None,
-    market: Annotated[
-        str | None,
-        typer.Option("--market", help="on-demand, spot, serverless-active or serverless-flex."),
-    ] = None,
-    file: Annotated[
-        Path | None, typer.Option("--file", help="A request in YAML; flags win over it.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    words: Words = None,
+    priority: Priority = None,
+    constraint: Constraints = None,
+    workload: WorkloadText = None,
+    engine: Engines = None,
+    format_: Formats = None,
+    hardware: Hardware = None,
+    pin: Pin = None,
+    budget: BudgetText = None,
+    prices: PriceFile = None,
+    market: Market = None,
+    file: RequestFile = None,
+    as_json: AsJson = False,
 ) -> None:
     """Predict what could serve a model, with bands, prices and reasons. Launches nothing.
 

@@ -148,7 +148,7 @@ def _print_rejected(found: Surveyed) -> None:
     for tally in tallies:
         example = tally.example
         variant = example.variant
-        sides = f": {example.have} of {example.need}" if example.have and example.need else ""
+        sides = f": {example.have} against {example.need}" if example.have and example.need else ""
         if tally.kind == "does not fit":
             sides = f": needs {example.need}, has {example.have}"
         place = f"{variant.count}x {variant.accelerator}, {variant.label}"

@@ -8,7 +8,7 @@ import numpy as np
 
 from paceline.plan.facts.tables import Device
 from paceline.plan.local.correct import Key, corrections
-from paceline.plan.local.machine import CPU_DOUBT, deployment, is_known_engine
+from paceline.plan.local.machine import deployment, is_known_engine
 from paceline.plan.predict.deployment import Array, Deployment, batch_of
 from paceline.plan.predict.predict import Band, Prediction, predict
 from paceline.plan.shapes import Shape
@@ -70,7 +70,7 @@ class _Said:
     seen: Prediction
     values: tuple[Array, ...]
     deviations: tuple[Array, ...]
-    """Natural logarithms, what a processor adds included."""
+    """Natural logarithms."""
 
 
 def can_speak(subject: Subject) -> bool:
@@ -112,15 +112,12 @@ def _laid_out(subject: Subject) -> Deployment | None:
 def _say(subjects: Sequence[Subject]) -> _Said:
     laid = [found for subject in subjects if (found := _laid_out(subject)) is not None]
     seen = predict(batch_of(laid))
-    doubt = np.array([CPU_DOUBT if s.device.kind == "cpu" else 0.0 for s in subjects])
     bands = (seen.output_tokens_per_s, seen.tpot_ms, seen.ttft_ms)
     return _Said(
         subjects=subjects,
         seen=seen,
         values=tuple(band.value for band in bands),
-        deviations=tuple(
-            np.hypot(np.log(band.high / band.low) / (2 * Z90), doubt) for band in bands
-        ),
+        deviations=tuple(np.log(band.high / band.low) / (2 * Z90) for band in bands),
     )
 
 

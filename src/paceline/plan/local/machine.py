@@ -1,8 +1,8 @@
 """A machine, a model folder and a variant in the terms of the predictor.
 
 Processors are described by formula, since no table can list them: rates from cores and
-instruction sets, bandwidth from cores. Both are rough; `CPU_DOUBT` widens the bands accordingly,
-and the first trials on the machine narrow them again (`plan.local.correct`).
+instruction sets, bandwidth from cores. Both are rough; the bands of processors are wide
+accordingly, and the first trials on the machine narrow them again (`plan.local.correct`).
 """
 
 from collections.abc import Mapping
@@ -36,9 +36,6 @@ BANDWIDTH_PER_CORE_GB_S: Final = 20.0
 """llama.cpp in 16 bit read 23 GB/s per core of a two-core EPYC Zen 5 (2026-11)."""
 MOST_BANDWIDTH_GB_S: Final = 400.0
 """A socket with 8 to 12 channels of DDR5."""
-CPU_DOUBT: Final = 0.55
-"""Standard deviation, in natural logarithms, that a processor adds to the predictor's own: the
-correction was learned on accelerators, and the formula above is good for a factor of two."""
 CPU_MEMORY_SHARE: Final = 0.9
 """The rest is for the operating system."""
 

@@ -231,7 +231,8 @@ def _counts(field: Field) -> Index:
 def _place(field: Field, row: int) -> str:
     device = field.axes.devices[field.rows.device[row]].name
     price = field.usd_per_hour[row]
-    shown = "price unknown" if np.isnan(price) else f"${price:.2f}/h"
+    old = ", an old price" if field.old_price[row] else ""
+    shown = "price unknown" if np.isnan(price) else f"${price:.2f}/h{old}"
     return f"{_counts(field)[row]} x {device} ({shown})"
 
 

@@ -56,6 +56,8 @@ class Field:
     rows: Rows
     usd_per_hour: Array
     """Of all devices together; not-a-number where no price is known."""
+    old_price: Mask
+    """Where that price is too old to rely on."""
     now: Mapping[str, Band]
     """Figures at the load asked for, by contract name."""
     at_once: Array
@@ -106,7 +108,7 @@ def survey(axes: Axes, request: Request, prices: Quotes, market: str | None = No
     judged = tuple(c for c in request.constraints if can_judge(c, request.workload))
     laid = batch(axes, rows, request.workload)
     seen = predict(laid)
-    hourly = _hourly(axes, rows, prices, market)
+    hourly, old = _hourly(axes, rows, prices, market)
     now = request_figures(laid, seen, request, hourly)
     alive, missed, violated = _judged(axes, rows, now, judged, request.workload)
     rows, hourly, missed = rows.take(alive), hourly[alive], missed[alive]
@@ -122,6 +124,7 @@ def survey(axes: Axes, request: Request, prices: Quotes, market: str | None = No
         axes=axes,
         rows=rows,
         usd_per_hour=hourly,
+        old_price=old[alive],
         now=now,
         at_once=at_once,
         missed=missed,
@@ -179,11 +182,14 @@ def _that_fit(axes: Axes, rows: Rows, workload: Workload) -> tuple[Rows, tuple[T
     return rows.take(fits), (tally,)
 
 
-def _hourly(axes: Axes, rows: Rows, prices: Quotes, market: str | None) -> Array:
+def _hourly(axes: Axes, rows: Rows, prices: Quotes, market: str | None) -> tuple[Array, Mask]:
+    """USD per hour of all devices of each row, and whether that is an old price."""
     found = [usual(prices.get(device.name), market) for device in axes.devices]
     hourly = [np.nan if q is None else q.price.usd_per_device_hour for q in found]
+    old = np.array([q is not None and q.stale for q in found], dtype=np.bool_)
     counts = np.array([layout.count for layout in axes.layouts], dtype=np.float64)
-    return np.array(hourly, dtype=np.float64)[rows.device] * counts[rows.layout]
+    each: Array = np.array(hourly, dtype=np.float64)[rows.device]
+    return each * counts[rows.layout], old[rows.device]
 
 
 def _judged(
@@ -217,10 +223,10 @@ def _violation(
     example = Rejection(
         variant=variant_of(axes, rows, nearest),
         reason=RejectionReason.CONSTRAINT,
-        detail=f"predicted to miss {constraint.text} by {abs(margin):.0%} at best (nearest miss)",
-        have=f"{band.value[nearest]:.4g} {constraint.unit}"
-        f" [{band.low[nearest]:.4g} – {band.high[nearest]:.4g}]",
-        need=f"{constraint.comparison} {constraint.limit:.4g} {constraint.unit}",
+        detail=f"predicted to miss {constraint.text} by {abs(margin):.1%} at best (nearest miss)",
+        have=f"{_plain(band.value[nearest])} {constraint.unit}"
+        f" [{_plain(band.low[nearest])} – {_plain(band.high[nearest])}]",
+        need=f"{constraint.comparison} {_plain(constraint.limit)} {constraint.unit}",
     )
     return Tally(kind=constraint.text, count=int(out.sum()), example=example)
 
@@ -229,3 +235,8 @@ def _order(gain: Band, missed: Index) -> Index:
     unpriced = np.isnan(gain.value)
     worth = np.where(unpriced, -np.inf, gain.value)
     return np.lexsort((-worth, unpriced, missed))
+
+
+def _plain(value: float) -> str:
+    """Whole numbers from a hundred on, three digits below; never an exponent in between."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004

@@ -1,0 +1,28 @@
+"""Options that `optimize` and `plan` share: what a request says."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Words = Annotated[
+    list[str] | None, typer.Argument(help='Plain words: "cheapest, p95 ttft under 300 ms".')
+]
+Priority = Annotated[
+    str | None,
+    typer.Option(help="latency, throughput, cost, quality or balanced.", show_default=False),
+]
+Constraints = Annotated[
+    list[str] | None,
+    typer.Option("--constraint", help='A hard limit, e.g. "ttft p95 <= 200ms"; repeatable.'),
+]
+WorkloadText = Annotated[
+    str | None, typer.Option("--workload", help="A preset, e.g. chat,concurrency=16,input=512.")
+]
+Formats = Annotated[list[str] | None, typer.Option("--format", help="Only these formats.")]
+Pin = Annotated[str | None, typer.Option(help="Only this format (and the baseline).")]
+BudgetText = Annotated[str | None, typer.Option("--budget", help="10m or $20; a hard limit.")]
+RequestFile = Annotated[
+    Path | None, typer.Option("--file", help="A request in YAML; flags win over it.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
