@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from paceline.plan.search import Known, Pruned, Step, Stop, next_step, stays
+from paceline.plan.search import RULES, Known, Pruned, Step, Stop, next_step, stays
 from paceline.rank.standing import outlooks, scale, standings
 from paceline.records.plan import Plan
 from paceline.records.request import Request
-from paceline.records.trial import PruningCheck, TrialRecord
+from paceline.records.trial import Cut, PruningCheck, TrialRecord
 from paceline.records.variant import Rejection, RejectionReason, Variant
 
 
@@ -35,7 +35,9 @@ class Race:
         self, plan: Plan, trials: Sequence[TrialRecord], so_far: TrialRecord, *, must_reach: float
     ) -> str | None:
         """Why a trial that has done its first rung is out of the race; `None` when it is not."""
-        found = standings(self._request, plan, [*trials, so_far])
+        # As short as it is so far: its noise is larger, and its answers are still to be asked.
+        short = replace(so_far, cut=Cut(share=RULES.rung, because="its first rung"))
+        found = standings(self._request, plan, [*trials, short])
         own = next((s for s in found if s.variant == so_far.variant), None)
         if own is None or stays(own, must_reach):
             return None

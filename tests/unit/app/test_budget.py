@@ -1,0 +1,70 @@
+"""Estimates in words and JSON, and budgets that are refused."""
+
+from dataclasses import replace
+
+import pytest
+
+from paceline.app.budget import estimate_document, estimate_text, refuse_too_small
+from paceline.errors import Code, SpecError
+from paceline.records.race import Estimate
+from paceline.records.request import Budget
+from paceline.testing.builders import a_request
+from paceline.units import Seconds, Usd
+
+FOUND = Estimate(least_s=36.0, likely_s=180.0, most_s=720.0, variants=11, seen=True)
+REQUEST = replace(a_request(), price_usd_per_hour=2.0)
+
+
+def with_budget(seconds: float | None = None, usd: float | None = None) -> Budget:
+    return Budget(
+        seconds=None if seconds is None else Seconds(seconds), usd=None if usd is None else Usd(usd)
+    )
+
+
+def test_an_estimate_is_in_time_and_money() -> None:
+    document = estimate_document(FOUND, REQUEST)
+    assert document["seconds"] == {"least": 36.0, "likely": 180.0, "most": 720.0}
+    assert document["usd"] == pytest.approx({"least": 0.02, "likely": 0.1, "most": 0.4})
+    assert estimate_text(FOUND, REQUEST) == (
+        "about 3 min, $0.1 for 11 variants (all of them whole: 12 min); from earlier trials here"
+    )
+
+
+def test_without_a_price_there_is_no_money_in_it() -> None:
+    free = replace(REQUEST, price_usd_per_hour=None)
+    assert estimate_document(FOUND, free)["usd"] is None
+    assert "$" not in estimate_text(FOUND, free)
+
+
+def test_no_run_is_expected_to_outlast_its_budget() -> None:
+    short = replace(REQUEST, budget=with_budget(seconds=60))
+    assert estimate_text(FOUND, short).startswith("about 1 min, ")
+
+
+@pytest.mark.parametrize(
+    ("budget", "both"),
+    [
+        (with_budget(seconds=30), ("36 s", "30 s")),
+        (with_budget(usd=0.01), ("36 s", "$0.01 at $2/h, 18 s")),
+        (with_budget(seconds=600, usd=0.01), ("36 s", "18 s")),
+    ],
+)
+def test_a_budget_without_room_for_the_baseline_is_refused(
+    budget: Budget, both: tuple[str, str]
+) -> None:
+    with pytest.raises(SpecError) as refused:
+        refuse_too_small(replace(REQUEST, budget=budget), FOUND)
+    assert refused.value.code is Code.BUDGET_TOO_SMALL
+    assert all(figure in refused.value.why for figure in both)
+
+
+def test_a_budget_with_room_is_fine_and_none_is_too() -> None:
+    refuse_too_small(replace(REQUEST, budget=with_budget(seconds=40, usd=0.03)), FOUND)
+    refuse_too_small(REQUEST, FOUND)
+
+
+def test_money_without_a_price_is_refused() -> None:
+    poor = replace(REQUEST, budget=with_budget(usd=5), price_usd_per_hour=None)
+    with pytest.raises(SpecError, match="needs a price") as refused:
+        refuse_too_small(poor, FOUND)
+    assert "--price" in refused.value.fix
