@@ -108,6 +108,7 @@ def whole_answer(
     content_type: bytes,
     body_bytes: int,
     overhead_us: int,
+    close: bool,
 ) -> bytes:
     """The head of an engine's answer with a body of that length."""
     meter = answered.meter
@@ -122,12 +123,12 @@ def whole_answer(
         answered.request_id,
         replica.answer_head,
         meter.headers() if meter is not None else b"",
-        CLOSE if answered.client.closes_after(answered.request) else b"",
+        CLOSE if close else b"",
         overhead_us,
     )
 
 
-def problem_answer(problem: Problem, answered: Answered) -> bytes:
+def problem_answer(problem: Problem, answered: Answered, *, close: bool) -> bytes:
     """A refusal, on a connection that may go on."""
     meter = answered.meter
     return own_answer(
@@ -136,7 +137,7 @@ def problem_answer(problem: Problem, answered: Answered) -> bytes:
         request_id=answered.request_id,
         retry_after=problem.retry_after(),
         extra=meter.headers() if meter is not None else b"",
-        close=answered.client.closes_after(answered.request),
+        close=close,
     )
 
 

@@ -104,6 +104,7 @@ class ClientConnection(asyncio.Protocol):
         "_pending",
         "_problem",
         "_read_ns",
+        "_repeated",
         "_seen",
         "_seen_s",
         "_stalled",
@@ -119,7 +120,8 @@ class ClientConnection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._pending: deque[Request] = deque()
         self._problem: Problem | None = None
-        self._headers: list[tuple[bytes, bytes]] = []
+        self._headers: dict[bytes, bytes] = {}
+        self._repeated: list[bytes] = []
         self._body: list[bytes] = []
         self._target = b""
         self._head_done = False
@@ -199,7 +201,12 @@ class ClientConnection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._head_done:
             return  # a trailer
-        self._headers.append((name.lower(), value))
+        name = name.lower()
+        headers = self._headers
+        if name in headers:
+            self._repeated.append(name)
+            value = headers[name] + b", " + value
+        headers[name] = value
 
     def on_headers_complete(self) -> None:
         self._head_done = True
@@ -239,7 +246,7 @@ class ClientConnection(asyncio.Protocol):
             Request(
                 method=parser.get_method(),
                 target=self._target,
-                headers=dict(self._headers),
+                headers=self._headers,
                 body=body[0] if len(body) == 1 else b"".join(body),
                 keep_alive=parser.should_keep_alive(),
                 http_1_0=parser.get_http_version() == "1.0",
@@ -247,7 +254,8 @@ class ClientConnection(asyncio.Protocol):
             )
         )
         self._body_bytes = self._head_bytes = 0
-        self._headers = []
+        self._headers = {}
+        self._repeated = []
         self._body = []
         self._target = b""
         self._head_done = False
@@ -347,19 +355,17 @@ class ClientConnection(asyncio.Protocol):
             self.transport.close()
 
     def _head_problem(self, settings: GatewaySettings) -> Problem | None:
-        headers = self._headers
-        if len(headers) > settings.max_headers or (
+        headers, repeated = self._headers, self._repeated
+        if len(headers) + len(repeated) > settings.max_headers or (
             self._head_bytes > settings.max_header_bytes
-            and sum(len(name) + len(value) for name, value in headers) > settings.max_header_bytes
+            and sum(map(len, headers)) + sum(map(len, headers.values())) > settings.max_header_bytes
         ):
             return _headers_too_large(settings)
-        named = dict(headers)
-        if len(named) < len(headers):
-            names = [name for name, _ in headers]
-            twice = next((name for name in ONCE if names.count(name) > 1), None)
+        if repeated:
+            twice = next((name for name in repeated if name in ONCE), None)
             if twice is not None:
                 return malformed("duplicate_header", f"Two headers {twice.decode()!r}.")
-        return self._framing_problem(named, settings)
+        return self._framing_problem(headers, settings)
 
     def _framing_problem(
         self, headers: dict[bytes, bytes], settings: GatewaySettings

@@ -150,6 +150,9 @@ class Dispatcher:
         exchange.endpoint.tally.waited(waited_s)
 
     def _choose(self, exchange: Exchange, replicas: list[Replica]) -> Replica | None:
+        if len(replicas) == 1:  # nothing to choose
+            only = replicas[0]
+            return only if only.in_flight < only.capacity and not only.closed else None
         prefix = None
         if exchange.endpoint.route.prefix_affine:
             given = exchange.ask.document[exchange.route.input_field]

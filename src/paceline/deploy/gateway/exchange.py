@@ -194,22 +194,25 @@ class Exchange:
     def refuse(self, problem: Problem) -> None:
         """End it without a replica."""
         ended = Ended.FAILED if self._attempts else Ended.REFUSED
-        self._answer(problem_answer(problem, self), problem.status, ended, Counts(0, 0))
+        close = self.client.closes_after(self.request)
+        data = problem_answer(problem, self, close=close)
+        self._answer(data, problem.status, ended, Counts(0, 0), close=close)
         self._tell(problem.status, b"application/json", problem.body())
 
     def replay(self, status: int, content_type: bytes, body: bytes) -> None:
         """Answer what another request was answered, at no charge."""
         if self.finished:
             return
+        close = self.client.closes_after(self.request)
         data = own_answer(
             status,
             body,
             request_id=self.request_id,
             extra=REPLAYED,
             content_type=content_type,
-            close=self.client.closes_after(self.request),
+            close=close,
         )
-        self._answer(data, status, Ended.OK, Counts(0, 0))
+        self._answer(data, status, Ended.OK, Counts(0, 0), close=close)
 
     def look(self, now_s: float) -> None:
         """Called every now and then: time-outs, and comments that keep a stream alive."""
@@ -369,6 +372,7 @@ class Exchange:
             body = replica.names(self.ask.model).answered(body)
         else:
             body, content_type = reshaped(status, body), b"application/json"
+        close = self.client.closes_after(self.request)
         head = whole_answer(
             self,
             replica,
@@ -376,14 +380,16 @@ class Exchange:
             content_type=content_type,
             body_bytes=len(body),
             overhead_us=self._overhead_us(),
+            close=close,
         )
-        self._answer(head + body, status, Ended.OK, counts)
+        self._answer(head + body, status, Ended.OK, counts, close=close)
         self._tell(status, content_type, body)
 
-    def _answer(self, data: bytes, status: int, ended: Ended, counts: Counts) -> None:
+    def _answer(
+        self, data: bytes, status: int, ended: Ended, counts: Counts, *, close: bool
+    ) -> None:
         """A whole answer in one write, after the account is written."""
         client = self.client
-        close = client.closes_after(self.request)
         self._finish(status, ended, counts)
         client.send(data)
         self._let_go(keep=True)

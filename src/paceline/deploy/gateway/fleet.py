@@ -38,6 +38,7 @@ class Replica:
         "replica_id",
         "route",
         "share",
+        "usage_fields",
     )
 
     def __init__(self, route: ReplicaRoute, now_s: float) -> None:
@@ -58,6 +59,7 @@ class Replica:
         self.share = route.share
         self._heads: dict[str, bytes] = {}
         self._names: dict[str, ModelNames] = {}
+        self.usage_fields: dict[tuple[str | None, str], bytes] = {}
         self.answer_head = (
             f"x-paceline-version: {route.version}\r\nx-paceline-replica: {route.replica_id}\r\n"
         ).encode()

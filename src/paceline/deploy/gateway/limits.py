@@ -5,8 +5,7 @@ Buckets hold one minute's worth and fill evenly. A bucket may go below zero at t
 must fill up again before the next request.
 """
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from paceline.deploy.gateway.problems import Problem
 from paceline.records.gateway import KeyRule
@@ -16,9 +15,8 @@ CONCURRENCY_RETRY_S: Final = 1.0
 """Nothing says when another request of the key will end."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reservation:
-    """What a request may cost, as far as that is known before."""
+class Reservation(NamedTuple):
+    """What a request may cost, as far as that is known before. Made once per request."""
 
     tokens: float
     usd: float
@@ -39,9 +37,15 @@ class Bucket:
 
     def refill(self, now_s: float) -> None:
         """Let the time since the last look count."""
-        gained = max(now_s - self._at_s, 0.0) * self.per_min / S_PER_MIN
-        self.level = min(self.level + gained, float(self.per_min))
+        if now_s > self._at_s:
+            level = self.level + (now_s - self._at_s) * self.per_min / S_PER_MIN
+            self.level = level if level < self.per_min else float(self.per_min)
         self._at_s = now_s
+
+    def lacks(self, now_s: float, units: float) -> bool:
+        """Whether there is less than that, or than a full bucket, at this time."""
+        self.refill(now_s)
+        return self.level < units and self.level < self.per_min
 
     def wait_s(self, units: float) -> float:
         """Until there is as much; a request larger than the bucket waits for a full one."""
@@ -88,15 +92,11 @@ class KeyMeter:
         if rule.concurrency is not None and self.in_flight >= rule.concurrency:
             return _too_many_at_once(self.in_flight, rule.concurrency)
         requests, tokens = self.requests, self.tokens
-        if requests is not None:
-            requests.refill(now_s)
-            if requests.level < 1.0:
-                return _too_many("requests", requests, requests.wait_s(1.0))
+        if requests is not None and requests.lacks(now_s, 1.0):
+            return _too_many("requests", requests, requests.wait_s(1.0))
         if tokens is not None:
-            tokens.refill(now_s)
-            wait_s = tokens.wait_s(wanted.tokens)
-            if wait_s > 0:
-                return _too_many("tokens", tokens, wait_s)
+            if tokens.lacks(now_s, wanted.tokens):
+                return _too_many("tokens", tokens, tokens.wait_s(wanted.tokens))
             tokens.level -= wanted.tokens
         if requests is not None:
             requests.level -= 1.0
@@ -132,11 +132,18 @@ def _bucket(before: Bucket | None, per_min: int | None, now_s: float) -> Bucket 
 
 
 def _lines(name: bytes, bucket: Bucket) -> bytes:
-    level = bucket.level
+    level, per_min = bucket.level, bucket.per_min
     return (
         b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %d\r\n"
         b"x-ratelimit-reset-%b: %.3fs\r\n"
-    ) % (name, bucket.per_min, name, level if level > 0 else 0, name, bucket.wait_s(bucket.per_min))
+    ) % (
+        name,
+        per_min,
+        name,
+        level if level > 0 else 0,
+        name,
+        (per_min - level) * S_PER_MIN / per_min if per_min else S_PER_MIN,
+    )
 
 
 def _too_many(what: str, bucket: Bucket, wait_s: float) -> Problem:

@@ -1,0 +1,124 @@
+import errno
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from paceline.deploy.gateway import spool as module
+from paceline.deploy.gateway.fleet import Replica
+from paceline.deploy.gateway.limits import KeyMeter
+from paceline.deploy.gateway.routes import CHAT, Route
+from paceline.deploy.gateway.spool import Spool
+from paceline.deploy.gateway.spool_reader import Position, read_spool
+from paceline.deploy.gateway.sse import Counts
+from paceline.records.gateway import Ended, EndpointRoute, UsageLine
+from paceline.testing.gateway import endpoint, key_rule, replica
+
+
+ENDPOINT = endpoint(name='a "quoted" name')
+
+
+@dataclass
+class Account:
+    request_id: bytes = b"request-1"
+    meter: KeyMeter | None = None
+    route: Route = CHAT
+    replica: Replica | None = None
+    queue_s: float = 0.25
+    cold_s: float = 0.5
+    served_by: EndpointRoute = ENDPOINT
+
+
+def read(folder: Path) -> tuple[UsageLine, ...]:
+    return read_spool(folder, Position(), max_lines=1_000_000).lines
+
+
+def test_lines_say_what_happened_and_can_be_read_while_the_file_is_open(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, wall_s=lambda: 12.5)
+    account = Account(
+        meter=KeyMeter(key_rule(), 0.0), replica=Replica(replica("http://h:1", version=7), 0.0)
+    )
+    spool.began(account)
+    spool.ended(account, 200, Ended.OK, Counts(5, 3), 1.5, images=2)
+    began, ended = read(tmp_path)
+    assert (began.ended, began.status, began.replica_id) == (Ended.BEGAN, 0, "r1")
+    assert ended == UsageLine(
+        request_id="request-1",
+        at_s=12.5,
+        workspace="main",
+        endpoint='a "quoted" name',
+        version=7,
+        replica_id="r1",
+        key_id=key_rule().key_id,
+        route=CHAT.path,
+        status=200,
+        ended=Ended.OK,
+        queue_s=0.25,
+        cold_s=0.5,
+        execution_s=1.5,
+        input_tokens=5,
+        output_tokens=3,
+        images=2,
+    )
+
+
+def test_a_request_without_replica_and_key_has_neither(tmp_path: Path) -> None:
+    Spool(tmp_path).ended(Account(), 503, Ended.REFUSED, Counts(0, 0), 0.0)
+    (line,) = read(tmp_path)
+    assert (line.replica_id, line.key_id, line.version) == (None, None, 1)
+
+
+def test_a_full_file_is_followed_by_another_and_nothing_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FILE_BYTES", 4_096)
+    spool = Spool(tmp_path)
+    for number in range(100):
+        account = Account(request_id=b"request-%d" % number)
+        spool.ended(account, 200, Ended.OK, Counts(1, 1), 0.1)
+    spool.close()
+    assert [line.request_id for line in read(tmp_path)] == [f"request-{n}" for n in range(100)]
+    files = sorted(tmp_path.iterdir())
+    assert len(files) > 3
+    assert all(b"\0" not in path.read_bytes() for path in files), "the rest is given back"
+
+
+def test_a_new_process_never_writes_where_another_did(tmp_path: Path) -> None:
+    for number in range(3):
+        spool = Spool(tmp_path, wall_s=lambda: 1.0)
+        spool.began(Account(request_id=b"process-%d" % number))
+    assert [line.request_id for line in read(tmp_path)] == ["process-0", "process-1", "process-2"]
+
+
+def test_with_a_full_disk_lines_wait_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "posix_fallocate", full)
+        spool = Spool(tmp_path)
+        spool.began(Account(request_id=b"first"))
+        spool.flush()
+        assert spool.waiting_bytes > 0 and list(tmp_path.iterdir()) == []
+    spool.flush()
+    spool.began(Account(request_id=b"second"))
+    assert spool.waiting_bytes == 0
+    assert [line.request_id for line in read(tmp_path)] == ["first", "second"]
+    assert "no space left" in capsys.readouterr().err
+
+
+def test_what_is_too_much_for_memory_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    monkeypatch.setattr(module, "MOST_WAITING_BYTES", 300)
+    spool = Spool(tmp_path)
+    spool.began(Account())
+    spool.began(Account())
+    assert spool.lost_lines == 1
