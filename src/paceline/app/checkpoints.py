@@ -97,10 +97,12 @@ def make_format(
     """
     if quantizer_for(name) is not None:
         return make_checkpoint(model, name, shop, calibration=calibration, say=say)
-    engine, format_ = _made_by_engines().get(name, (None, name))
-    spec = engine.environment() if engine else None
-    if engine is None or spec is None:
+    maker = _made_by_engines().get(name)
+    if maker is None:
         raise nobody_makes(name)
+    engine, format_ = maker
+    spec = engine.environment()
+    assert spec is not None  # engines without one are left out there
     return engine.prepare(
         model,
         format_,
@@ -123,18 +125,20 @@ def makeable() -> dict[str, str]:
 
 
 def _made_by_engines() -> dict[str, tuple[Engine, str]]:
-    """What engines make for themselves, by `ENGINE-FORMAT`, and by `FORMAT` where one has it alone.
+    """What engines make for themselves, by `ENGINE-FORMAT`, and by `FORMAT` where no other engine
+    means something by that name.
 
     Not those that load folders as they are, and not plain floats, which are no quantization.
     """
+    engines = [load_engine(name) for name in engine_names()]
     own = [
         (engine, format_)
-        for engine in (load_engine(name) for name in engine_names())
+        for engine in engines
         if engine.environment() is not None and not isinstance(engine, LoadsCheckpoints)
         for format_ in engine.formats()
         if format_ not in _FLOATS
     ]
-    formats = [format_ for _, format_ in own]
+    formats = [format_ for engine in engines for format_ in engine.formats()]
     alone = {format_: (engine, format_) for engine, format_ in own if formats.count(format_) == 1}
     return {f"{engine.name}-{format_}": (engine, format_) for engine, format_ in own} | alone
 
