@@ -23,7 +23,7 @@ from paceline.adapters.telemetry.prometheus import Prometheus
 from paceline.app.checkpoints import make_checkpoint
 from paceline.app.validation import judged
 from paceline.app.wiring import Workshop
-from paceline.ports.engine import CanValidate, Engine
+from paceline.ports.engine import CanDraft, CanValidate, Engine
 from paceline.ports.executor import Executor, Server
 from paceline.records.hardware import Accelerator, AcceleratorKind
 from paceline.records.launch import Artefact, Cause, Environment, LaunchSpec
@@ -309,6 +309,28 @@ class TestVllm(Real):
                 found = read_metrics(server)
         drafted = found.counters[Counter.SPECULATION_TOKENS_DRAFTED]
         assert 0 <= found.counters[Counter.SPECULATION_TOKENS_ACCEPTED] <= drafted
+
+    @pytest.mark.enable_socket
+    def test_a_draft_is_believed_when_it_is_right(
+        self, bench: Bench, engine: Engine, executor: Executor, tmp_path: Path
+    ) -> None:
+        """The model is its own draft here, so greedily it guesses what it will say."""
+        assert isinstance(engine, CanDraft)
+
+        def build(port: int) -> LaunchSpec:
+            return engine.with_draft(
+                bench.launch(port=port, speculation="draft itself"), bench.artefact
+            )
+
+        with executor.start(build, log_path=tmp_path / "engine.log") as server:
+            end = server.wait_ready()
+            assert end is None, end.log_tail
+            with Chat(server) as chat:
+                chat.ask(tokens=100, **dict(server.spec.exact_output))
+                found = read_metrics(server)
+        drafted = found.counters[Counter.SPECULATION_TOKENS_DRAFTED]
+        assert drafted > 0
+        assert found.counters[Counter.SPECULATION_TOKENS_ACCEPTED] > 0.5 * drafted
 
     @pytest.mark.parametrize("format_", ["w8a8", "gptq-4"])
     @pytest.mark.enable_socket

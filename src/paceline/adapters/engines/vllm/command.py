@@ -15,12 +15,14 @@ from paceline.units import BYTES_PER_GIB
 GRACE_S: Final = 20
 """`--shutdown-timeout`: its default 0 aborts what is in flight on SIGTERM (vLLM 0.32)."""
 
-_DTYPES: Final = {"fp16": "float16"}
+_DTYPES: Final = {"bf16": "bfloat16", "fp16": "float16"}
 _DEFAULT_CONTEXT_TOKENS: Final = 4096
-_DEFAULT_SEQUENCES: Final = 128
+_SEQUENCES: Final = 128
 # The cache on a processor comes out of the memory that the weights, the compiler and the load
 # client need too; vLLM would take what is left.
-_KV_SHARE: Final = 0.3
+_CPU_KV_SHARE: Final = 0.3
+# Of a card vLLM takes 0.92 (0.32, `config/cache.py`); activations and graphs come out of that too.
+_CARD_SHARE: Final = 0.8
 _KV_BYTES_PER_ELEMENT: Final = 2
 _TCMALLOC: Final = (
     "/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4",
@@ -40,8 +42,9 @@ def command_line(
     port: int,
 ) -> tuple[str, ...]:
     """`vllm serve …`; request logs off, statistics on, because they are measured."""
-    context = model.max_context_tokens or _DEFAULT_CONTEXT_TOKENS
     knobs = dict(variant.knobs)
+    room = _cache_room_bytes(place, artefact, count=variant.count)
+    whole, context = _context_tokens(model, room)
     return (
         *(str(Path(environment.bin_dir) / "vllm"), "serve", artefact.folder),
         *("--host", "127.0.0.1", "--port", str(port), "--served-model-name", model.name),
@@ -49,9 +52,10 @@ def command_line(
         *("--dtype", _DTYPES.get(variant.format, "auto")),
         *(() if artefact.size_bytes else ("--load-format", "dummy")),
         *(("--quantization", "fp8") if _made_while_loading(variant, artefact) else ()),
-        *_cache_size(model, place, sequences=int(knobs.get("max_num_seqs", _DEFAULT_SEQUENCES))),
+        *(() if context == whole else ("--max-model-len", str(context))),
+        *_cache_size(model, place, room, sequences=int(knobs.get("max_num_seqs", _SEQUENCES))),
         *flags_of(knobs, count=variant.count, context_tokens=context),
-        *speculation_flags(variant.speculation),
+        *speculation_flags(variant),
     )
 
 
@@ -83,17 +87,34 @@ def variables(variant: Variant, environment: Environment, place: Accelerator) ->
     }
 
 
-def _cache_size(model: Model, place: Accelerator, *, sequences: int) -> tuple[str, ...]:
-    """Room for every sequence at full length, within a share of the memory, at least for one.
+def _cache_room_bytes(place: Accelerator, artefact: Artefact, *, count: int) -> int:
+    """What the KV cache may take: a share of a machine's memory, what weights leave of cards."""
+    memory = place.memory_gib * BYTES_PER_GIB
+    if place.kind is AcceleratorKind.CPU:
+        return int(memory * _CPU_KV_SHARE)
+    return max(0, int(memory * count * _CARD_SHARE) - artefact.size_bytes)
 
-    On cards vLLM measures what is left itself.
-    """
+
+def _context_tokens(model: Model, room_bytes: int) -> tuple[int, int]:
+    """The model's context and as much of it as there is room for: one request must fit at least,
+    or vLLM refuses to start."""
+    whole = model.max_context_tokens or _DEFAULT_CONTEXT_TOKENS
+    return whole, max(1, min(whole, room_bytes // _bytes_per_token(model)))
+
+
+def _cache_size(
+    model: Model, place: Accelerator, room_bytes: int, *, sequences: int
+) -> tuple[str, ...]:
+    """Room for every sequence at full length; on cards vLLM measures what is left itself."""
     if place.kind is not AcceleratorKind.CPU:
         return ()
-    per_token = model.layers * 2 * model.kv_heads * model.head_size * _KV_BYTES_PER_ELEMENT
-    one = per_token * (model.max_context_tokens or _DEFAULT_CONTEXT_TOKENS)
-    share = int(place.memory_gib * BYTES_PER_GIB * _KV_SHARE)
-    return ("--kv-cache-memory-bytes", str(max(one, min(one * sequences, share))))
+    context = model.max_context_tokens or _DEFAULT_CONTEXT_TOKENS
+    wanted = sequences * context * _bytes_per_token(model)
+    return ("--kv-cache-memory-bytes", str(min(wanted, room_bytes)))
+
+
+def _bytes_per_token(model: Model) -> int:
+    return model.layers * 2 * model.kv_heads * model.head_size * _KV_BYTES_PER_ELEMENT
 
 
 def _made_while_loading(variant: Variant, artefact: Artefact) -> bool:

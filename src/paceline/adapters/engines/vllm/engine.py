@@ -6,6 +6,7 @@ enough to measure speed.
 """
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,7 @@ from paceline.adapters.engines.vllm.command import (
     offline_variables,
     variables,
 )
-from paceline.adapters.engines.vllm.knobs import knobs_for
+from paceline.adapters.engines.vllm.knobs import draft_flags, knobs_for
 from paceline.adapters.engines.vllm.signs import SIGNS
 from paceline.adapters.engines.vllm.support import MADE_HERE, SUPPORT, format_of
 from paceline.ports.engine import Say
@@ -138,6 +139,9 @@ class Vllm:
             skipped=1,
             timeout_s=_VALIDATION_S,
         )
+
+    def with_draft(self, launch: LaunchSpec, draft: Artefact) -> LaunchSpec:
+        return replace(launch, argv=(*launch.argv, *draft_flags(draft.folder)))
 
     def classify(self, end: ProcessEnd) -> Cause:
         return cause_of(end, SIGNS)

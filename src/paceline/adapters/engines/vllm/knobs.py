@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from paceline.records.hardware import AcceleratorKind
-from paceline.records.variant import Knob, Scalar
+from paceline.records.variant import Knob, Scalar, Variant
 
 _CHUNKED: Final = Knob(
     name="chunked_prefill",
@@ -99,6 +99,8 @@ _SWITCHES: Final = {
     "enforce_eager": "--enforce-eager",
     "expert_parallel": "--enable-expert-parallel",
 }
+_VARIABLES: Final = ("all_cores",)
+"""Knobs that are told by an environment variable instead."""
 # The last five to three tokens are looked up in what came before, and five are guessed from there.
 _NGRAM: Final = {
     "method": "ngram",
@@ -106,6 +108,7 @@ _NGRAM: Final = {
     "prompt_lookup_max": 5,
     "prompt_lookup_min": 3,
 }
+_DRAFT: Final = {"method": "draft_model", "num_speculative_tokens": 5}
 
 
 def knobs_for(kind: AcceleratorKind, devices: int) -> tuple[Knob, ...]:
@@ -117,7 +120,7 @@ def knobs_for(kind: AcceleratorKind, devices: int) -> tuple[Knob, ...]:
 
 def flags_of(knobs: Mapping[str, Scalar], *, count: int, context_tokens: int) -> tuple[str, ...]:
     """The command line of these knobs on `count` devices."""
-    given = dict(knobs)
+    given = {name: value for name, value in knobs.items() if name not in _VARIABLES}
     size = _SIZES[str(given.pop("parallelism", "tensor"))]
     parts = [] if size == _SIZES["tensor"] and count == 1 else [size, str(count)]
     if given.get("chunked_prefill") is False:
@@ -128,14 +131,19 @@ def flags_of(knobs: Mapping[str, Scalar], *, count: int, context_tokens: int) ->
     for name, value in given.items():
         if name in _VALUES:
             parts += [_VALUES[name], str(value)]
-        elif name in _SWITCHES:
+        else:
             flag = _SWITCHES[name]
             parts.append(flag if value else f"--no-{flag.removeprefix('--')}")
     return tuple(parts)
 
 
-def speculation_flags(method: str | None) -> tuple[str, ...]:
-    """The command line of a way to speculate; KeyError is our bug, the planner asks first."""
-    if method is None:
+def speculation_flags(variant: Variant) -> tuple[str, ...]:
+    """The command line of n-gram speculation; a draft's is added when the draft is known."""
+    if variant.speculation is None or variant.drafted:
         return ()
-    return ("--speculative-config", json.dumps({"ngram": _NGRAM}[method]))
+    return ("--speculative-config", json.dumps({"ngram": _NGRAM}[variant.speculation]))
+
+
+def draft_flags(folder: str) -> tuple[str, ...]:
+    """The command line of speculation with the small model in `folder`."""
+    return ("--speculative-config", json.dumps({**_DRAFT, "model": folder}))

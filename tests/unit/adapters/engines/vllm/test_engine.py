@@ -10,7 +10,7 @@ import pytest
 from paceline.adapters.engines.vllm import Vllm
 from paceline.adapters.engines.vllm.builds import CUDA, Build, cpu_environment
 from paceline.adapters.engines.vllm.support import SUPPORT
-from paceline.ports.engine import CanSpeculate, CanValidate, HasNeeds, HasSupportTable
+from paceline.ports.engine import CanDraft, CanSpeculate, CanValidate, HasNeeds, HasSupportTable
 from paceline.records.hardware import Accelerator, AcceleratorKind
 from paceline.records.launch import Artefact, Environment, LaunchSpec
 from paceline.records.variant import Scalar
@@ -92,8 +92,17 @@ def test_the_cache_of_a_processor_holds_every_sequence_within_a_share(tmp_path: 
     assert int(value_of(few, "--kv-cache-memory-bytes")) == 16 * one
     tight = launch(tmp_path, place=a_cpu(memory_gib=0.5))
     assert int(value_of(tight, "--kv-cache-memory-bytes")) == int(0.3 * 0.5 * 2**30)
+    assert "--max-model-len" not in tight.argv
     tiny = launch(tmp_path, place=a_cpu(memory_gib=0.001))
-    assert int(value_of(tiny, "--kv-cache-memory-bytes")) == one
+    assert int(value_of(tiny, "--max-model-len")) == int(0.3 * 0.001 * 2**30) // per_token
+
+
+def test_a_context_that_no_card_holds_is_cut(tmp_path: Path) -> None:
+    small = replace(H200, memory_gib=1.0)
+    spec = launch(tmp_path, build=CARDS, place=small, size_bytes=int(0.8 * 2**30) - 307_200)
+    per_token = MODEL.layers * 2 * MODEL.kv_heads * MODEL.head_size * 2
+    assert int(value_of(spec, "--max-model-len")) == 307_200 // per_token
+    assert "--max-model-len" not in launch(tmp_path, build=CARDS, place=H200).argv
 
 
 def test_a_card_measures_its_memory_itself(tmp_path: Path) -> None:
@@ -156,6 +165,14 @@ def test_speculation_is_told_as_json(tmp_path: Path) -> None:
     assert json.loads(value_of(spec, "--speculative-config"))["method"] == "ngram"
 
 
+def test_a_draft_is_told_when_it_is_known(tmp_path: Path) -> None:
+    spec = launch(tmp_path, speculation="draft small-123456")
+    assert "--speculative-config" not in spec.argv
+    draft = Artefact(folder="/models/small", format="bf16", sha256="1", size_bytes=10)
+    told = json.loads(value_of(Vllm(CPU).with_draft(spec, draft), "--speculative-config"))
+    assert (told["method"], told["model"]) == ("draft_model", "/models/small")
+
+
 def test_a_larger_model_gets_more_time_to_start(tmp_path: Path) -> None:
     large = launch(tmp_path, size_bytes=10 * 2**30)
     assert large.ready_timeout_s > launch(tmp_path).ready_timeout_s + 100
@@ -163,7 +180,7 @@ def test_a_larger_model_gets_more_time_to_start(tmp_path: Path) -> None:
 
 def test_has_its_optional_powers() -> None:
     engine = Vllm(CPU)
-    for power in (CanSpeculate, CanValidate, HasNeeds, HasSupportTable):
+    for power in (CanDraft, CanSpeculate, CanValidate, HasNeeds, HasSupportTable):
         assert isinstance(engine, power)
     validator = engine.validator(environment_in(Path("/e")))
     assert validator.argv[-1] == "argument_check.vllm"
