@@ -1,5 +1,6 @@
 """Checkpoints in formats that an engine loads and cannot make: who makes them, and making them."""
 
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 
 from paceline.app.calibration import built_in
@@ -9,7 +10,7 @@ from paceline.errors import CandidateError, Code, SpecError
 from paceline.ports.engine import Engine, LoadsCheckpoints, Say
 from paceline.ports.quantizer import Quantizer
 from paceline.records.checkpoint import Calibration
-from paceline.records.launch import Artefact, EnvironmentState
+from paceline.records.launch import Artefact, EnvironmentSpec, EnvironmentState
 from paceline.records.model import Model
 
 _FLOATS = frozenset({"bf16", "fp16", "fp32"})
@@ -100,13 +101,10 @@ def make_format(
     maker = _made_by_engines().get(name)
     if maker is None:
         raise nobody_makes(name)
-    engine, format_ = maker
-    spec = engine.environment()
-    assert spec is not None  # engines without one are left out there
-    return engine.prepare(
+    return maker.engine.prepare(
         model,
-        format_,
-        environment=shop.environments.install(spec, say=say),
+        maker.format,
+        environment=shop.environments.install(maker.environment, say=say),
         cache=shop.places.cache,
         say=say,
     )
@@ -121,26 +119,37 @@ def refusal_of(model: Model, name: str) -> str | None:
 def makeable() -> dict[str, str]:
     """Every format that `make_format` takes, with who makes it."""
     tools = {format_: tool.name for tool in quantizers() for format_ in tool.formats()}
-    return {name: engine.name for name, (engine, _) in _made_by_engines().items()} | tools
+    return {name: maker.engine.name for name, maker in _made_by_engines().items()} | tools
 
 
-def _made_by_engines() -> dict[str, tuple[Engine, str]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Maker:
+    """An engine that makes a format for itself."""
+
+    engine: Engine
+    environment: EnvironmentSpec
+    format: str
+
+
+def _made_by_engines() -> dict[str, _Maker]:
     """What engines make for themselves, by `ENGINE-FORMAT`, and by `FORMAT` where no other engine
     means something by that name.
 
     Not those that load folders as they are, and not plain floats, which are no quantization.
     """
     engines = [load_engine(name) for name in engine_names()]
-    own = [
-        (engine, format_)
-        for engine in engines
-        if engine.environment() is not None and not isinstance(engine, LoadsCheckpoints)
-        for format_ in engine.formats()
-        if format_ not in _FLOATS
-    ]
     formats = [format_ for engine in engines for format_ in engine.formats()]
-    alone = {format_: (engine, format_) for engine, format_ in own if formats.count(format_) == 1}
-    return {f"{engine.name}-{format_}": (engine, format_) for engine, format_ in own} | alone
+    makers: dict[str, _Maker] = {}
+    for engine in engines:
+        environment = engine.environment()
+        if environment is None or isinstance(engine, LoadsCheckpoints):
+            continue
+        for format_ in set(engine.formats()) - _FLOATS:
+            maker = _Maker(engine=engine, environment=environment, format=format_)
+            makers[f"{engine.name}-{format_}"] = maker
+            if formats.count(format_) == 1:
+                makers[format_] = maker
+    return makers
 
 
 def nobody_makes(name: str) -> SpecError:
