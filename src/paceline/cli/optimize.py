@@ -58,6 +58,19 @@ SuiteNames = Annotated[
 ShareDevice = Annotated[
     bool, typer.Option("--share-device", help="Measure even where an endpoint has a replica.")
 ]
+ResumedRun = Annotated[
+    str | None,
+    typer.Option("--resume", metavar="RUN", help="Go on with a run that was stopped."),
+]
+EarlierRun = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="RUN",
+        help='Change that run: "cheaper, only llama.cpp"; what holds is not repeated.',
+    ),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Like `paceline plan`.")]
 
 
 def optimize(
@@ -78,18 +91,9 @@ def optimize(
     suite: SuiteNames = None,
     draft: Draft = None,
     file: RequestFile = None,
-    resume: Annotated[
-        str | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped.")
-    ] = None,
-    from_: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="RUN",
-            help='Change that run: "cheaper, only llama.cpp"; what holds is not repeated.',
-        ),
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Like `paceline plan`.")] = False,
+    resume: ResumedRun = None,
+    from_: EarlierRun = None,
+    dry_run: DryRun = False,
     share_device: ShareDevice = False,
     as_json: AsJson = False,
 ) -> None:
@@ -121,19 +125,25 @@ def optimize(
     )
     if from_ is not None:
         said = _beside_from(asked, words, file)
-        if dry_run:
-            turned = redirected(from_, asked, said, shop)
-            typer.echo(f"changed: {'; '.join(turned.changes)}", err=True)
-            show_local(turned.request, shop, as_json=as_json)
-        else:
-            run = redirect_run(from_, asked, said, shop, LineWatch(shop.clock))
-            _print_outcome(run, shop, as_json=as_json)
+        _redirect(from_, asked, said, shop, dry_run=dry_run, as_json=as_json)
         return
     request = _read(asked, words, file)
     if dry_run:
         show_local(request, shop, as_json=as_json)
         return
     _print_outcome(start_run(request, shop, LineWatch(shop.clock)), shop, as_json=as_json)
+
+
+def _redirect(
+    run_id: str, asked: Asked, said: str | None, shop: Workshop, *, dry_run: bool, as_json: bool
+) -> None:
+    if dry_run:
+        turned = redirected(run_id, asked, said, shop)
+        typer.echo(f"changed: {'; '.join(turned.changes)}", err=True)
+        show_local(turned.request, shop, as_json=as_json)
+        return
+    run = redirect_run(run_id, asked, said, shop, LineWatch(shop.clock))
+    _print_outcome(run, shop, as_json=as_json)
 
 
 def _read(asked: Asked, words: list[str] | None, file: Path | None) -> Request:
@@ -152,11 +162,11 @@ def _refuse_beside_resume(model: str | None, words: list[str] | None) -> None:
 
 def _beside_from(asked: Asked, words: list[str] | None, file: Path | None) -> str | None:
     """The words of a redirect: the model is that of the earlier run, so all arguments are words."""
-    if file is not None or asked.seed is not None or asked.draft is not None:
+    if file is not None or asked.seed is not None or asked.draft is not None or asked.suites:
         raise SpecError(
             Code.CONTRADICTION,
             "--from changes a stored request",
-            why="--file, --seed and --draft belong to a new one",
+            why="--file, --seed, --suite and --draft belong to a new one",
             fix="leave them out, or start a new run without --from",
         )
     said = [asked.model, *(words or ())]
