@@ -55,7 +55,7 @@ class ObjectStore:
                 Code.MISSING_TOOL,
                 f"{get_protocol(name)}:// needs a package that is not installed",
                 why=str(error),
-                fix="install it beside Paceline (s3: s3fs, gs: gcsfs, abfs: adlfs)",
+                fix="pip install 'paceline[s3]', 'paceline[gs]' or 'paceline[abfs]', or the package",
             ) from error
         except ValueError as error:  # fsspec's word for a protocol it has never heard of
             raise SpecError(
