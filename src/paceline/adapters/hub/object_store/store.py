@@ -55,7 +55,7 @@ class ObjectStore:
                 Code.MISSING_TOOL,
                 f"{get_protocol(name)}:// needs a package that is not installed",
                 why=str(error),
-                fix="pip install 'paceline[s3]', 'paceline[gs]' or 'paceline[abfs]', or the package",
+                fix="pip install 'paceline[s3]' (or [gs], [abfs]), or that package",
             ) from error
         except ValueError as error:  # fsspec's word for a protocol it has never heard of
             raise SpecError(
