@@ -250,11 +250,10 @@ class TestLlamaCpp(Real):
         assert 0 <= found.counters[Counter.SPECULATION_TOKENS_ACCEPTED] <= drafted
 
 
-@pytest.mark.more_engines
-class TestVllm(Real):
+class OnVllm(Real):
     """Not compiled: that takes half of a start, and changes nothing that is asked here."""
 
-    __test__ = True
+    __test__ = False
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -351,9 +350,18 @@ class TestVllm(Real):
                 assert chat.ask().json()["usage"]["completion_tokens"] > 0
 
 
+@pytest.mark.more_engines
+class TestVllm(OnVllm):
+    """On this machine's processor."""
+
+    __test__ = True
+
+
 @pytest.mark.gpu
-class TestVllmOnAGpu(TestVllm):
+class TestVllmOnAGpu(OnVllm):
     """The same on this machine's first card."""
+
+    __test__ = True
 
     @pytest.fixture(scope="class")
     @classmethod

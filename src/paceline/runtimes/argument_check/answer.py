@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import sys
@@ -29,6 +30,8 @@ def _said(judge: Judge, argv: Sequence[str]) -> str | None:
             judge(argv)
     except SystemExit as exit_:
         return None if exit_.code in (None, 0) else _last_line(heard.getvalue()) or str(exit_)
+    except OSError as error:  # a busy port says nothing of the command line
+        return None if error.errno == errno.EADDRINUSE else _shortened(str(error))
     # Whatever an engine raises here, of whichever library, it would also end the server's start.
     except Exception as error:  # noqa: BLE001
         return _shortened(str(error)) or type(error).__name__
