@@ -38,6 +38,7 @@ docs: $(STAMP)  ## rewrite the generated reference pages
 
 bench: engines  ## the figures behind docs/log.md; a quiet machine, about an hour
 	$(BIN)/python benchmarks/loadgen.py
+	$(BIN)/python benchmarks/search.py replay
 	$(BIN)/python -m pytest -q -m long
 
 reference-model:  ## train the reference model again (about an hour on two cores)

@@ -5,10 +5,10 @@
         engines, first rung and whole window of every variant; about 130 launches, 25-35 minutes on
         two quiet cores; goes on where it was stopped. Make the models first:
         paceline models synth tiny FOLDER/tiny; paceline models synth small FOLDER/small
-    python benchmarks/search.py replay [TABLES] [--left-out LEFT_OUT.csv] [--sweeps SWEEPS.jsonl]
+    python benchmarks/search.py replay [TABLES] [--sweeps SWEEPS.jsonl]
         searches over recorded sweeps, pure arithmetic, under a minute. TABLES is the folder of the
-        shared ranking sets; LEFT_OUT.csv, which benchmarks/fit_predictor.py writes, has what the
-        predictor says of each row with its group left out.
+        shared ranking sets and of the measurements that the predictor learns from: of each row it
+        is told what the predictor says with the row's whole group left out.
 
 Settings were chosen on the models whose name hashes to an even number; `chosen on` and `judged on`
 are told apart in the output, which is Markdown, ready for docs/log.md.
@@ -24,10 +24,11 @@ from typing import Final
 from paceline.plan.search import RULES
 from search_record import record, recorded
 from search_replay import NEAR, Outcome, Sweep, search
-from search_tables import by_set, joined, read_left_out, read_rows
+from search_tables import by_set, joined, left_out, read_rows
 
 TABLES: Final = Path(__file__).parent.parent.parent / "shared/reference/perf"
 SETS: Final = ("ranking_config_calibration.csv", "ranking_gpu_calibration.csv")
+MEASURED: Final = "measured_calibration.csv"
 SEEDS: Final = 5
 LARGE: Final = 8
 """Variants from which on a joined sweep leaves a search something to spare."""
@@ -41,21 +42,20 @@ def main() -> None:
     recording.add_argument("out", type=Path)
     replaying = commands.add_parser("replay")
     replaying.add_argument("tables", type=Path, nargs="?", default=TABLES)
-    replaying.add_argument("--left-out", type=Path)
     replaying.add_argument("--sweeps", type=Path)
     asked = parser.parse_args()
     if asked.command == "record":
         record(asked.folder, asked.out)
     else:
-        replay(asked.tables, asked.left_out, asked.sweeps)
+        replay(asked.tables, asked.sweeps)
 
 
-def replay(tables: Path, left_out: Path | None, sweeps: Path | None) -> None:
+def replay(tables: Path, sweeps: Path | None) -> None:
     print("| sweeps | side | searches | variants | found within 2 % | or tied with it | time |"
           " floor | best excluded | audits, wrong | launches | worst loss |")  # fmt: skip
     print("|" + "---|" * 12)
-    if all((tables / name).exists() for name in SETS):
-        outlooks = {} if left_out is None else read_left_out(left_out)
+    if all((tables / name).exists() for name in (*SETS, MEASURED)):
+        outlooks = left_out(tables / MEASURED)
         rows = [row for name in SETS for row in read_rows(tables / name)]
         for name, found in (
             ("ranking sets", by_set(rows, outlooks)),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+from fit_predictor import fit_all, read_table
 from paceline.records.race import Outlook
 from paceline.records.variant import Variant
 from search_replay import Costs, Sweep
@@ -28,13 +29,15 @@ def read_rows(path: Path) -> list[Row]:
         return list(csv.DictReader(file))
 
 
-def read_left_out(path: Path) -> Outlooks:
-    """Predictions of `benchmarks/fit_predictor.py` with each row's group left out."""
-    found = {}
-    for row in read_rows(path):
-        value, low, high = (float(row[f"out_tok_s{end}"]) for end in ("", "_lo", "_hi"))
-        found[row["row_id"]] = (math.log(value), math.log(high / low) / (2 * DEVIATIONS_90))
-    return found
+def left_out(path: Path) -> Outlooks:
+    """What the predictor says of every measured row with its whole group left out of the fit."""
+    table = read_table(path)
+    fitted = fit_all(table)
+    half_bands = fitted.left_out_spread[:, 0] * fitted.quantiles[0]
+    return {
+        row["row_id"]: (float(fitted.left_out[at, 0]), float(half_bands[at]) / DEVIATIONS_90)
+        for at, row in enumerate(table.rows)
+    }
 
 
 def by_set(rows: Iterable[Row], outlooks: Outlooks) -> list[Sweep]:

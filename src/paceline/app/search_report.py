@@ -1,6 +1,7 @@
 """What the search of a run did: its cost, what it ended early, what it took over, its audits."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from paceline.app.budget import estimate_document
 from paceline.app.wiring import Workshop
@@ -10,6 +11,7 @@ from paceline.rank.standing import scale
 from paceline.records.ranking import Ranking
 from paceline.records.run import RunRecord
 from paceline.records.trial import TrialRecord
+from paceline.units import format_duration
 
 Json = Mapping[str, object]
 
@@ -42,27 +44,73 @@ def search_document(run: RunRecord, ranking: Ranking, shop: Workshop) -> Json:
     }
 
 
-def _audit(trials: Sequence[TrialRecord], ranking: Ranking, run: RunRecord) -> Json:
-    """Each pruned variant that was launched all the same, and whether it was rightly pruned."""
-    turn = scale(run.request)
+def search_lines(run: RunRecord, ranking: Ranking, shop: Workshop) -> list[str]:
+    """The same for people, without what there was none of."""
+    trials = shop.store.trials(run.run_id)
+    own = [trial for trial in trials if trial.origin is None]
+    early = sum(trial.cut is not None for trial in own)
+    reused = len(trials) - len(own)
+    took = format_duration(sum(trial.wall_s for trial in own)) if own else "0 s"
+    parts = [f"{len(own)} launches in {took}"]
+    parts += [f"{early} ended early"] if early else []
+    parts += [f"{reused} of run {run.redirected_from} used again"] if reused else []
+    lines = [f"search: {', '.join(parts)}"]
+    labels = {ranked.variant.id: ranked.variant.label for ranked in ranking.ranked}
+    for check in _checks(own, ranking, run):
+        verdict = {True: "rightly", False: "wrongly", None: "unknown whether rightly"}
+        lines.append(
+            f"audit: {labels.get(check.variant_id, check.variant_id)} was pruned by a guess and"
+            f" measured all the same: {verdict[check.rightly_pruned]} pruned"
+        )
+    return lines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Check:
+    """A pruned variant that was measured all the same; figures are values of the objective."""
+
+    variant_id: str
+    thought_at_best: float
+    needed: float
+    measured: float | None
+    rightly_pruned: bool | None
+
+
+def _checks(trials: Sequence[TrialRecord], ranking: Ranking, run: RunRecord) -> list[_Check]:
+    less = scale(run.request).less_is_better
     figures = {r.variant: r.objective.value for r in ranking.ranked if r.objective is not None}
     checks = []
     for trial in trials:
         if trial.checked is None:
             continue
-        value = figures.get(trial.variant)
-        worse = None
-        if value is not None:
-            needed = trial.checked.needed
-            worse = value > needed if turn.less_is_better else value < needed
+        value, needed = figures.get(trial.variant), trial.checked.needed
         checks.append(
-            {
-                "variant": trial.variant.id,
-                "thought_at_best": trial.checked.thought_at_best,
-                "needed": trial.checked.needed,
-                "measured": value,
-                "unit": turn.unit,
-                "rightly_pruned": worse,
-            }
+            _Check(
+                variant_id=trial.variant.id,
+                thought_at_best=trial.checked.thought_at_best,
+                needed=needed,
+                measured=value,
+                rightly_pruned=None
+                if value is None
+                else (value > needed if less else value < needed),
+            )
         )
-    return {"share_of_pruned": RULES.audit, "launched": checks}
+    return checks
+
+
+def _audit(trials: Sequence[TrialRecord], ranking: Ranking, run: RunRecord) -> Json:
+    """Each pruned variant that was launched all the same, and whether it was rightly pruned."""
+    return {
+        "share_of_pruned": RULES.audit,
+        "unit": scale(run.request).unit,
+        "launched": [
+            {
+                "variant": check.variant_id,
+                "thought_at_best": check.thought_at_best,
+                "needed": check.needed,
+                "measured": check.measured,
+                "rightly_pruned": check.rightly_pruned,
+            }
+            for check in _checks(trials, ranking, run)
+        ],
+    }

@@ -9,7 +9,7 @@ from paceline.app.optimize import resume_run, start_run
 from paceline.app.redirect import redirect_run, redirected
 from paceline.app.report import run_document
 from paceline.app.runs import ranking_of, receipt_path
-from paceline.app.search_report import search_document
+from paceline.app.search_report import search_document, search_lines
 from paceline.app.wiring import Workshop
 from paceline.cli.documents import print_json
 from paceline.cli.options import (
@@ -181,6 +181,8 @@ def _print_outcome(run: RunRecord, shop: Workshop, *, as_json: bool) -> None:
         print_json({**document, "search": search_document(run, ranking, shop)})
     else:
         print_run(run, ranking, path)
+        for line in search_lines(run, ranking, shop):
+            typer.echo(line)
     if run.state is RunState.CANCELLED:
         raise typer.Exit(1)
     if ranking.winner is None:
