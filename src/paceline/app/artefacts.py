@@ -137,17 +137,14 @@ def held(make: Callable[[], Artefact], cache: Path) -> Iterator[Artefact]:
 
 
 def _kept(folder: Path, stays: Mapping[str, str]) -> Kept:
-    reason = stays.get(str(folder))
-    if reason is None and not _free(folder):
-        reason = "in use"
-    stamp = _use(folder) if _use(folder).exists() else folder
+    reason = "in use" if not _free(folder) else None
     return Kept(
         tool=folder.parent.name,
         name=folder.name,
         folder=str(folder),
         size_bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
-        used_at_s=stamp.stat().st_mtime,
-        stays=reason,
+        used_at_s=_use(folder).stat().st_mtime,
+        stays=stays.get(str(folder), reason),
     )
 
 
@@ -174,6 +171,10 @@ def _remove(folder: Path) -> bool:
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Raises BlockingIOError when someone makes or uses it."""
+    if not _use(folder).exists():  # never used: what counts is when it was made
+        made_at_s = folder.stat().st_mtime
+        _use(folder).touch()
+        os.utime(_use(folder), (made_at_s, made_at_s))
     now = fcntl.LOCK_EX | fcntl.LOCK_NB
     with _locked(folder.with_name(f"{folder.name}.lock"), now), _locked(_use(folder), now):
         yield

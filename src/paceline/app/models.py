@@ -1,9 +1,10 @@
 """Use cases around models: look at one, find and make its other formats, make one for speed."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from paceline.app.artefacts import Kept, deployed, kept, make_room
+from paceline.app.artefacts import Kept, deployed, held, kept, make_room
 from paceline.app.calibration import read_calibration
 from paceline.app.checkpoints import make_format, makeable, nobody_makes, refusal_of
 from paceline.app.hubs import AnyHub
@@ -78,12 +79,12 @@ def quantize(
     made = []
     for format_ in formats:
         try:
-            artefact = make_format(model, format_, shop, calibration=calibration, say=say)
+            make = partial(make_format, model, format_, shop, calibration=calibration, say=say)
+            with held(make, shop.places.cache) as artefact:  # asking for it is a use, too
+                made.append(Made(format=format_, artefact=artefact, why_not=None))
         except CandidateError as error:
             say(f"{format_}: {error}")
             made.append(Made(format=format_, artefact=None, why_not=f"{error.what}: {error.why}"))
-        else:
-            made.append(Made(format=format_, artefact=artefact, why_not=None))
     return model, tuple(made)
 
 

@@ -78,6 +78,20 @@ def test_use_makes_it_recent(put: Callable[..., Path], tmp_path: Path) -> None:
     assert [one.name for one in kept(tmp_path, {})] == ["b", "a"]
 
 
+def test_what_was_never_used_is_as_old_as_its_making(
+    put: Callable[..., Path], tmp_path: Path
+) -> None:
+    put("used", used_at_s=20)
+    made = put("made", used_at_s=0)
+    made.with_name("made.use").unlink()
+    os.utime(made, (10, 10))
+    for _ in range(2):  # looking is no use
+        assert [(one.name, one.used_at_s) for one in kept(tmp_path, {})] == [
+            ("made", 10.0),
+            ("used", 20.0),
+        ]
+
+
 def test_what_was_removed_before_its_use_is_made_again(
     put: Callable[..., Path], tmp_path: Path
 ) -> None:
