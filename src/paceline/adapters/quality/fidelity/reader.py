@@ -112,7 +112,10 @@ _WAYS: Final[Mapping[Reading, _Read]] = {
 
 
 def _forced_tokens(listed: Any) -> Tokens:
-    """All but the first token, which has no context, and the last, which was generated."""
+    """All but the first token, which has no context, and the last, which was generated.
+
+    A position that the server leaves out (`null`: cached, or cut off) is left out here too.
+    """
     inner = slice(1, -1)
     return tuple(
         NextToken(text=token, logprob=float(logprob), top=dict(top or {}))
@@ -122,18 +125,25 @@ def _forced_tokens(listed: Any) -> Tokens:
             listed["top_logprobs"][inner],
             strict=True,
         )
+        if logprob is not None
     )
 
 
 def _greedy_tokens(listed: Any) -> Tokens:
     return tuple(
         NextToken(
-            text=at["token"],
+            text=_name(at),
             logprob=float(at["logprob"]),
-            top={one["token"]: float(one["logprob"]) for one in at["top_logprobs"]},
+            top={_name(one): float(one["logprob"]) for one in at["top_logprobs"]},
         )
         for at in listed["content"]
     )
+
+
+def _name(at: Mapping[str, Any]) -> str:
+    """The token's text; llama.cpp gives special tokens none, so there its number stands for it."""
+    text = at["token"]
+    return f"token {at['id']}" if text == "" and "id" in at else str(text)
 
 
 async def _ask(

@@ -100,3 +100,79 @@ def test_every_refusal_has_its_reason(answer: httpx.Response, why: str) -> None:
 def test_the_fixed_texts_are_long_enough_to_say_something() -> None:
     assert len(fixed_texts()) == 6
     assert sum(len(text.split()) for text in fixed_texts()) > 300
+
+
+# As llama-server 0c1e570 answered for the reference model, 2026-11-21; timings left out.
+LLAMA_CPP_TEXT = {
+    "text": "",
+    "index": 0,
+    "logprobs": {
+        "content": [
+            {
+                "id": 2,
+                "token": "",
+                "bytes": [],
+                "logprob": -1.1920928955078125e-07,
+                "top_logprobs": [
+                    {"id": 2, "token": "", "bytes": [], "logprob": -1.1920928955078125e-07},
+                    {"id": 281, "token": " b", "bytes": [32, 98], "logprob": -15.677969932556152},
+                ],
+            }
+        ]
+    },
+    "finish_reason": "stop",
+}
+LLAMA_CPP_CHAT = {
+    "finish_reason": "length",
+    "index": 0,
+    "message": {"role": "assistant", "content": "G"},
+    "logprobs": {
+        "content": [
+            {
+                "id": 41,
+                "token": "G",
+                "bytes": [71],
+                "logprob": -0.04236945882439613,
+                "top_logprobs": [
+                    {"id": 41, "token": "G", "bytes": [71], "logprob": -0.04236945882439613},
+                    {"id": 54, "token": "T", "bytes": [84], "logprob": -3.76678729057312},
+                ],
+            },
+            *LLAMA_CPP_TEXT["logprobs"]["content"],  # type: ignore[index]
+        ]
+    },
+}
+
+
+def test_llama_cpp_ignores_echo_and_is_read_by_the_chat_route() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        chat = request.url.path.endswith("chat/completions")
+        return httpx.Response(200, json={"choices": [LLAMA_CPP_CHAT if chat else LLAMA_CPP_TEXT]})
+
+    reader = LogprobReader(transport=httpx.MockTransport(answer))
+    found = reader.read(TARGET, prompts=(), concurrency=1)
+    assert found.reading is Reading.GREEDY
+    first, end = found.texts[0].tokens
+    assert first.top == {
+        "G": pytest.approx(-0.0424, abs=1e-3),
+        "T": pytest.approx(-3.767, abs=1e-3),
+    }
+    assert end.text == "token 2"
+    assert set(end.top) == {"token 2", " b"}
+
+
+def test_positions_that_a_server_leaves_out_are_left_out() -> None:
+    listed = {
+        "text_offset": [0, 3, 5, 7, 9],
+        "tokens": ["The", " a", " b", " c", "!"],
+        "token_logprobs": [None, -0.2, None, -0.4, -1.0],
+        "top_logprobs": [None, {" a": -0.2, " z": -9999.0}, None, {" c": -0.4}, {"!": -1.0}],
+    }
+    reader = LogprobReader(
+        transport=httpx.MockTransport(
+            lambda _: httpx.Response(200, json={"choices": [{"logprobs": listed}]})
+        )
+    )
+    found = reader.read(TARGET, prompts=(), concurrency=1)
+    assert found.reading is Reading.FORCED
+    assert [token.text for token in found.texts[0].tokens] == [" a", " c"]
