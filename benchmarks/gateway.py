@@ -201,7 +201,7 @@ def streams(folder: Path, seconds: float) -> Table:
     """A thousand streams at fifty events a second: the proxy's share of a core."""
     rows = []
     with ExitStack() as stack:
-        options = ("--ttft-ms", "50", "--itl-ms", str(1_000 / CHUNKS_PER_S), "--model", "golden")
+        options = ("--ttft-ms", "50", "--itl-ms", str(1_000 / CHUNKS_PER_S))
         golden = stack.enter_context(golden_server(*options))
         leave_alone(psutil.Process(golden.process.pid))
         for proxy in every_proxy(folder, int(golden.url.rsplit(":", 1)[1])):

@@ -2,8 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
+import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -31,6 +35,8 @@ pytestmark = pytest.mark.enable_socket
 
 QUICK = ("--ttft-ms", "2", "--itl-ms", "1", "--model", "golden")
 SHORT = ("--header-timeout-s", "0.3", "--body-timeout-s", "0.3", "--client-stall-s", "0.5")
+OPENSSL = shutil.which("openssl")
+REPLICA = "x-paceline-replica"
 NOBODY = "http://127.0.0.1:9"
 
 
@@ -328,3 +334,47 @@ class TestProcess:
         with GatewayControl.connect(gateway.state.parent / "c.sock") as another:
             assert another.receive(2) is not None
         assert gateway.ask(**chat_body()).status == 200
+
+    @pytest.mark.skipif(OPENSSL is None, reason="makes its certificate with openssl")
+    def test_tls_by_option(self, tmp_path: Path, golden: Golden) -> None:
+        key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
+        argv = [str(OPENSSL), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+        argv += ["-keyout", str(key), "-out", str(cert), "-subj", "/CN=localhost"]
+        argv += ["-addext", "subjectAltName=DNS:localhost"]
+        subprocess.run(argv, check=True, capture_output=True)
+        with running_gateway(tmp_path, "--tls-cert", str(cert), "--tls-key", str(key)) as secure:
+            secure.serve(endpoint(replica(golden.url)))
+            context = ssl.create_default_context(cafile=cert)
+            with (
+                socket.create_connection(("127.0.0.1", secure.port)) as plain,
+                context.wrap_socket(plain, server_hostname="localhost") as sock,
+            ):
+                sock.sendall(stream_of(5))
+                came = b""
+                while not came.endswith(b"0\r\n\r\n"):
+                    came += sock.recv(4096)
+                assert came.count(b" word") == 5
+                sock.sendall(b"BAD\r\n\r\n")
+                assert sock.recv(4096).startswith(b"HTTP/1.1 400 ")
+
+    def test_a_second_gateway_in_the_same_folder_is_refused(self, gateway: RunningGateway) -> None:
+        argv = [sys.executable, "-m", "paceline.deploy.gateway", "--port", "0"]
+        argv += ["--control", str(gateway.state / "other.sock"), "--state", str(gateway.state)]
+        second = subprocess.run(argv, capture_output=True, text=True, check=False)
+        assert second.returncode == 3 and "[address-in-use]" in second.stderr
+
+
+class TestBreaker:
+    def test_a_dead_replica_is_put_out_and_comes_back(self, gateway: RunningGateway) -> None:
+        with golden_server(*QUICK) as good:
+            with golden_server(*QUICK, "--fault", "500") as bad:
+                dead = replica(bad.url, "dead")
+                gateway.serve(endpoint(dead, replica(good.url, "alive")))
+                assert {gateway.ask().status for _ in range(20)} == {200}
+                gateway.pulse(lambda pulse: any(one.ejected for one in pulse.replicas))
+                asked = len(bad.entries())
+                assert {gateway.ask().status for _ in range(10)} == {200}
+                assert len(bad.entries()) == asked, "nothing is sent to it while it is out"
+            with golden_server(*QUICK, "--port", str(dead.port)):
+                gateway.pulse(lambda pulse: gateway.ask().headers[REPLICA] == "dead")
+                assert not any(one.ejected for one in gateway.pulse().replicas)
