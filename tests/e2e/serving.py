@@ -40,6 +40,8 @@ settings: {stable: 1s, burst: 1s, burst_hold: 0s, down_after: 0s, idle_timeout: 
 def plant_version(paceline: Paceline, model: str, variant: Variant | None = None) -> int:
     """A finished run of the pipeline `demo` with one measured variant, and its version."""
     variant = variant or a_variant()
+    paceline.data.mkdir(parents=True, exist_ok=True)
+    cache = Path(paceline.env.get("PACELINE_CACHE") or Path.home() / ".cache/paceline")
     store = SqlStore(paceline.data / "paceline.db")
     try:
         number = len([v for p in store.pipelines() for v in store.versions(p.name)]) + 1
@@ -47,7 +49,7 @@ def plant_version(paceline: Paceline, model: str, variant: Variant | None = None
         run = RunRecord(
             run_id=f"2026010{number}-120000-ab12",
             request=replace(request, pipeline="demo"),
-            model=LocalHub(Path(paceline.env["PACELINE_CACHE"])).find(model),
+            model=LocalHub(cache).find(model),
             software_version="0.1.0",
             created_at_utc=NOON,
         )

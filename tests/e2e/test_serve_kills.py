@@ -1,0 +1,77 @@
+"""Killed a hundred times at random moments: no orphan, no double, no lost or repeated account."""
+
+import random
+import signal
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from tests.e2e.conftest import Paceline
+from tests.e2e.serving import Serving, chat_body, plant_version, serving
+
+pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.enable_socket]
+
+ROUNDS = 100
+FAKE, GATEWAY, ITSELF = "fake_server", "paceline.deploy.gateway", "supervisor"
+
+
+class Client:
+    """Asks and counts what was answered whole."""
+
+    def __init__(self) -> None:
+        self.answered = 0
+
+    def ask(self, one: Serving) -> bool:
+        try:
+            answer = httpx.post(f"{one.url}/chat/completions", json=chat_body(4), timeout=30.0)
+        except httpx.TransportError:
+            return False
+        self.answered += answer.status_code == 200
+        return answer.status_code == 200
+
+
+def test_whatever_is_killed_whenever_it_comes_back_once(paceline: Paceline, tmp_path: Path) -> None:
+    chance = random.Random(7)
+    folder = tmp_path / "tiny"
+    assert paceline("models", "synth", "tiny", str(folder)).code == 0
+    plant_version(paceline, str(folder))
+    assert paceline("deploy", "demo", "--min", "1").code == 0
+    client = Client()
+    rounds = 0
+    while rounds < ROUNDS:
+        with serving(paceline) as one:
+            while rounds < ROUNDS:
+                rounds += 1
+                if not round_survived(one, client, chance):
+                    break
+    with serving(paceline) as last:
+        last.until(client.ask, "answering at the end")
+        time.sleep(3.0)  # the account is made every two seconds
+    (total,) = paceline("usage", "--json").document["usage"]
+    assert total["requests"]["ok"] >= client.answered
+    assert total["requests"]["ok"] <= client.answered + ROUNDS, "at most one unheard per kill"
+    assert paceline("endpoints", "demo", "--json").document["failed"] == []
+
+
+def round_survived(one: Serving, client: Client, chance: random.Random) -> bool:
+    """Kill something at some moment; whether this `paceline serve` still runs."""
+    victim = chance.choice((FAKE, GATEWAY, GATEWAY, FAKE, ITSELF))
+    time.sleep(chance.uniform(0.0, 1.5))
+    assert len(one.children(FAKE)) <= 1
+    if victim == ITSELF:
+        left = psutil.Process(one.process.pid).children(recursive=True)
+        one.kill()
+        _, alive = psutil.wait_procs(left, timeout=15)
+        assert alive == []
+        return False
+    for process in one.children(victim):
+        process.send_signal(signal.SIGKILL)
+    # A replica that breaks before it served for a minute pauses longer each time, and a version
+    # that does so five times is given up; deploying again begins anew.
+    assert one.paceline("deploy", "demo").code == 0
+    one.until(client.ask, f"answering after {victim} was killed")
+    assert len(one.children(FAKE)) <= 1
+    assert len(one.children(GATEWAY)) == 1
+    return True
