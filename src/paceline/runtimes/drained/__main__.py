@@ -72,26 +72,32 @@ def end_when_quiet(
     deadline_s = time.monotonic() + options.grace_s
     quiet = 0
     while quiet < QUIET_LOOKS and time.monotonic() < deadline_s:
-        page = read_metrics(options.port)
-        if page is None:  # not listening yet, or no more
+        busy = is_busy(options.port, options.busy)
+        if busy is None:
             break
-        quiet = quiet + 1 if in_flight(page, options.busy) == 0 else 0
+        quiet = 0 if busy else quiet + 1
         time.sleep(LOOK_EVERY_S)
     server.terminate()
 
 
-def read_metrics(port: int) -> str | None:
-    """The server's page; `None` when it has none."""
+def is_busy(port: int, names: Sequence[str]) -> bool | None:
+    """Whether something is in flight; `None` when nobody serves metrics, so nobody answers.
+
+    A server that listens and does not answer in time is at work: it looks at its metrics between
+    two steps, and a step over long prompts takes seconds.
+    """
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_TIMEOUT_S)
     try:
         connection.request("GET", "/metrics")
         answer = connection.getresponse()
-        text = answer.read().decode(errors="replace")
+        page = answer.read().decode(errors="replace")
+    except TimeoutError:
+        return True
     except (OSError, http.client.HTTPException):
         return None
     finally:
         connection.close()
-    return text if answer.status == http.HTTPStatus.OK else None
+    return in_flight(page, names) > 0 if answer.status == http.HTTPStatus.OK else None
 
 
 def die_with_parent() -> None:

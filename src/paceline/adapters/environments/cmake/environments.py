@@ -81,20 +81,17 @@ class CmakeEnvironments:
             what = "the build was interrupted" if folder.exists() else "not installed"
             return _state(spec, EnvironmentState.ABSENT, f"{what}; run: {install}")
         tools = look(_tools(spec))
-        if tools.environment is None or tools.state is not EnvironmentState.INSTALLED:
-            detail = f"its Python tools are {tools.state.value}; run: {install}"
-            return _state(spec, EnvironmentState.BROKEN, detail)
         try:
             own = own_programs(spec, source)
         except SetupError as error:
             return _state(spec, EnvironmentState.BROKEN, error.why)
-        bin_dir = own.folder if own else folder / "bin"
-        if own is None:
-            fault = _fault(bin_dir, source, receipt, examine=examine)
-            if fault is not None:
-                return _state(spec, EnvironmentState.BROKEN, f"{fault}; run: {install}")
+        fault = _fault_of_tools(tools, folder) or (
+            None if own else _fault(folder / "bin", source, receipt, examine=examine)
+        )
+        if fault is not None or tools.environment is None:
+            return _state(spec, EnvironmentState.BROKEN, f"{fault}; run: {install}")
         found = _environment(source, tools.environment, own, folder)
-        where = f"your own: {bin_dir}, tools in {folder}" if own else str(folder)
+        where = f"your own: {own.folder}, tools in {folder}" if own else str(folder)
         return EnvironmentStatus(
             name=spec.name, state=EnvironmentState.INSTALLED, detail=where, environment=found
         )
@@ -150,6 +147,13 @@ def _identity(program: Path) -> str:
     """Size and time tell one build from the next without reading it whole at every look."""
     stat = program.stat()
     return f"{stat.st_size} bytes of {time.strftime('%F %T', time.gmtime(stat.st_mtime))} UTC"
+
+
+def _fault_of_tools(tools: EnvironmentStatus, folder: Path) -> str | None:
+    """What is wrong with what converts checkpoints; `None` when nothing is."""
+    if tools.state is not EnvironmentState.INSTALLED:
+        return f"its Python tools are {tools.state.value}"
+    return None if (folder / "source").is_dir() else "its source is gone"
 
 
 def _fault(

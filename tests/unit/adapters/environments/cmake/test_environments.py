@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import shutil
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -254,6 +255,16 @@ def test_a_lost_python_part_is_made_again_without_building(yard: Yard) -> None:
     yard.install()
     assert yard.called() == calls
     assert yard.python.installed
+
+
+def test_a_lost_source_is_fetched_again_without_building(yard: Yard) -> None:
+    source = Path(yard.install().source_dir or "").parent
+    shutil.rmtree(source)
+    assert "source is gone" in yard.environments.status(yard.spec).detail
+    calls = len(yard.called())
+    yard.install()
+    assert [call.split()[0] for call in yard.called()[calls:]] == ["pip"]
+    assert source.is_dir()
 
 
 def own_folder(yard: Yard, *programs: str) -> Path:
