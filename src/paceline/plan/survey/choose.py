@@ -6,7 +6,7 @@ from typing import Final
 
 from paceline.errors import Code, SpecError
 from paceline.plan.facts import tables
-from paceline.plan.facts.tables import Device, Format, KnobEffect
+from paceline.plan.facts.tables import Device, EngineFacts, Format, KnobEffect
 from paceline.plan.shapes import Shape
 from paceline.plan.survey.space import Axes, EngineAxis, Setting, layouts
 
@@ -79,7 +79,9 @@ def _formats(names: Sequence[str]) -> tuple[Format, ...]:
 
 def _engine(name: str) -> EngineAxis:
     facts = tables.engine(name)
-    changes = [_setting(effect) for effect in tables.knob_effects(facts.name)]
+    changes = [
+        _setting(effect) for effect in tables.knob_effects(facts.name) if _matters(effect, facts)
+    ]
     return EngineAxis(
         name=name,
         facts=facts,
@@ -88,10 +90,13 @@ def _engine(name: str) -> EngineAxis:
     )
 
 
+def _matters(change: KnobEffect, facts: EngineFacts) -> bool:
+    """Lower limits on sequences are left out: the search for the highest load covers them."""
+    return change.effect != "max_sequences" or change.amount > facts.max_sequences
+
+
 def _setting(change: KnobEffect) -> Setting:
-    """One knob turned. Lower limits on sequences are left out: the search for the highest load
-    covers them.
-    """
+    """One knob turned."""
     return Setting(
         knobs=((change.knob, change.value),),
         kv_bits=change.amount if change.effect == "kv_bits" else 16.0,
