@@ -1,9 +1,10 @@
 """The search over variants, judged on complete sweeps.
 
-    python benchmarks/search.py record FOLDER SWEEPS.jsonl
-        measures whole sweeps of two made models and the reference model with the installed
-        engines, first rung and whole window of every variant; about 130 launches, 25-35 minutes on
-        two quiet cores; goes on where it was stopped. Make the models first:
+    python benchmarks/search.py record FOLDER SWEEPS.jsonl [--engine NAME]...
+        measures whole sweeps of two made models and the reference model with the installed of
+        transformers, openvino and llamacpp: first rung and whole window of some 43 variants each,
+        about 155 launches, 25-40 minutes on two quiet cores; goes on where it was stopped, so it
+        can be ended at any time. Make the models first:
         paceline models synth tiny FOLDER/tiny; paceline models synth small FOLDER/small
     python benchmarks/search.py replay [TABLES] [--sweeps SWEEPS.jsonl]
         searches over recorded sweeps, pure arithmetic, under a minute. TABLES is the folder of the
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from paceline.plan.search import RULES
-from search_record import record, recorded
+from search_record import ENGINES, record, recorded
 from search_replay import NEAR, Outcome, Sweep, search
 from search_tables import by_set, joined, left_out, read_rows
 
@@ -40,12 +41,13 @@ def main() -> None:
     recording = commands.add_parser("record")
     recording.add_argument("folder", type=Path)
     recording.add_argument("out", type=Path)
+    recording.add_argument("--engine", action="append", default=[])
     replaying = commands.add_parser("replay")
     replaying.add_argument("tables", type=Path, nargs="?", default=TABLES)
     replaying.add_argument("--sweeps", type=Path)
     asked = parser.parse_args()
     if asked.command == "record":
-        record(asked.folder, asked.out)
+        record(asked.folder, asked.out, (*ENGINES, *asked.engine))
     else:
         replay(asked.tables, asked.sweeps)
 

@@ -3,20 +3,25 @@
 import json
 import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from random import Random
 from typing import Final
 
+from paceline.app.artefacts import held
+from paceline.app.checkpoints import give_checkpoint, needs_quantizer
 from paceline.app.planning import plan_request
 from paceline.app.registry import load_engine
 from paceline.app.wiring import Workshop
 from paceline.plan.search import RULES
-from paceline.records.launch import Cause, Environment
+from paceline.ports.engine import Say
+from paceline.rank.standing import outlooks
+from paceline.records.launch import Artefact, Cause, Environment
 from paceline.records.metric_names import OUTPUT_TOKENS_PER_S
 from paceline.records.quality import Suite
+from paceline.records.race import Outlook
 from paceline.records.request import Request
 from paceline.records.trial import TrialRecord, TrialState
 from paceline.records.variant import Scalar, Variant
@@ -31,7 +36,7 @@ from search_replay import Costs, Sweep
 
 MODELS: Final = ("tiny", "small", "reference")
 """Two made shapes and the trained model (`paceline models synth`)."""
-WORKLOAD: Final = "chat,concurrency=8,input=128,output=32,duration=6s"
+WORKLOAD: Final = "reference,concurrency=8,input=128,prefix=64,output=32,duration=6s"
 REPEATED: Final = 5
 """Every so many variants one is launched a second time: the noise between launches."""
 GRIDS: Final[Mapping[str, Mapping[str, tuple[Scalar, ...]]]] = {
@@ -41,17 +46,19 @@ GRIDS: Final[Mapping[str, Mapping[str, tuple[Scalar, ...]]]] = {
         "kv_cache_precision": ("u8", "f16"),
     },
 }
-"""The first value of each is the default. Engines without a grid are measured as planned."""
+"""The first value of each is the default. Engines without a grid are measured at default knobs."""
+ENGINES: Final = ("transformers", "openvino", "llamacpp")
+"""Whichever of them is installed; `--engine vllm` adds one that takes a minute to start."""
 
 
-def record(folder: Path, out: Path) -> None:
+def record(folder: Path, out: Path, engines: Sequence[str] = ENGINES) -> None:
     """Measure what `out` does not hold yet; `folder` keeps the made models."""
     shop = Workshop()
     done = {(row["model"], row["key"]) for row in _rows(out)} if out.exists() else set()
     for name in MODELS:
         path = name if name == "reference" else str(_made(name, folder))
         request = read_request(Asked(model=path, priority="throughput", workload=WORKLOAD))
-        bench = _Bench(request, shop, folder)
+        bench = _Bench(request, shop, folder, engines)
         wanted = list(bench.launches())
         print(f"{name}: {len(wanted)} launches", file=sys.stderr)
         for number, (variant, repeat) in enumerate(wanted, start=1):
@@ -77,32 +84,29 @@ def recorded(path: Path) -> list[Sweep]:
 class _Bench:
     """One model's launches, with a first rung that never ends them."""
 
-    def __init__(self, request: Request, shop: Workshop, folder: Path) -> None:
+    def __init__(
+        self, request: Request, shop: Workshop, folder: Path, engines: Sequence[str]
+    ) -> None:
         self._request, self._shop, self._folder = request, shop, folder
+        self._engines = engines
         self._planned = plan_request(request, shop)
         self._rigs: dict[str, Rig] = {}
+        told = outlooks(request, self._planned.plan)
+        self._outlooks = {outlook.variant_id: (outlook.score, outlook.sd) for outlook in told}
 
     def launches(self) -> Iterator[tuple[Variant, int]]:
         """Every variant in a seeded order, so that drift of the machine favours none."""
-        variants = list(dict.fromkeys([*self._planned.plan.variants, *self._grid()]))
+        plain = [
+            variant
+            for variant in self._planned.plan.variants
+            if variant.engine in self._engines and not variant.knobs and not variant.speculation
+        ]
+        variants = [found for variant in plain for found in _grid(variant)]
         Random(0).shuffle(variants)  # noqa: S311 - not a secret
         for number, variant in enumerate(variants):
             yield variant, 0
             if number % REPEATED == 0:
                 yield variant, 1
-
-    def _grid(self) -> Iterator[Variant]:
-        for variant in self._planned.plan.variants:
-            grid = GRIDS.get(variant.engine)
-            if grid is None or variant.knobs or variant.speculation:
-                continue
-            for values in product(*grid.values()):
-                changed = [
-                    (name, value)
-                    for (name, options), value in zip(grid.items(), values, strict=True)
-                    if value != options[0]
-                ]
-                yield replace(variant, knobs=tuple(sorted(changed)))
 
     def measure(self, variant: Variant, repeat: int) -> dict[str, object]:
         rungs: list[TrialRecord] = []
@@ -119,13 +123,15 @@ class _Bench:
                 "format": variant.format, "engine": variant.engine,
                 "knobs": variant.knobs, "speculation": variant.speculation,
             },
+            "outlook": self._outlooks.get(variant.id),
             "repeat": repeat,
             "cause": trial.cause.value,
-            "wall_s": trial.wall_s,
+            "wall_s": trial.wall_s - (trial.cold_start.weights_s or 0.0),
             "foreign_cpu_share": trial.foreign_cpu_share,
         }  # fmt: skip
         if trial.cause is Cause.FINISHED and rungs:
-            found |= {"rung_wall_s": rungs[0].wall_s, "rung": _rate(rungs[0]),
+            made_s = trial.cold_start.weights_s or 0.0
+            found |= {"rung_wall_s": rungs[0].wall_s - made_s, "rung": _rate(rungs[0]),
                       "whole": _rate(trial)}  # fmt: skip
         return found
 
@@ -156,6 +162,15 @@ class _Bench:
             ),
         )
 
+    def _made(self, order: TrialOrder, say: Say) -> Artefact:
+        """What the engine loads, by whoever makes it; making it is no part of the figures."""
+        rig, model, format_ = self._rig(order.variant.engine), order.model, order.variant.format
+        if needs_quantizer(rig.engine, model, format_):
+            return give_checkpoint(model, format_, self._shop, say=say)
+        return rig.engine.prepare(
+            model, format_, environment=rig.environment, cache=order.cache, say=say
+        )
+
     def _rig(self, name: str) -> Rig:
         if name not in self._rigs:
             shop, engine = self._shop, load_engine(name)
@@ -170,8 +185,20 @@ class _Bench:
                 engine=engine, environment=environment, executor=shop.executor, load=shop.load,
                 evaluator=shop.evaluator, grader=SuiteGrader(), host=shop.host,
                 archive=shop.archive, clock=shop.clock,
+                hold=lambda order, say: held(lambda: self._made(order, say), order.cache),
             )  # fmt: skip
         return self._rigs[name]
+
+
+def _grid(variant: Variant) -> Iterator[Variant]:
+    grid = GRIDS.get(variant.engine, {})
+    for values in product(*grid.values()):
+        changed = [
+            (name, value)
+            for (name, options), value in zip(grid.items(), values, strict=True)
+            if value != options[0]
+        ]
+        yield replace(variant, knobs=tuple(sorted(changed)))
 
 
 class _NoJournal:
@@ -231,6 +258,11 @@ def _sweep(name: str, rows: list[dict]) -> Sweep:  # type: ignore[type-arg]
         baseline=slow_first[0],
         rates=rates,
         costs={v: _costs(rs) for v, rs in by_variant.items()},
+        outlooks=tuple(
+            Outlook(variant_id=v.id, score=rs[0]["outlook"][0], sd=rs[0]["outlook"][1])
+            for v, rs in by_variant.items()
+            if rs[0].get("outlook")
+        ),
         run_sd=math.sqrt(sum(d * d for d in twice) / (2 * len(twice))) if twice else 0.0133,
         window_sd=sorted(widths)[len(widths) // 2] if widths else 0.02,
         rung_bias={

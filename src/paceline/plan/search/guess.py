@@ -9,13 +9,14 @@ Covers the objective alone. Whether a constraint holds is for a measurement to s
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from paceline.plan.search.combine import plain
 from paceline.records.race import Outlook, Standing
 from paceline.records.variant import Variant
 
@@ -130,18 +131,23 @@ def _matrix(
     )
 
 
-def _prior(variant: Variant, expected: dict[str, Outlook]) -> float:
+def _prior(variant: Variant, expected: Mapping[str, Outlook]) -> float:
     """As predicted; where the predictor says nothing, what it says of the others on average."""
-    outlook = expected.get(variant.id)
+    outlook = _outlook(variant, expected)
     if outlook is not None:
         return outlook.score
     return math.fsum(o.score for o in expected.values()) / max(len(expected), 1)
 
 
-def _size(variant: Variant, expected: dict[str, Outlook]) -> float:
+def _size(variant: Variant, expected: Mapping[str, Outlook]) -> float:
     """How much of the effects is left to learn: all, or the share that the prediction misses."""
-    outlook = expected.get(variant.id)
+    outlook = _outlook(variant, expected)
     return 1.0 if outlook is None else min(1.0, outlook.sd)
+
+
+def _outlook(variant: Variant, expected: Mapping[str, Outlook]) -> Outlook | None:
+    """Of the variant, or of the same at default knobs: a combination was never predicted."""
+    return expected.get(variant.id) or expected.get(plain(variant).id)
 
 
 def _likeness(one: Variant, other: Variant, effects: Effects) -> float:

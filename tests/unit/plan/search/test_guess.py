@@ -66,6 +66,12 @@ def test_a_prediction_is_corrected_by_the_error_it_made_on_what_is_alike() -> No
     assert guess(INT4, outlooks=told).sd < guess(INT4).sd
 
 
+def test_changed_knobs_without_a_prediction_of_their_own_have_that_of_the_default() -> None:
+    told = (Outlook(variant_id=INT8.id, score=5.0, sd=0.3),)
+    assert guess(INT8_WIDE, outlooks=told).score == 5.0
+    assert guess(INT8_WIDE, outlooks=told).sd < guess(INT8_WIDE).sd
+
+
 def test_a_short_window_and_a_single_launch_are_noisier() -> None:
     assert measured_sd(seen(INT8, 5, complete=False), NOISE) > NOISE.rung
     once, twice = (measured_sd(seen(INT8, 5, launches=n), NOISE) for n in (1, 2))
