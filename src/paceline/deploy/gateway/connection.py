@@ -157,8 +157,10 @@ class ClientConnection(asyncio.Protocol):
         listener.connections.discard(self)
         listener.buffered_bytes -= self._held_bytes
         self._pending.clear()
-        if self.when_gone is not None:
-            self.when_gone()
+        when_gone, self.when_gone, self.when_writable = self.when_gone, None, None
+        if when_gone is not None:
+            when_gone()
+        del self._parser  # it holds our methods: without this only a collection frees us
 
     def data_received(self, data: bytes) -> None:
         self._read_ns = time.perf_counter_ns()

@@ -46,7 +46,7 @@ class Dispatcher:
         endpoint = exchange.endpoint
         replica = None if endpoint.queue else self._choose(exchange, endpoint.replicas)
         if replica is not None:
-            endpoint.tally.waited(0.0)
+            endpoint.tally.went_at_once()
             exchange.give_to(replica, now_s, now_s - self.settings.upstream_keep_alive_s)
             return
         problem = self._no_place(endpoint)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from paceline.deploy.gateway.account import counted, settle
 from paceline.deploy.gateway.answers import (
     LAST_CHUNK,
     Failure,
@@ -35,7 +36,6 @@ from paceline.records.gateway import Ended, EndpointRoute
 CLIENT_CLOSED: Final = 499
 """The status of a request whose client left, as nginx has it; nobody receives it."""
 MOST_ATTEMPTS: Final = 3
-FIRST_ERROR: Final = 400
 AFTER_DONE_S: Final = 1.0
 """An engine that said [DONE] may take so long to end the body."""
 KEEP_ALIVE_COMMENT: Final = b": keep-alive\n\n"
@@ -84,7 +84,6 @@ class Exchange:
         "_mark_ns",
         "_own_ns",
         "_paused",
-        "_started_s",
         "_upstream",
         "ask",
         "client",
@@ -101,6 +100,7 @@ class Exchange:
         "request_id",
         "reserved",
         "route",
+        "started_s",
         "tried",
     )
 
@@ -127,7 +127,7 @@ class Exchange:
         self.meter = meter
         self.reserved: Reservation | None = None
         self.queue_of = meter.rule.key_id if meter is not None else ""
-        self.queued_at_s = self._arrived_s = self._started_s = self._comment_s = now_s
+        self.queued_at_s = self._arrived_s = self.started_s = self._comment_s = now_s
         self.queue_s = self.cold_s = 0.0
         self.replica: Replica | None = None
         self.tried: tuple[str, ...] = ()
@@ -166,7 +166,7 @@ class Exchange:
         self.replica = replica
         replica.in_flight += 1
         self._attempts += 1
-        self._started_s = now_s
+        self.started_s = now_s
         self._deadline_s = now_s + self.endpoint.route.first_byte_timeout_s
         self._dispatch.spool.began(self)
         upstream = replica.pool.idle(oldest_idle_s)
@@ -268,7 +268,11 @@ class Exchange:
     def _client_gone(self) -> None:
         if self.finished:
             return
-        counts = self._counted() if self.replica is not None else Counts(0, 0)
+        counts = (
+            counted(self.endpoint, self.ask, self._filter)
+            if self.replica is not None
+            else Counts(0, 0)
+        )
         if self.replica is None:
             self.endpoint.queue.remove(self)
         self._finish(CLIENT_CLOSED, Ended.ABORTED, counts)
@@ -348,7 +352,7 @@ class Exchange:
             if counts is not None:
                 self.endpoint.ratios.learn_output(events.events, counts.output_tokens)
             replica.breaker.succeeded()
-        self._finish(200, ended, counts or self._counted())
+        self._finish(200, ended, counts or counted(self.endpoint, self.ask, self._filter))
         if not self._head_sent:
             self._begin_stream(b"")
         if self._chunked:
@@ -428,7 +432,7 @@ class Exchange:
         if replica is None:
             return
         route = self.endpoint.route
-        waited_s = now_s - self._started_s
+        waited_s = now_s - self.started_s
         # Bytes of other answers say that it is busy; a dead one sends none.
         busy = now_s - replica.last_byte_s < route.idle_timeout_s and replica.in_flight > 1
         reason = f"nothing came from it in {waited_s:.0f} s"
@@ -444,40 +448,10 @@ class Exchange:
             self._comment_s = now_s
             self.client.send(chunk(KEEP_ALIVE_COMMENT) if self._chunked else KEEP_ALIVE_COMMENT)
 
-    def _counted(self) -> Counts:
-        """What an answer cost that broke off, from the bytes and events that passed."""
-        events = self._filter
-        if events is not None and events.counts is not None:
-            return events.counts
-        ratios = self.endpoint.ratios
-        return Counts(
-            ratios.input_tokens(self.ask.input_bytes),
-            ratios.output_tokens(events.events) if events is not None else 0,
-        )
-
     def _finish(self, status: int, ended: Ended, counts: Counts) -> None:
-        """Account for it."""
         self.finished = True
-        endpoint, tally = self.endpoint, self.endpoint.tally
-        now_s = time.monotonic()
-        execution_s = now_s - self._started_s if self.replica is not None else 0.0
-        images = self.ask.images if ended is Ended.OK and status < FIRST_ERROR else 0
-        self._dispatch.spool.ended(self, status, ended, counts, execution_s, images=images)
-        tally.end(ended, status)
-        if self.replica is not None:
-            tally.execution.add(execution_s)
-            endpoint.rate.ended(now_s)
-        tally.input_tokens += counts.input_tokens
-        tally.output_tokens += counts.output_tokens
-        if ended is Ended.OK and counts.input_tokens:
-            endpoint.ratios.learn_input(self.ask.input_bytes, counts.input_tokens)
-        if self.meter is not None and self.reserved is not None:
-            usd = (
-                counts.input_tokens * endpoint.route.usd_per_million_input_tokens
-                + counts.output_tokens * endpoint.route.usd_per_million_output_tokens
-            ) / 1e6
-            tokens = counts.input_tokens + counts.output_tokens
-            self.meter.settle(self.reserved, tokens=tokens, usd=usd)
+        spool = self._dispatch.spool
+        settle(self, self.endpoint, spool, status=status, ended=ended, counts=counts)
 
     def _let_go(self, *, keep: bool) -> None:
         """Give the replica back; its connection too if it may be kept."""

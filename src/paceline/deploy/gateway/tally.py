@@ -66,6 +66,12 @@ class EndpointTally:
         self.execution = Histogram(SECONDS)
         self.overhead = Histogram(OVERHEAD_SECONDS)
 
+    def went_at_once(self) -> None:
+        """A request did not have to wait."""
+        self.queue.counts[0] += 1
+        if len(self.waits_s) < SAMPLES_PER_PULSE:
+            self.waits_s.append(0.0)
+
     def waited(self, wait_s: float) -> None:
         """A request left the queue."""
         self.queue.add(wait_s)

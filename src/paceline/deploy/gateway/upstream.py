@@ -118,6 +118,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
+        del self._parser  # it holds our methods: without this only a collection frees us
         consumer, self.consumer = self.consumer, None
         if self.on_lost is not None:
             self.on_lost(self)

@@ -97,9 +97,11 @@ class ServiceRate:
         self._at_s: float | None = None
 
     def ended(self, now_s: float) -> None:
-        """One more."""
-        self._count = self._faded(now_s) + 1.0
-        self._at_s = now_s
+        """One more; those of one second are faded together."""
+        if self._at_s is None or now_s - self._at_s >= 1.0:
+            self._count = self._faded(now_s)
+            self._at_s = now_s
+        self._count += 1.0
 
     def per_s(self, now_s: float) -> float | None:
         """`None` before the first end."""

@@ -1,0 +1,80 @@
+"""What a request cost, once it has ended: usage, counts, its key's limits, what it taught."""
+
+import time
+from typing import Final, Protocol
+
+from paceline.deploy.gateway.ask import Ask
+from paceline.deploy.gateway.fleet import Endpoint, Replica, W
+from paceline.deploy.gateway.limits import KeyMeter, Reservation
+from paceline.deploy.gateway.routes import Route
+from paceline.deploy.gateway.spool import Spool
+from paceline.deploy.gateway.sse import Counts, EventFilter
+from paceline.records.gateway import Ended, EndpointRoute
+
+FIRST_ERROR: Final = 400
+TOKENS_PER_MILLION: Final = 1e6
+
+
+class Settled(Protocol):
+    """A request that has ended."""
+
+    ask: Ask
+    meter: KeyMeter | None
+    reserved: Reservation | None
+    replica: Replica | None
+    started_s: float
+    request_id: bytes
+    route: Route
+    queue_s: float
+    cold_s: float
+
+    @property
+    def served_by(self) -> EndpointRoute: ...
+
+
+def settle(
+    request: Settled,
+    endpoint: Endpoint[W],
+    spool: Spool,
+    *,
+    status: int,
+    ended: Ended,
+    counts: Counts,
+) -> None:
+    """Account for a request; call this before its client can know the end."""
+    tally, ask, now_s = endpoint.tally, request.ask, time.monotonic()
+    served = request.replica is not None
+    execution_s = now_s - request.started_s if served else 0.0
+    images = ask.images if ended is Ended.OK and status < FIRST_ERROR else 0
+    spool.ended(request, status, ended, counts, execution_s, images=images)
+    tally.end(ended, status)
+    if served:
+        tally.execution.add(execution_s)
+        endpoint.rate.ended(now_s)
+    tokens = counts.input_tokens + counts.output_tokens
+    if tokens:
+        tally.input_tokens += counts.input_tokens
+        tally.output_tokens += counts.output_tokens
+        if ended is Ended.OK:
+            endpoint.ratios.learn_input(ask.input_bytes, counts.input_tokens)
+    if request.meter is not None and request.reserved is not None:
+        usd = _price_usd(endpoint.route, counts)
+        request.meter.settle(request.reserved, tokens=tokens, usd=usd)
+
+
+def counted(endpoint: Endpoint[W], ask: Ask, events: EventFilter | None) -> Counts:
+    """What an answer cost that broke off, from the bytes and events that passed."""
+    if events is not None and events.counts is not None:
+        return events.counts
+    ratios = endpoint.ratios
+    return Counts(
+        ratios.input_tokens(ask.input_bytes),
+        ratios.output_tokens(events.events) if events is not None else 0,
+    )
+
+
+def _price_usd(route: EndpointRoute, counts: Counts) -> float:
+    return (
+        counts.input_tokens * route.usd_per_million_input_tokens
+        + counts.output_tokens * route.usd_per_million_output_tokens
+    ) / TOKENS_PER_MILLION
