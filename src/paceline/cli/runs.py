@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from paceline.app.optimize import cancel_run
-from paceline.app.report import run_document
+from paceline.app.report import prediction_document, run_document
 from paceline.app.runs import compare_runs, ranking_of, receipt_path
 from paceline.app.search_report import search_document
 from paceline.app.wiring import Workshop
@@ -73,7 +73,9 @@ def show(
     if as_json:
         document = run_document(run, ranking, str(path) if path else None)
         search = search_document(run, ranking, shop)
-        print_json({**document, "state": run.state.value, "search": search})
+        predictions = prediction_document(run.plan, shop.store.trials(run.run_id))
+        more = {"state": run.state.value, "search": search, "predictions": predictions}
+        print_json({**document, **more})
         return
     if run.result is None:
         typer.echo(f"run {run.run_id} is {run.state.value}: {run.detail or 'not finished'}")
