@@ -31,7 +31,7 @@ from paceline.records.load import Target
 from paceline.records.model import Model
 from paceline.records.telemetry import Counter, Gauge, Snapshot, TelemetryGap, Times
 from paceline.testing.builders import a_cpu, a_model, a_variant
-from paceline.testing.engines import TINY_CONFIG, Bench, Chat, EngineContract, Knobs
+from paceline.testing.engines import QUESTION, TINY_CONFIG, Bench, Chat, EngineContract, Knobs
 
 
 class Local(EngineContract):
@@ -241,7 +241,10 @@ class TestLlamaCpp(Real):
             reader = Prometheus().open(target)
             assert not isinstance(reader, TelemetryGap), reader.because
             with Chat(server) as chat:
-                chat.ask(tokens=200, **dict(server.spec.exact_output))
+                # Made to begin like an earlier answer, whose end is then the guess.
+                said = [*QUESTION, {"role": "assistant", "content": "a b c d e f g"}, *QUESTION]
+                chat.ask(messages=said, logit_bias={"100": 100})
+                chat.ask()  # a request is counted a moment after its answer: at the latest now
                 found = reader.read()
             reader.close()
         assert not isinstance(found, TelemetryGap), found.because
