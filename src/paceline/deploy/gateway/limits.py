@@ -11,6 +11,7 @@ from paceline.deploy.gateway.problems import Problem
 from paceline.records.gateway import KeyRule
 
 S_PER_MIN: Final = 60.0
+MS_PER_MIN: Final = 60_000.0
 CONCURRENCY_RETRY_S: Final = 1.0
 """Nothing says when another request of the key will end."""
 
@@ -113,7 +114,7 @@ class KeyMeter:
             self.tokens.level += reserved.tokens - tokens
 
     def headers(self) -> bytes:
-        """`x-ratelimit-*` lines for what is limited; resets in seconds to a full bucket."""
+        """`x-ratelimit-*` lines for what is limited; resets in ms to a full bucket."""
         lines = b""
         if self.requests is not None:
             lines = _lines(b"requests", self.requests)
@@ -135,14 +136,14 @@ def _lines(name: bytes, bucket: Bucket) -> bytes:
     level, per_min = bucket.level, bucket.per_min
     return (
         b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %d\r\n"
-        b"x-ratelimit-reset-%b: %.3fs\r\n"
+        b"x-ratelimit-reset-%b: %dms\r\n"
     ) % (
         name,
         per_min,
         name,
         level if level > 0 else 0,
         name,
-        (per_min - level) * S_PER_MIN / per_min if per_min else S_PER_MIN,
+        (per_min - level) * MS_PER_MIN / per_min if per_min else MS_PER_MIN,
     )
 
 

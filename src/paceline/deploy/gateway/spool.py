@@ -82,21 +82,26 @@ class Spool:
         images: int = 0,
     ) -> None:
         """It is over; call this before the client can know."""
+        more = b""
+        if request.queue_s or request.cold_s or images:  # what is left out is zero
+            more = b',"queue_s":%.6f,"cold_s":%.6f,"images":%d' % (
+                request.queue_s,
+                request.cold_s,
+                images,
+            )
         self._write(
-            b'{"request_id":"%b","at_s":%.6f,%b"status":%d,"ended":"%b","queue_s":%.6f,'
-            b'"cold_s":%.6f,"execution_s":%.6f,"input_tokens":%d,"output_tokens":%d,"images":%d}\n'
+            b'{"request_id":"%b","at_s":%.6f,%b"status":%d,"ended":"%b","execution_s":%.6f,'
+            b'"input_tokens":%d,"output_tokens":%d%b}\n'
             % (
                 request.request_id,
                 self._wall_s(),
                 self._who(request),
                 status,
                 ENDED[ended],
-                request.queue_s,
-                request.cold_s,
                 execution_s,
                 counts.input_tokens,
                 counts.output_tokens,
-                images,
+                more,
             )
         )
 

@@ -110,6 +110,6 @@ def test_headers_say_what_is_left() -> None:
     meter.admit(0.0, SMALL)
     assert meter.headers() == (
         b"x-ratelimit-limit-requests: 60\r\nx-ratelimit-remaining-requests: 59\r\n"
-        b"x-ratelimit-reset-requests: 1.000s\r\n"
+        b"x-ratelimit-reset-requests: 1000ms\r\n"
     )
     assert KeyMeter(key_rule(), 0.0).headers() == b""

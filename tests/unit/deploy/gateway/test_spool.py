@@ -15,7 +15,6 @@ from paceline.deploy.gateway.sse import Counts
 from paceline.records.gateway import Ended, EndpointRoute, UsageLine
 from paceline.testing.gateway import endpoint, key_rule, replica
 
-
 ENDPOINT = endpoint(name='a "quoted" name')
 
 
