@@ -1,0 +1,33 @@
+"""What a version's measurement says to the autoscaler."""
+
+from dataclasses import replace
+
+from paceline.app.serving.facts import measured_concurrency, ttft_limits
+from paceline.deploy.canary import LatencyLimit
+from paceline.records.request import Comparison, Constraint
+from paceline.testing.builders import a_metric, a_request, a_workload
+
+
+def test_a_closed_loop_names_its_concurrency() -> None:
+    assert measured_concurrency(a_workload(concurrency=12), {}) == 12
+
+
+def test_an_open_loop_is_rate_times_time_in_flight() -> None:
+    metrics = {"requests_per_s": a_metric(8.0), "e2e_mean_ms": a_metric(1500.0)}
+    assert measured_concurrency(a_workload(rate_rps=10.0), metrics) == 12
+    slow = {"requests_per_s": a_metric(0.1), "e2e_mean_ms": a_metric(100.0)}
+    assert measured_concurrency(a_workload(rate_rps=0.1), slow) == 1
+
+
+def test_only_absolute_upper_limits_on_percentiles_of_ttft_bind_a_canary() -> None:
+    limit = Constraint(
+        metric="ttft", statistic="p95", comparison=Comparison.AT_MOST, limit=200.0, unit="ms"
+    )
+    others = (
+        replace(limit, metric="e2e"),
+        replace(limit, statistic="mean"),
+        replace(limit, comparison=Comparison.ABOVE),
+        replace(limit, limit=1.2, unit="", relative=True),
+    )
+    (found,) = ttft_limits(a_request(limit, *others))
+    assert found == LatencyLimit(share=0.95, limit_s=0.2)

@@ -1,0 +1,114 @@
+"""What `deploy` writes down."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from paceline.adapters.stores.memory import MemoryStore
+from paceline.app.deploy import DeployOrder, deploy, read_target
+from paceline.app.places import Places
+from paceline.app.wiring import Workshop
+from paceline.clock import ManualClock
+from paceline.errors import Code, SpecError
+from paceline.records.deployment import Canary
+from paceline.records.model import FileHash, Model
+from paceline.records.run import RunRecord
+from paceline.records.scaling import Mode
+from paceline.testing.builders import a_model, a_request
+from paceline.testing.stores import a_version
+
+
+class FakeHub:
+    """Finds one model."""
+
+    def __init__(self) -> None:
+        self.model = a_model()
+
+    def find(self, name: str) -> Model:
+        return self.model
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Workshop:
+    """With two versions of the pipeline `small`."""
+    shop = Workshop(Places(data=tmp_path, cache=tmp_path), ManualClock())
+    store, hub = MemoryStore(), FakeHub()
+    for run_id in ("r1", "r2"):
+        run = RunRecord(
+            run_id=run_id,
+            request=a_request(),
+            model=hub.model,
+            software_version="0",
+            created_at_utc="",
+        )
+        store.create_run(run)
+        store.add_version(a_version(run_id))
+    vars(shop).update(store=store, hub=hub)
+    return shop
+
+
+def test_a_target_is_a_pipeline_with_or_without_a_version() -> None:
+    assert read_target("demo") == ("demo", None)
+    assert read_target("demo@3") == ("demo", 3)
+    for wrong in ("demo@", "demo@x", "demo@-1"):
+        with pytest.raises(SpecError):
+            read_target(wrong)
+
+
+def test_the_current_version_is_deployed_under_the_pipelines_name(shop: Workshop) -> None:
+    placed = deploy(DeployOrder(pipeline="small"), shop)
+    assert (placed.name, placed.version, placed.revision) == ("small", 2, 1)
+    (line,) = shop.store.deployments.log_of("small")
+    assert line.because == "version 2 is wanted"
+
+
+def test_what_is_not_said_stays(shop: Workshop) -> None:
+    order = DeployOrder(
+        pipeline="small",
+        mode=Mode.ACTIVE,
+        max_replicas=7,
+        hold_s=5.0,
+        canary=Canary(share=0.1),
+    )
+    deploy(order, shop)
+    placed = deploy(DeployOrder(pipeline="small", version=1, idle_timeout_s=9.0), shop)
+    assert (placed.version, placed.hold_s, placed.canary) == (1, 5.0, None)
+    assert placed.policy.mode is Mode.ACTIVE
+    assert (placed.policy.bounds.max_replicas, placed.policy.idle_timeout_s) == (7, 9.0)
+
+
+@pytest.mark.parametrize(
+    ("order", "code"),
+    [
+        (DeployOrder(pipeline="large"), Code.UNKNOWN_NAME),
+        (DeployOrder(pipeline="small", version=3), Code.UNKNOWN_NAME),
+        (DeployOrder(pipeline="small", name="No Name"), Code.BAD_OPTION),
+        (DeployOrder(pipeline="small", min_replicas=4), Code.CONTRADICTION),
+    ],
+)
+def test_what_cannot_be_wanted_is_refused_and_nothing_is_stored(
+    shop: Workshop, order: DeployOrder, code: Code
+) -> None:
+    with pytest.raises(SpecError) as caught:
+        deploy(order, shop)
+    assert caught.value.code is code
+    assert shop.store.deployments.endpoints() == ()
+
+
+def test_another_pipeline_does_not_take_a_name(shop: Workshop) -> None:
+    deploy(DeployOrder(pipeline="small", name="chat"), shop)
+    kept = shop.store.deployments
+    kept.put_endpoint(replace(kept.endpoint("chat"), pipeline="large"))
+    with pytest.raises(SpecError, match="another pipeline"):
+        deploy(DeployOrder(pipeline="small", name="chat"), shop)
+
+
+def test_a_model_that_changed_since_it_was_measured_is_refused(shop: Workshop) -> None:
+    hub = FakeHub()
+    changed = FileHash(path="model.safetensors", size_bytes=1, sha256="cd")
+    hub.model = replace(hub.model, files=(changed,))
+    vars(shop)["hub"] = hub
+    with pytest.raises(SpecError) as caught:
+        deploy(DeployOrder(pipeline="small"), shop)
+    assert caught.value.code is Code.BAD_MODEL
