@@ -62,7 +62,7 @@ def test_a_wrong_request_is_refused_before_anything_is_stored(
 def test_a_model_too_large_is_refused_with_both_numbers(
     paceline: Paceline, model: Path, tmp_path: Path
 ) -> None:
-    load = "reference,concurrency=100000000,input=2000"
+    load = "reference,input=100000000"
     done = paceline("optimize", str(model), "--engine", "fake", "--workload", load)
     assert done.code == 2
     assert "[does-not-fit]" in done.err

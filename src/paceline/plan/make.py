@@ -252,7 +252,7 @@ def _nothing_runs(grounds: Sequence[Rejection], request: Request) -> SpecError |
         code,
         f"{request.model!r} in {ground.variant.format} cannot run on {ground.variant.accelerator}",
         why=sides,
-        fix="choose a smaller model or fewer requests in flight (--workload chat,concurrency=1)"
+        fix="choose a smaller model or shorter requests (--workload chat,input=512,output=128)"
         if large
         else "choose another engine or format (paceline engines list)",
     )

@@ -53,6 +53,9 @@ PRESETS: Final[Mapping[str, Workload]] = {
 _LEAST: Final = {"concurrency": 1, "input": 1, "output": 1, "prefix": 0, "requests": 1}
 """Overrides that are whole numbers, with the least that each can be."""
 
+_MOST: Final = {"concurrency": 16_384}
+"""Linux gives one address 28,232 ports for connections of its own (net.ipv4.ip_local_port_range)."""
+
 KEYS: Final = (*_LEAST, "rate", "arrivals", "duration")
 
 
@@ -117,9 +120,11 @@ def _with_arrivals(workload: Workload, overrides: Mapping[str, str]) -> Workload
 
 
 def _count(key: str, value: str) -> int:
-    least = _LEAST[key]
+    least, most = _LEAST[key], _MOST.get(key, math.inf)
     if not value.isascii() or not value.isdigit() or int(value) < least:
         raise _bad(key, value, f"it is a whole number of at least {least}")
+    if int(value) > most:
+        raise _bad(key, value, f"one client address holds at most {most:,} connections")
     return int(value)
 
 

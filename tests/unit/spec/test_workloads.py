@@ -38,6 +38,7 @@ def test_presets_can_be_stored(preset: Workload) -> None:
         ("chatt", Code.UNKNOWN_NAME, "'chat'"),
         ("chat,inputs=3", Code.UNKNOWN_NAME, "write 'input'"),
         ("chat,concurrency=0", Code.BAD_OPTION, "at least 1"),
+        ("chat,concurrency=100000000", Code.BAD_OPTION, "at most 16,384 connections"),
         ("chat,input=1e3", Code.BAD_OPTION, "whole number"),
         ("chat,concurrency=²", Code.BAD_OPTION, "whole number"),
         ("chat,duration=30", Code.BAD_OPTION, "with its unit"),
