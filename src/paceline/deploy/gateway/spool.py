@@ -1,12 +1,10 @@
 """Writing the usage spool: one line when a request goes to a replica, one when it ends.
 
-Lines are copied into a mapping of a file whose room is reserved beforehand. What is copied belongs
-to the kernel and outlives this process by any signal, and a line costs no system call; it is not
-synced to the disk, so a power failure may take the last seconds. When the disk has no room for
-another file, lines wait in memory and requests go on.
+A line is handed to the kernel at once, so that it outlives this process by any signal; it is not
+synced to the disk, so a power failure may take the last seconds. When the disk is full, lines wait
+in memory and requests go on. (A mapped file was slower: its page faults cost more than the calls.)
 """
 
-import mmap
 import os
 import sys
 import time
@@ -22,7 +20,7 @@ from paceline.deploy.gateway.routes import Route
 from paceline.deploy.gateway.sse import Counts
 from paceline.records.gateway import Ended, EndpointRoute, ReplicaRoute
 
-FILE_BYTES: Final = 8 * 2**20
+FILE_BYTES: Final = 32 * 2**20
 ENDED: Final = {ended: ended.value.encode() for ended in Ended}
 MOST_WAITING_BYTES: Final = 256 * 2**20
 
@@ -55,14 +53,16 @@ class Spool:
         numbers = [int(path.stem.split("-")[1]) for path in folder.glob("usage-*.jsonl")]
         # After a reader deleted files their numbers must not come again: it goes by the order.
         self._number = max([*numbers, int(wall_s() * 1000)])
-        self._map: mmap.mmap | None = None
         self._fd = -1
-        self._at = 0
-        self._waiting: list[bytes] = []
-        self.waiting_bytes = 0
-        """What the disk has not taken yet."""
+        self._written = 0
+        self._waiting = bytearray()
         self.lost_lines = 0
         self._open_next()
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What the disk has not taken yet."""
+        return len(self._waiting)
 
     def began(self, request: Accounted) -> None:
         """It is given to a replica now."""
@@ -107,15 +107,18 @@ class Spool:
 
     def flush(self) -> None:
         """Try again what the disk had no room for; called every now and then."""
-        if self._map is None and self._open_next():
-            waiting, self._waiting, self.waiting_bytes = self._waiting, [], 0
-            for line in waiting:
-                self._write(line)
+        if not self._waiting:
+            return
+        if self._fd < 0:
+            self._open_next()
+        written = self._put(self._waiting)
+        del self._waiting[:written]
 
     def close(self) -> None:
         """The process ends."""
         self.flush()
-        self._close_file()
+        if self._fd >= 0:
+            os.close(self._fd)
 
     def _who(self, request: Accounted) -> bytes:
         """The fields that many lines share, as JSON; made once, for a line costs microseconds."""
@@ -132,51 +135,41 @@ class Spool:
         return shared
 
     def _write(self, line: bytes) -> None:
-        end = self._at + len(line)
-        if self._map is not None and end > FILE_BYTES:
-            self._close_file()
-            self._open_next()
-            end = len(line)
-        if self._map is None:
-            self._keep(line)
+        written = 0 if self._waiting else self._put(line)
+        if written == len(line):
+            if self._written >= FILE_BYTES:
+                self._open_next()
             return
-        self._map[self._at : end] = line
-        self._at = end
-
-    def _keep(self, line: bytes) -> None:
-        """In memory, until there is room."""
-        if self.waiting_bytes + len(line) > MOST_WAITING_BYTES:
+        if not self._waiting:
+            print("the disk takes no more usage; it waits in memory", file=sys.stderr)  # noqa: T201
+        if written == 0 and len(self._waiting) + len(line) > MOST_WAITING_BYTES:
             self.lost_lines += 1
-            return
-        self._waiting.append(line)
-        self.waiting_bytes += len(line)
+        else:
+            self._waiting += line[written:]
 
-    def _open_next(self) -> bool:
-        """Reserve room for the next file; `False` when there is none."""
-        path = self._folder / f"usage-{self._number + 1:016d}.jsonl"
-        fd = -1
+    def _put(self, data: bytes | bytearray) -> int:
+        """How many bytes the kernel took."""
+        if self._fd < 0:
+            return 0
         try:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-            os.posix_fallocate(fd, 0, FILE_BYTES)
-            self._map = mmap.mmap(fd, FILE_BYTES)
-        except OSError as error:
-            if not self._waiting:
-                print(f"usage waits in memory: {path}: {error}", file=sys.stderr)  # noqa: T201
-            if fd >= 0:
-                os.close(fd)
-                path.unlink(missing_ok=True)
-            return False
-        self._number += 1
-        self._fd, self._at = fd, 0
-        return True
+            written = os.write(self._fd, data)
+        except OSError:
+            return 0
+        self._written += written
+        return written
 
-    def _close_file(self) -> None:
-        """Give the room behind the last line back."""
-        if self._map is not None:
-            self._map.close()
-            os.ftruncate(self._fd, self._at)
+    def _open_next(self) -> None:
+        if self._fd >= 0:
             os.close(self._fd)
-        self._map, self._at = None, 0
+        path = self._folder / f"usage-{self._number + 1:016d}.jsonl"
+        try:
+            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_EXCL, 0o600)
+        except OSError as error:
+            print(f"usage waits in memory: {path}: {error}", file=sys.stderr)  # noqa: T201
+            self._fd = -1
+            return
+        self._number += 1
+        self._written = 0
 
 
 def _shared(

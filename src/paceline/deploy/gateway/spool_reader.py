@@ -1,9 +1,8 @@
 """Reading the usage spool: whole lines from where the reader was, over as many files as there are.
 
-Files are `usage-<number>.jsonl`, in order of their numbers. The gateway writes them through a
-mapping: what is written survives its end by any signal, and behind the last line a file may hold
-NUL bytes that are no content yet. A file is finished when a later one exists; the reader deletes
-it when all of it has been accounted for.
+Files are `usage-<number>.jsonl`, in order of their numbers. A line that the gateway has handed to
+the kernel survives the gateway. A file is finished when a later one exists; the reader deletes it
+when all of it has been accounted for.
 """
 
 from collections.abc import Iterator
@@ -17,7 +16,6 @@ from paceline.records.serial import Malformed, load
 
 PATTERN = "usage-*.jsonl"
 DEFAULT_LINES = 5_000
-BLOCK_BYTES = 262_144
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,16 +65,10 @@ def _files_from(folder: Path, position: Position) -> list[Path]:
 
 
 def _whole_lines(path: Path, offset: int) -> Iterator[bytes]:
-    """Lines with their ends; the last may be half a line, by a kill or because it is written now.
-
-    A line with a NUL in it is being written: bytes may become visible in any order.
-    """
-    partial = b""
+    """Lines with their ends; the last may be half a line, by a full disk or a kill."""
     with path.open("rb") as file:
         file.seek(offset)
-        while data := file.read(BLOCK_BYTES):
-            written = data.partition(b"\0")[0]
-            *lines, partial = (partial + written).split(b"\n")
-            yield from (line + b"\n" for line in lines)
-            if len(written) < len(data):
+        for raw in file:
+            if not raw.endswith(b"\n"):
                 return
+            yield raw
