@@ -1,11 +1,13 @@
 """What the variants of one run are asked, and when the asking stops."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Final
 
 from paceline.app.registry import adapter
+from paceline.errors import Code, SpecError
 from paceline.ports.quality import ProgramScorer, StopRule, Suites
 from paceline.records.model import Model
 from paceline.records.quality import QualityResult, Scorer, Split, Suite
@@ -51,10 +53,8 @@ def find_exams(request: Request, model: Model, suites: Suites) -> Exams:
     if not model.trained or not model.has_chat_template:
         return Exams(suite=None, own=None)
     suite = suites.find(request.suite or model.suite_path or STANDARD).only(Split.MAIN)
-    return Exams(
-        suite=_part(suite, request.quality_items, seed=request.seed),
-        own=None if request.own_suite is None else suites.find(request.own_suite),
-    )
+    own = None if request.own_suite is None else suites.find(request.own_suite)
+    return Exams(suite=_part(suite, request.quality_items, seed=request.seed), own=own)
 
 
 def margin_of(request: Request, baseline: QualityResult) -> float | None:
@@ -74,13 +74,26 @@ def quality_floors(request: Request) -> tuple[float, ...]:
 
 
 def program_of(*suites: Suite) -> ProgramScorer | None:
-    """The user's own scorer, when an item asks for it; refused early when its file is absent."""
-    for suite in suites:
-        if any(item.scorer is Scorer.PYTHON for item in suite.items):
-            make = adapter("quality", "python")
-            scorer: ProgramScorer = make(Path(suite.scorer_path or ""))
-            return scorer
-    return None
+    """The user's own scorer, when an item asks for it.
+
+    Raises SpecError when its file is absent, or when two suites bring a file each.
+    """
+    paths = {
+        suite.scorer_path or ""
+        for suite in suites
+        if any(item.scorer is Scorer.PYTHON for item in suite.items)
+    }
+    if len(paths) > 1:
+        raise SpecError(
+            Code.BAD_OPTION,
+            "two suites bring scorers of their own",
+            why=f"one file can be used at a time, not {' and '.join(sorted(paths))}",
+            fix="put the functions into one file, and name it in both as `scorer_path`",
+        )
+    if not paths:
+        return None
+    make: Callable[[Path], ProgramScorer] = adapter("quality", "python")
+    return make(Path(paths.pop()))
 
 
 def _is_floor(constraint: Constraint) -> bool:

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from paceline.app.exams import Exams, find_exams, margin_of
+from paceline.app.exams import Exams, find_exams, margin_of, program_of
+from paceline.errors import SpecError
 from paceline.records.quality import Item, ItemScore, Message, QualityResult, Scorer, Split, Suite
 from paceline.records.request import Comparison, Constraint, Priority, Request
 from paceline.testing.builders import a_model, a_request
@@ -110,3 +111,14 @@ def test_there_is_no_comparison_before_the_baseline_has_answered() -> None:
     assert exams.paired(a_request(), answered(0.0)) is None
     assert exams.paired(a_request(), answered(0.8)) is not None
     assert Exams(suite=None, own=None).garbage(None) is None
+
+
+def test_two_files_of_scorers_are_refused() -> None:
+    asks = replace(item(0), scorer=Scorer.PYTHON, answer="mark")
+    suites = [
+        Suite(name=name, version="1", sha256="0", items=(asks,), scorer_path=f"{name}.py")
+        for name in ("a", "b")
+    ]
+    with pytest.raises(SpecError, match=r"a\.py and b\.py"):
+        program_of(*suites)
+    assert program_of(replace(suites[0], items=(item(0),))) is None
