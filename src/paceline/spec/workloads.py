@@ -54,7 +54,7 @@ _LEAST: Final = {"concurrency": 1, "input": 1, "output": 1, "prefix": 0, "reques
 """Overrides that are whole numbers, with the least that each can be."""
 
 _MOST: Final = {"concurrency": 16_384}
-"""Linux gives one address 28,232 ports for connections of its own (net.ipv4.ip_local_port_range)."""
+"""Linux gives one address 28,232 ports for its own connections (net.ipv4.ip_local_port_range)."""
 
 KEYS: Final = (*_LEAST, "rate", "arrivals", "duration")
 
