@@ -8,7 +8,6 @@ from paceline.app.wiring import Workshop
 from paceline.deploy.canary import LatencyLimit
 from paceline.deploy.coldstart import expected_s, total_s
 from paceline.errors import Code, SetupError, SpecError
-from paceline.records.deployment import ReplicaState
 from paceline.records.load import Route
 from paceline.records.measurement import Metric
 from paceline.records.metric_names import (
@@ -107,11 +106,10 @@ def cold_starts_s(version: Version, shop: Workshop) -> tuple[float, ...]:
     replicas = shop.store.deployments.replicas(
         pipeline=version.pipeline, version=version.number, limit=STARTS_REMEMBERED
     )
-    unready = (ReplicaState.QUEUED, ReplicaState.STARTING)
     return tuple(
         total_s(replica.cold_start)
         for replica in replicas
-        if replica.cold_start is not None and replica.state not in unready
+        if replica.cold_start is not None and replica.port is not None  # it was admitted
     )
 
 

@@ -11,11 +11,12 @@ from typing import Final
 from paceline.app.serving.desk import Desk
 from paceline.app.serving.facts import VersionFacts
 from paceline.app.serving.keeper import Broke, Entered, Probed, Ready, Released, Told
+from paceline.app.serving.portrait import Announcer, state_of, why_failed
 from paceline.app.serving.replica import Replica
 from paceline.app.serving.trial_period import TrialPeriod
 from paceline.deploy.autoscale import decide
 from paceline.deploy.canary import Verdict
-from paceline.deploy.coldstart import expected_s, over_budget, progress, times, total_s
+from paceline.deploy.coldstart import over_budget, times, total_s
 from paceline.deploy.crashes import Crashes, after_admission, after_crash, given_up
 from paceline.deploy.pulses import PulseMeter
 from paceline.deploy.reconcile import Act, Action, reconcile
@@ -24,12 +25,9 @@ from paceline.deploy.table import endpoint_route
 from paceline.errors import PacelineError
 from paceline.records.deployment import (
     Endpoint,
-    EndpointState,
     EndpointStatus,
     FailedVersion,
     LogKind,
-    Phase,
-    Progress,
     ReplicaRecord,
     ReplicaState,
 )
@@ -38,8 +36,6 @@ from paceline.records.launch import Cause
 from paceline.records.scaling import Fleet as Scaled
 from paceline.records.scaling import Memory
 
-ANNOUNCE_EVERY_S: Final = 5.0
-"""How often the announced rest of a cold start is counted anew within a phase."""
 FAILURES_KEPT: Final = 20
 
 
@@ -63,7 +59,7 @@ class Fleet:
         self._removed = False
         self._trial: TrialPeriod | None = None
         self._waits_because: str | None = None
-        self._announced: tuple[Phase, Progress, float, float] | None = None
+        self._announcer = Announcer(desk.clock)
         self._saved: EndpointStatus | None = None
 
     @property
@@ -191,7 +187,7 @@ class Fleet:
             version=version,
             routes=() if facts is None else facts.routes,
             replicas=[route for route in routes if route is not None],
-            starting=self._announcement(),
+            starting=self._announcer.announcement(self.replicas),
             failed=self._failure(),
             usd_per_mtok=0.0 if facts is None else facts.usd_per_mtok,
         )
@@ -286,6 +282,8 @@ class Fleet:
         one.broke(detail)
         self._log(LogKind.REPLICA, f"{one.id} broke in {phase}: {detail}", version=one.version)
         before = self._crashes.get(one.version, Crashes())
+        if one.admitted:  # also when the count began anew with a deployment since
+            before = after_admission(before)
         crashes = after_crash(before, now_s=now_s, served_s=one.served_s(now_s))
         self._crashes[one.version] = crashes
         because = given_up(crashes, cause)
@@ -401,30 +399,13 @@ class Fleet:
                 return None
         return self._facts[version]
 
-    def _announcement(self) -> tuple[Progress, float] | None:
-        """What waiting clients are told, counted anew every few seconds; with its UTC time."""
-        first = next((one for one in self.replicas if one.state is ReplicaState.STARTING), None)
-        if first is None or first.start is None:
-            self._announced = None
-            return None
-        now_s, phase = self._now_s(), first.start.phase
-        last = self._announced
-        if last is None or last[0] is not phase or now_s - last[3] >= ANNOUNCE_EVERY_S:
-            measured = first.facts.replica
-            expect_s = measured.cold_start_p90_s or expected_s((), measured.cold_start_s or None)
-            found = progress(first.start, now_s, expect_s)
-            self._announced = (phase, found, self._desk.clock.utc_now().timestamp(), now_s)
-        _, told, at_s, _ = self._announced or (phase, None, 0.0, 0.0)
-        return None if told is None else (told, at_s)
-
     def _failure(self) -> str | None:
         """Why there can be no replica."""
         if self._removed:
             return "the endpoint was removed"
         if self._target().version is not None:
             return None
-        ours = [one for one in self._failed if one.revision == self.endpoint.revision]
-        return "; ".join(f"version {one.version} in {one.phase}: {one.because}" for one in ours)
+        return why_failed(self.endpoint, self._failed)
 
     def _forget_ended(self) -> None:
         for one in self.replicas:
@@ -434,12 +415,12 @@ class Fleet:
     def _save_status(self) -> None:
         live = [one for one in self.replicas if one.seen(0.0).live]
         ready = sum(one.state is ReplicaState.SERVING for one in live)
-        announced = self._announcement()
+        announced = self._announcer.announcement(self.replicas)
         lasting = self._failure() or self._waits_because
         status = EndpointStatus(
             name=self.endpoint.name,
             revision=self.endpoint.revision,
-            state=self._state(len(live), ready),
+            state=state_of(self._target(), live),
             because=lasting or "",
             updated_at_utc="",
             stable=self._stable,
@@ -455,18 +436,6 @@ class Fleet:
             because = lasting or self._because
             now_utc = self._desk.journal.now_utc()
             self._desk.journal.save_status(replace(status, because=because, updated_at_utc=now_utc))
-
-    def _state(self, live: int, ready: int) -> EndpointState:
-        wanted = self._target()
-        if wanted.version is None:
-            return EndpointState.FAILED
-        if wanted.canary is not None:
-            return EndpointState.CANARY
-        if any(one.version != wanted.version for one in self.replicas if one.seen(0.0).live):
-            return EndpointState.ROLLING
-        if ready:
-            return EndpointState.LIVE
-        return EndpointState.STARTING if live else EndpointState.IDLE
 
     def _log(
         self,

@@ -313,6 +313,15 @@ def test_a_crash_is_restarted_after_a_pause(serving: Stage) -> None:
     assert serving.status().failed == ()
 
 
+def test_one_that_served_is_started_again_whatever_ended_it(serving: Stage) -> None:
+    deploy(serving)  # the count of crashes begins anew; that it served does not
+    one = serving.only()
+    serving.fleet.told(Broke(replica_id=one.id, cause=Cause.OUT_OF_MEMORY, detail="exit -9"))
+    serving.fleet.told(Released(replica_id=one.id))
+    serving.pass_s(2)
+    assert state(serving.only()) == "starting"
+
+
 def test_a_version_that_never_starts_is_given_up(make: Callable[..., Stage]) -> None:
     stage = make()
     for _ in range(3):
