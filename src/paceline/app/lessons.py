@@ -10,9 +10,8 @@ from paceline.plan.local.foretell import MEASURED, Lesson, Subject
 from paceline.plan.local.machine import device_of, shape_of_counts
 from paceline.plan.shapes import Shape, read_shape
 from paceline.ports.store import Store
-from paceline.records.client import ClientState
+from paceline.rank.prediction import is_sound
 from paceline.records.hardware import Accelerator
-from paceline.records.launch import Cause
 from paceline.records.model import Model
 from paceline.records.trial import TrialRecord
 
@@ -21,14 +20,14 @@ RUNS: Final = 20
 
 
 def lessons_here(store: Store, accelerators: Sequence[Accelerator]) -> tuple[Lesson, ...]:
-    """Finished trials of the store on these accelerators, whose client was not the limit."""
+    """Sound trials of the store on these accelerators."""
     devices = {place.name: device_of(place) for place in accelerators}
     found = []
     for run in store.runs(limit=RUNS):
         shape = shape_of_model(run.model)
         for trial in store.trials(run.run_id):
             device = devices.get(trial.variant.accelerator)
-            if device is None or not _counts(trial):
+            if device is None or not (trial.metrics and is_sound(trial)):
                 continue
             subject = Subject(
                 variant=trial.variant,
@@ -56,8 +55,3 @@ def measured_of(trial: TrialRecord) -> tuple[float | None, float | None, float |
         None if (metric := trial.metrics.get(name)) is None else metric.value for name in MEASURED
     )
     return throughput, tpot, ttft
-
-
-def _counts(trial: TrialRecord) -> bool:
-    innocent = trial.client is None or trial.client.verdict is ClientState.OK
-    return trial.cause is Cause.FINISHED and trial.cut is None and innocent and bool(trial.metrics)

@@ -101,6 +101,7 @@ def prediction_document(plan: Plan | None, trials: Sequence[TrialRecord]) -> Jso
                 "measured": score.measured,
                 "error": score.error,
                 "inside": score.inside,
+                "sound": score.sound,
             }
             for score in found
         ],

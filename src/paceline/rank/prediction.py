@@ -8,6 +8,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from paceline.records.client import ClientState
+from paceline.records.launch import Cause
 from paceline.records.metric_names import OUTPUT_TOKENS_PER_S, latency_name
 from paceline.records.plan import Plan, PredictedMetric
 from paceline.records.trial import TrialRecord
@@ -15,10 +17,14 @@ from paceline.records.trial import TrialRecord
 SCORED = (OUTPUT_TOKENS_PER_S, latency_name("ttft", "mean"), latency_name("tpot", "mean"))
 
 
+QUIET_SHARE = 0.1
+"""Share of all cores that others may take before a trial says more of them than of the variant."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
     """One figure of one trial. `error` is predicted ÷ measured - 1; `inside` whether the 90 % band
-    held the measurement.
+    held the measurement; `sound` whether the trial was quiet, whole and not limited by the client.
     """
 
     trial_id: str
@@ -28,11 +34,12 @@ class Score:
     measured: float
     error: float
     inside: bool
+    sound: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """All scores of one figure: the median of the absolute errors, and the share inside the band.
+    """All sound scores of one figure: median absolute error, and the share inside the band.
 
     Over few trials either says little; `trials` says how many.
     """
@@ -56,12 +63,19 @@ def scores(plan: Plan | None, trials: Sequence[TrialRecord]) -> tuple[Score, ...
     )
 
 
+def is_sound(trial: TrialRecord) -> bool:
+    """Whether a trial may teach or judge a prediction."""
+    innocent = trial.client is None or trial.client.verdict is ClientState.OK
+    quiet = (trial.foreign_cpu_share or 0.0) <= QUIET_SHARE
+    return trial.cause is Cause.FINISHED and trial.cut is None and innocent and quiet
+
+
 def summaries(found: Sequence[Score]) -> tuple[Summary, ...]:
-    """Per figure, those with a score."""
+    """Per figure, those with a sound score."""
     return tuple(
         _summary(name, own)
         for name in SCORED
-        if (own := [score for score in found if score.metric == name])
+        if (own := [score for score in found if score.metric == name and score.sound])
     )
 
 
@@ -74,6 +88,7 @@ def _score(trial: TrialRecord, name: str, predicted: PredictedMetric, measured: 
         measured=measured,
         error=predicted.value / measured - 1.0,
         inside=predicted.band90.lo <= measured <= predicted.band90.hi,
+        sound=is_sound(trial),
     )
 
 

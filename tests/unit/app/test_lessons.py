@@ -51,8 +51,9 @@ def test_a_finished_trial_is_a_lesson() -> None:
             client=ClientVerdict(verdict=ClientState.CLIENT_BOUND),
         ),
         a_trial(replace(a_variant("openvino"), accelerator="another"), FIGURES),
+        replace(a_trial(a_variant("openvino"), FIGURES), foreign_cpu_share=0.4),
     ],
-    ids=["died", "cut short", "client bound", "elsewhere"],
+    ids=["died", "cut short", "client bound", "elsewhere", "busy machine"],
 )
 def test_other_trials_teach_nothing(trial: TrialRecord) -> None:
     assert taught(trial) == 0

@@ -132,12 +132,17 @@ class KnobEffect:
     """A value of an engine's knob that the predictor can speak of, beside the default."""
 
     knob: str
-    value: str | float
+    value: str | float | bool
     effect: str
     """`kv_bits`, `memory_share` or `max_sequences`."""
     amount: float
     needs: str | None
     """A type that the device must compute in."""
+
+    @property
+    def is_default(self) -> bool:
+        """Whether this is what happens while the knob is left alone."""
+        return self.value == "default"
 
 
 @cache
@@ -156,7 +161,9 @@ def knob_effects(engine_name: str) -> tuple[KnobEffect, ...]:
     )
 
 
-def _scalar(text: str) -> str | float:
+def _scalar(text: str) -> str | float | bool:
+    if text == "true":
+        return True
     try:
         value = float(text)
     except ValueError:

@@ -17,16 +17,16 @@ import numpy as np
 from paceline.plan.predict.deployment import Array
 
 SHARES: Final = (
-    ("place", 0.22),
-    ("engine", 0.18),
-    ("format", 0.08),
-    ("model", 0.07),
-    ("variant", 0.10),
-    ("load", 0.35),
+    ("place", 0.15),
+    ("engine", 0.10),
+    ("format", 0.05),
+    ("model", 0.05),
+    ("variant", 0.15),
+    ("load", 0.50),
 )
-"""Parts of the predictor's own variance. That of the load is largest: on a processor, the same
-variant at 1 and at 8 requests in flight differed from the prediction by factors that were 1.5
-apart (eleven variants of four engines, two-core EPYC, 2026-11). Chosen on those, not fitted."""
+"""Parts of the predictor's own variance. That of the load is largest: the same variant at 1 and at
+8 requests in flight missed its predictions by factors that lay as far apart as those of different
+variants (eleven variants of four engines, two-core EPYC, 2026-11). Chosen on those, not fitted."""
 NOISE_SD: Final = 0.1
 """Between launches of one variant: published repeats move throughput by 2 % and TTFT by up to 10,
 on machines that have nothing else to do."""

@@ -166,10 +166,12 @@ def _effects(engine: str, knobs: Mapping[str, Scalar]) -> dict[str, float]:
     for known in tables.knob_effects(engine):
         value = knobs.get(known.knob)
         if value is None:
+            if known.is_default:
+                found[known.effect] = known.amount
             continue
         if isinstance(value, int | float) and not isinstance(value, bool):
             found[known.effect] = float(value)
-        elif str(value) == str(known.value):
+        elif value == known.value:
             found[known.effect] = known.amount
         elif str(value) in KV_BITS:
             found[known.effect] = KV_BITS[str(value)]

@@ -1,6 +1,7 @@
 """Which devices, formats and engines a request is about, by the names people type."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Final
 
@@ -79,20 +80,24 @@ def _formats(names: Sequence[str]) -> tuple[Format, ...]:
 
 def _engine(name: str) -> EngineAxis:
     facts = tables.engine(name)
-    changes = [
-        _setting(effect) for effect in tables.knob_effects(facts.name) if _matters(effect, facts)
-    ]
+    effects = tables.knob_effects(facts.name)
+    usual = [effect for effect in effects if effect.is_default]
+    changes = [_setting(effect) for effect in effects if _matters(effect, facts)]
+    default = _setting(usual[0]) if usual else Setting(knobs=())
     return EngineAxis(
         name=name,
         facts=facts,
-        settings=(Setting(knobs=()), *changes),
+        settings=(replace(default, knobs=()), *changes),
         release_year=tables.newest_release(facts.name),
     )
 
 
 def _matters(change: KnobEffect, facts: EngineFacts) -> bool:
     """Lower limits on sequences are left out: the search for the highest load covers them."""
-    return change.effect != "max_sequences" or change.amount > facts.max_sequences
+    if change.is_default:
+        return False
+    lowers = change.effect == "max_sequences" and change.amount < facts.max_sequences
+    return not lowers
 
 
 def _setting(change: KnobEffect) -> Setting:

@@ -24,6 +24,8 @@ def test_what_engines_offer_is_in_the_tables(name: str) -> None:
         ("llamacpp", "slots", 4, (16.0, 4.0)),
         ("llamacpp", "kv_type", "q8_0", (8.5, None)),
         ("openvino", "prefix_caching", True, (16.0, None)),
+        ("transformers", "continuous_batching", True, (16.0, 64.0)),
+        ("transformers", "other", 1, (16.0, 1.0)),
     ],
 )
 def test_knobs_set_what_the_tables_say(
