@@ -257,6 +257,7 @@ def _sweep(name: str, rows: list[dict]) -> Sweep:  # type: ignore[type-arg]
         family=name,
         baseline=slow_first[0],
         rates=rates,
+        knobs_in_plan=1,
         costs={v: _costs(rs) for v, rs in by_variant.items()},
         outlooks=tuple(
             Outlook(variant_id=v.id, score=rs[0]["outlook"][0], sd=rs[0]["outlook"][1])

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
 
+from paceline.app.race import with_variant
 from paceline.plan.search import Known, Rules, Step, Stop, next_step, stays
 from paceline.rank import rank
 from paceline.rank.standing import standings
@@ -53,6 +54,8 @@ class Sweep:
     run_sd: float = 0.0133  # repeats differ by a median 0.9 %, 90th percentile 2 %
     window_sd: float = 0.01
     rung_bias: Mapping[Variant, float] | None = None
+    knobs_in_plan: int = 99
+    """Variants with more changed knobs are no part of the plan: the search must think of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +95,11 @@ def search(sweep: Sweep, *, seed: int, rules: Rules, left_s: float | None = None
 class _Replay:
     def __init__(self, sweep: Sweep, random: Random, rules: Rules, seed: int) -> None:
         self._sweep, self._random, self._rules, self._seed = sweep, random, rules, seed
-        others = [variant for variant in sweep.rates if variant != sweep.baseline]
+        others = [
+            variant
+            for variant in sweep.rates
+            if variant != sweep.baseline and len(variant.knobs) <= sweep.knobs_in_plan
+        ]
         self._plan = Plan(baseline=sweep.baseline, variants=(sweep.baseline, *others), rejected=())
         self._trials: list[TrialRecord] = []
         self._seconds = 0.0
@@ -101,6 +108,7 @@ class _Replay:
         step = self._next(left_s)
         while isinstance(step, Step):
             if step.variant in self._sweep.rates:
+                self._plan = with_variant(self._plan, step.variant)
                 self._launch(step)
             else:  # a combination that nobody recorded
                 self._plan = replace(

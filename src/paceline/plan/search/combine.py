@@ -1,4 +1,4 @@
-"""Combinations of changed knobs near the leaders, proposed once their parts were measured."""
+"""Combinations of changed knobs near the leaders."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,20 +8,25 @@ from paceline.records.race import Standing
 from paceline.records.variant import Variant
 
 
-def combined(standings: Sequence[Standing], *, bar: float) -> tuple[Variant, ...]:
-    """Unions of the changes of two measured variants that both come up to `bar`.
+def combined(
+    standings: Sequence[Standing], planned: Sequence[Variant], *, level: float
+) -> tuple[Variant, ...]:
+    """Unions of the changes of two variants, near those whose score comes up to `level`.
 
-    Only changes that do not hurt are put together: a sum of two losses needs no launch. Parts
-    are of the same accelerator, engine and format and change different knobs. Unions of unions
-    follow when those were measured, so that three knobs meet only if their pairs did well.
+    Parts are of the same accelerator, engine and format as such a leader and change different
+    knobs; each is measured and up to `level` itself, or not measured yet, for two gains too small
+    to be worth a launch may be worth one together. Whether a union is launched is for its guess
+    to say. Unions of unions follow when those were measured.
     """
-    good = [s.variant for s in standings if s.score is not None and s.score >= bar]
+    measured = {standing.variant for standing in standings}
+    good = [s.variant for s in standings if s.score is not None and s.score >= level]
+    near = {plain(variant) for variant in good}
+    parts = [*good, *(v for v in planned if v not in measured and plain(v) in near)]
     found = [
         union
-        for one, other in combinations(sorted(good, key=lambda v: v.id), 2)
+        for one, other in combinations(sorted(set(parts), key=lambda v: v.id), 2)
         if (union := _union(one, other)) is not None
     ]
-    measured = {standing.variant for standing in standings}
     return tuple(variant for variant in dict.fromkeys(found) if variant not in measured)
 
 

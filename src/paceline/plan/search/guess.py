@@ -49,10 +49,6 @@ class Guess:
     score: float
     sd: float
 
-    def optimistic(self, deviations: float) -> float:
-        """The score that it has so many standard deviations above what is expected."""
-        return self.score + deviations * self.sd
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noise:

@@ -13,7 +13,9 @@ class Rules:
 
     optimism: float = 2.5
     """Standard deviations above its guess up to which a variant may still turn out to be."""
-    worth: float = 0.01
+    rung_optimism: float = 1.64
+    """The same after a first rung, when it was seen."""
+    worth: float = 0.02
     """A gain below this is not worth a launch: runs of one variant differ by as much."""
     rung: float = 1 / 6
     """Share of the window after which a trial that is out of the race ends."""

@@ -16,7 +16,7 @@ from random import Random
 
 from paceline.plan.search.combine import combined, plain
 from paceline.plan.search.estimate import expected_s
-from paceline.plan.search.guess import Guess, guesses, measured_sd
+from paceline.plan.search.guess import guesses, measured_sd
 from paceline.plan.search.rules import RULES, Pruned, Rules, Step, Stop
 from paceline.records.launch import Cause
 from paceline.records.measurement import Verdict
@@ -68,7 +68,9 @@ class _Race:
         self._left_s = left_s
         self._rules = rules
         self._launches = Counter(trial.variant for trial in known.trials)
-        self._bar = _bar(known.standings, rules)
+        leader = _leader(known.standings)
+        self._leader_sd = measured_sd(leader, rules.noise) if leader else 0.0
+        self._bar = -math.inf if leader is None else (leader.score or 0.0) + rules.worth
 
     def decide(self) -> Step | Stop:
         baseline = self._known.plan.baseline
@@ -104,11 +106,11 @@ class _Race:
         racing: list[tuple[float, Step]] = []
         pruned: list[Pruned] = []
         for variant, guess in zip(fresh, found, strict=True):
-            best = guess.optimistic(self._rules.optimism)
+            best = guess.score + self._rules.optimism * math.hypot(guess.sd, self._leader_sd)
             if best < self._bar:
                 pruned.append(Pruned(variant=variant, optimistic=best, bar=self._bar))
             else:
-                racing.append((best, self._first(variant, guess)))
+                racing.append((best, self._first(variant, best)))
         racing += self._unfinished()
         # Changed knobs wait for the variant that they were changed from: it tells more. Stable:
         # equals stay in the order of the plan.
@@ -116,12 +118,12 @@ class _Race:
         racing.sort(key=lambda found: (_waits(found[1].variant, unlaunched), -found[0]))
         return [step for _, step in racing], pruned
 
-    def _first(self, variant: Variant, guess: Guess) -> Step:
+    def _first(self, variant: Variant, best: float) -> Step:
         reach = self._bar if math.isfinite(self._bar) else None
         because = "not measured yet"
         if reach is not None:
-            gain = math.expm1(guess.optimistic(self._rules.optimism) - reach)
-            because = f"could be up to {gain:.0%} above what the leader surely has"
+            gain = math.expm1(best - reach)
+            because = f"could be up to {gain:.0%} above the bar"
         return Step(variant=variant, repeat=0, because=because, must_reach=reach)
 
     def _fresh(self) -> list[Variant]:
@@ -133,9 +135,13 @@ class _Race:
             for trial in self._known.trials
             if trial.cause in CONTAGIOUS and trial.variant == plain(trial.variant)
         }
-        level = self._bar - self._rules.worth
+        level = self._bar - self._rules.optimism * self._rules.noise.rung
         rejected = {rejection.variant for rejection in plan.rejected}
-        near = [v for v in combined(self._known.standings, bar=level) if v not in rejected]
+        near = [
+            v
+            for v in combined(self._known.standings, plan.variants, level=level)
+            if v not in rejected
+        ]
         pool = dict.fromkeys([*plan.variants, *near, *self._predicted_to_lose()])
         return [v for v in pool if not launches[v] and plain(v) not in dead]
 
@@ -209,15 +215,14 @@ class _Race:
         return sum(expected_s(step.variant, self._known.trials) for step in self._finals())
 
 
-def _bar(standings: Sequence[Standing], rules: Rules) -> float:
-    """What a newcomer must be able to reach: the best that a passing variant surely has, and what
-    a gain must be worth."""
-    sure = [
-        standing.score - rules.optimism * measured_sd(standing, rules.noise)
+def _leader(standings: Sequence[Standing]) -> Standing | None:
+    """The best that went its whole way and passes; who beats it wins."""
+    whole = [
+        standing
         for standing in standings
         if standing.complete and standing.verdict is Verdict.PASS and standing.score is not None
     ]
-    return max(sure) + rules.worth if sure else -math.inf
+    return max(whole, key=lambda standing: standing.score or 0.0, default=None)
 
 
 def _waits(variant: Variant, for_: Set[Variant]) -> bool:
@@ -231,7 +236,9 @@ def _lot(variant: Variant, seed: int) -> float:
 def _optimistic(standing: Standing, rules: Rules) -> float:
     if standing.score is None or standing.high is None:
         return math.inf
-    return standing.score + rules.optimism * measured_sd(standing, rules.noise)
+    return standing.score + rules.rung_optimism * math.hypot(
+        measured_sd(standing, rules.noise), rules.noise.run
+    )
 
 
 def _apart(one: Standing, other: Standing, rules: Rules) -> bool:
