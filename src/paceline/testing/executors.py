@@ -233,6 +233,17 @@ class ExecutorContract:
         assert (end.exit_code, end.ready) == (None, False)
         assert end.waited_s >= 0.5
 
+    def test_a_wait_that_is_given_up_ends_before_its_deadline(
+        self, executor: Executor, log: Path
+    ) -> None:
+        hang = program("import time; time.sleep(600)", ready_timeout_s=GIVE_UP_S)
+        asked = iter((False, True))
+        with executor.start(hang, log_path=log) as server:
+            end = server.wait_ready(lambda: next(asked, True))
+        assert end is not None
+        assert (end.exit_code, end.ready) == (None, False)
+        assert end.waited_s < GIVE_UP_S
+
     def test_an_end_after_ready_is_seen(self, executor: Executor, log: Path) -> None:
         with executor.start(program(), log_path=log) as server:
             assert server.wait_ready() is None
