@@ -134,7 +134,11 @@ class ReplicaPulse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointPulse:
-    """Since the last pulse: `arrivals`, `ended` by how, `waits_s` of those that left the queue."""
+    """Since the last pulse: `arrivals`, `ended` by how, `waits_s` of those that left the queue.
+
+    A request that did not have to wait counts as a wait of zero. Of `waits_s` and `ttft_s` at most
+    1,000 each are sent.
+    """
 
     name: str
     in_flight: int
@@ -144,7 +148,7 @@ class EndpointPulse:
     ended: tuple[tuple[Ended, int], ...]
     waits_s: tuple[float, ...]
     ttft_s: tuple[tuple[int, float], ...]
-    """Version and time to the first byte of output, per request."""
+    """Version and time to the first byte of output, per stream."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,12 +50,13 @@ class Gateway:
         server = await self._listen()
         port = server.sockets[0].getsockname()[1]
         os.write(1, b"listening on %d\n" % port)
-        looking = loop.create_task(self._look())
         try:
-            await self._ending.wait()
-            await self._drain(server)
+            async with asyncio.TaskGroup() as tasks:  # a fault of the look ends the process
+                looking = tasks.create_task(self._look())
+                await self._ending.wait()
+                await self._drain(server)
+                looking.cancel()
         finally:
-            looking.cancel()
             control.close()
             self._settings.control.unlink(missing_ok=True)
             self._spool.close()
