@@ -18,54 +18,67 @@ from paceline.units import format_duration, parse_duration_s
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
+PipelineVersion = Annotated[
+    str, typer.Argument(metavar="PIPELINE[@N]", help="A pipeline; without @N its current one.")
+]
+Name = Annotated[
+    str | None, typer.Option(help="What clients send as `model`; default the pipeline.")
+]
+ModeName = Annotated[
+    Mode | None, typer.Option(help="flex goes to zero when idle, active never does.")
+]
+Minimum = Annotated[int | None, typer.Option("--min", min=0, help="Fewest replicas.")]
+Maximum = Annotated[int | None, typer.Option("--max", min=1, help="Most replicas.")]
+IdleTimeout = Annotated[
+    str | None, typer.Option(help="Quiet time before it goes to zero, e.g. 5m.")
+]
+Hold = Annotated[
+    str | None, typer.Option(help="How long a request may wait for a replica, then 503.")
+]
+QueueDelay = Annotated[str | None, typer.Option(help="p90 wait above which a replica is added.")]
+InFlight = Annotated[
+    float | None,
+    typer.Option(help="Requests in flight per replica to aim at; default as measured."),
+]
+PolicyPath = Annotated[
+    Path | None, typer.Option(help="A policy file; the options above win over it.")
+]
+StartBudget = Annotated[
+    str | None, typer.Option(help="A start that takes longer fails the version.")
+]
+DrainTimeout = Annotated[str | None, typer.Option(help="How long a replica that goes may finish.")]
+CanaryShare = Annotated[
+    str | None, typer.Option(help="Give this share of requests to the new version first: 5%.")
+]
+CanaryFor = Annotated[str | None, typer.Option(help="How long a canary is watched at least.")]
+CanaryRequests = Annotated[
+    int | None, typer.Option(min=1, help="How many of its requests are watched at least.")
+]
+ShareDevice = Annotated[
+    bool | None,
+    typer.Option("--share-device/--no-share-device", help="Run beside an optimization."),
+]
+Wait = Annotated[bool, typer.Option("--wait", help="Return when it serves.")]
+
+
 def deploy_command(
-    target: Annotated[
-        str, typer.Argument(metavar="PIPELINE[@N]", help="A pipeline; without @N its current one.")
-    ],
-    name: Annotated[
-        str | None, typer.Option(help="What clients send as `model`; default the pipeline.")
-    ] = None,
-    mode: Annotated[
-        Mode | None, typer.Option(help="flex goes to zero when idle, active never does.")
-    ] = None,
-    minimum: Annotated[int | None, typer.Option("--min", min=0, help="Fewest replicas.")] = None,
-    maximum: Annotated[int | None, typer.Option("--max", min=1, help="Most replicas.")] = None,
-    idle_timeout: Annotated[
-        str | None, typer.Option(help="Quiet time before it goes to zero, e.g. 5m.")
-    ] = None,
-    hold: Annotated[
-        str | None, typer.Option(help="How long a request may wait for a replica, then 503.")
-    ] = None,
-    queue_delay: Annotated[
-        str | None, typer.Option(help="p90 wait above which a replica is added.")
-    ] = None,
-    concurrency: Annotated[
-        float | None,
-        typer.Option(help="Requests in flight per replica to aim at; default as measured."),
-    ] = None,
-    policy: Annotated[
-        Path | None, typer.Option(help="A policy file; the options above win over it.")
-    ] = None,
-    cold_start_budget: Annotated[
-        str | None, typer.Option(help="A start that takes longer fails the version.")
-    ] = None,
-    drain_timeout: Annotated[
-        str | None, typer.Option(help="How long a replica that goes may finish.")
-    ] = None,
-    canary: Annotated[
-        str | None, typer.Option(help="Give this share of requests to the new version first: 5%.")
-    ] = None,
-    canary_for: Annotated[
-        str | None, typer.Option(help="How long a canary is watched at least.")
-    ] = None,
-    canary_requests: Annotated[
-        int | None, typer.Option(min=1, help="How many of its requests are watched at least.")
-    ] = None,
-    share_device: Annotated[
-        bool | None,
-        typer.Option("--share-device/--no-share-device", help="Run beside an optimization."),
-    ] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Return when it serves.")] = False,
+    target: PipelineVersion,
+    name: Name = None,
+    mode: ModeName = None,
+    minimum: Minimum = None,
+    maximum: Maximum = None,
+    idle_timeout: IdleTimeout = None,
+    hold: Hold = None,
+    queue_delay: QueueDelay = None,
+    concurrency: InFlight = None,
+    policy: PolicyPath = None,
+    cold_start_budget: StartBudget = None,
+    drain_timeout: DrainTimeout = None,
+    canary: CanaryShare = None,
+    canary_for: CanaryFor = None,
+    canary_requests: CanaryRequests = None,
+    share_device: ShareDevice = None,
+    wait: Wait = False,
     as_json: AsJson = False,
 ) -> None:
     """Say that a version shall be served; `paceline serve` does it.

@@ -37,7 +37,8 @@ class Bookkeeper:
     def stop(self) -> None:
         """Account for what is there and end."""
         self._stop.set()
-        self._thread.join(timeout=EVERY_S * 10)
+        if self._thread.is_alive():
+            self._thread.join(timeout=EVERY_S * 10)
 
     def _run(self) -> None:
         away = False
