@@ -32,7 +32,7 @@ class Gateway:
     def __init__(self, settings: GatewaySettings) -> None:
         self._settings = settings
         self._fleet: Fleet[Exchange] = Fleet()
-        self._spool = Spool(settings.state)
+        self._spool = Spool(settings.state, later=asyncio.get_running_loop().call_soon)
         self._channel = Channel(on_table=self._take_table, metrics=self._metrics)
         self._dispatcher = Dispatcher(settings, self._spool, self._fleet, self._channel.say)
         self._front = Front(settings, self._fleet, self._dispatcher)

@@ -1,8 +1,9 @@
 """Writing the usage spool: one line when a request goes to a replica, one when it ends.
 
-A line is handed to the kernel at once, so that it outlives this process by any signal; it is not
-synced to the disk, so a power failure may take the last seconds. When the disk is full, lines wait
-in memory and requests go on. (A mapped file was slower: its page faults cost more than the calls.)
+An end is handed to the kernel at once, with all lines before it; beginnings of one turn of the
+event loop together, right after it. What the kernel has outlives this process by any signal; it is
+not synced to the disk, so a power failure may take the last seconds. When the disk is full, lines
+wait in memory and requests go on. (A mapped file is no faster: its page faults cost as much.)
 """
 
 import os
@@ -47,9 +48,18 @@ class Accounted(Protocol):
 class Spool:
     """Writes `usage-<number>.jsonl` in a folder; every process begins a file of its own."""
 
-    def __init__(self, folder: Path, *, wall_s: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        wall_s: Callable[[], float] = time.time,
+        later: Callable[[Callable[[], None]], object] | None = None,
+    ) -> None:
+        """`later` calls back when this turn of the loop is over; without it nothing is put off."""
         self._folder = folder
         self._wall_s = wall_s
+        self._later = later
+        self._beginnings = bytearray()
         numbers = [int(path.stem.split("-")[1]) for path in folder.glob("usage-*.jsonl")]
         # After a reader deleted files their numbers must not come again: it goes by the order.
         self._number = max([*numbers, int(wall_s() * 1000)])
@@ -66,10 +76,17 @@ class Spool:
 
     def began(self, request: Accounted) -> None:
         """It is given to a replica now."""
-        self._write(
-            b'{"request_id":"%b","at_s":%.6f,%b"status":0,"ended":"began"}\n'
-            % (request.request_id, self._wall_s(), self._who(request))
+        line = b'{"request_id":"%b","at_s":%.6f,%b"status":0,"ended":"began"}\n' % (
+            request.request_id,
+            self._wall_s(),
+            self._who(request),
         )
+        if self._later is None:
+            self._write(line)
+            return
+        if not self._beginnings:
+            self._later(self._write_beginnings)
+        self._beginnings += line
 
     def ended(
         self,
@@ -116,6 +133,7 @@ class Spool:
 
     def close(self) -> None:
         """The process ends."""
+        self._write_beginnings()
         self.flush()
         if self._fd >= 0:
             os.close(self._fd)
@@ -134,7 +152,14 @@ class Spool:
             )
         return shared
 
+    def _write_beginnings(self) -> None:
+        if self._beginnings:
+            self._write(b"")
+
     def _write(self, line: bytes) -> None:
+        if self._beginnings:
+            line = bytes(self._beginnings) + line
+            self._beginnings.clear()
         written = 0 if self._waiting else self._put(line)
         if written == len(line):
             if self._written >= FILE_BYTES:

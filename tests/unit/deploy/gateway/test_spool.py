@@ -1,5 +1,6 @@
 import errno
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +87,21 @@ def test_a_new_process_never_writes_where_another_did(tmp_path: Path) -> None:
         spool = Spool(tmp_path, wall_s=lambda: 1.0)
         spool.began(Account(request_id=b"process-%d" % number))
     assert [line.request_id for line in read(tmp_path)] == ["process-0", "process-1", "process-2"]
+
+
+def test_beginnings_of_one_turn_are_written_together_and_before_any_end(tmp_path: Path) -> None:
+    turn: list[Callable[[], None]] = []
+    spool = Spool(tmp_path, later=turn.append)
+    for name in (b"a", b"b"):
+        spool.began(Account(request_id=name))
+    assert len(turn) == 1 and read(tmp_path) == ()
+    spool.ended(Account(request_id=b"a"), 200, Ended.OK, Counts(1, 1), 0.1)
+    assert [line.request_id for line in read(tmp_path)] == ["a", "b", "a"]
+    turn.pop()()
+    assert len(read(tmp_path)) == 3
+    spool.began(Account(request_id=b"c"))
+    turn.pop()()
+    assert [line.request_id for line in read(tmp_path)][3:] == ["c"]
 
 
 def full(*_: object) -> int:
