@@ -26,21 +26,23 @@ def window_s(workload: Workload) -> float:
 def expected_s(
     variant: Variant, trials: Sequence[TrialRecord], *, first_s: float = START_S
 ) -> float:
-    """Expected length of a whole trial in seconds: the mean of its own, its engine's, or any.
+    """Expected length of a whole trial in seconds: the mean of its own trials, or its engine's.
 
-    Trials that ended early only count while no whole one is known; `first_s` is for the very
-    first of all.
+    Trials that ended early only count while no whole one is known. An engine that was not launched
+    yet is expected to take `first_s`, or what the others took when that is less: a slow baseline
+    says little of other engines, and what turns out longer than the budget is ended there.
     """
-    for like in (
-        [t for t in trials if t.variant == variant],
-        [t for t in trials if t.variant.engine == variant.engine],
-        trials,
-    ):
-        whole = [t.wall_s for t in like if t.cut is None]
-        lengths = whole or [t.wall_s for t in like]
-        if lengths:
-            return sum(lengths) / len(lengths)
-    return first_s
+    own = [t for t in trials if t.variant == variant]
+    for like in (own, [t for t in trials if t.variant.engine == variant.engine]):
+        if like:
+            return _mean_s(like)
+    return min(first_s, _mean_s(trials)) if trials else first_s
+
+
+def _mean_s(trials: Sequence[TrialRecord]) -> float:
+    whole = [t.wall_s for t in trials if t.cut is None]
+    lengths = whole or [t.wall_s for t in trials]
+    return sum(lengths) / len(lengths)
 
 
 def estimate(
