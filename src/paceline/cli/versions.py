@@ -74,3 +74,4 @@ def rollback(
     typer.echo(
         f"{pipeline} now points to version {version.number}: {version.variant.label}", err=True
     )
+    typer.echo(f"what runs stays as it is until: paceline deploy {pipeline}", err=True)

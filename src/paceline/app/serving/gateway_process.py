@@ -171,7 +171,7 @@ class GatewayProcess:
                 return int(found[1])
             end = server.poll()
             if end is not None:
-                raise self._failed(end.log_tail.strip().rpartition("\n")[2])
+                raise self._failed(_why(end.log_tail))
             time.sleep(0.02)
         raise self._failed(f"it did not listen within {LISTENS_WITHIN_S:g} s")
 
@@ -187,6 +187,13 @@ class GatewayProcess:
         if self.control is not None:
             self.control.close()
             self.control = None
+
+
+def _why(log_tail: str) -> str:
+    """The reason in an error as ours are printed; of anything else its last line."""
+    lines = [line.strip() for line in log_tail.strip().splitlines()]
+    reasons = (line.removeprefix("why: ") for line in lines if line.startswith("why: "))
+    return next(reasons, lines[-1] if lines else "")
 
 
 def state_folder(shop: Workshop) -> Path:

@@ -75,7 +75,6 @@ class Supervisor(AbstractContextManager["Supervisor"]):
         trace: TracebackType | None,
     ) -> None:
         """End the gateway, then every replica; what does not end in time is killed by its shim."""
-        say("ending: requests under way may finish")
         self._gateway.stop()
         self._bookkeeper.stop()
         for fleet in self._fleets.values():
@@ -110,6 +109,7 @@ class Supervisor(AbstractContextManager["Supervisor"]):
                 self._tick()
                 next_tick_s = max(next_tick_s + TICK_S, now_s)
             self._publish()
+        say("ending: requests under way may finish")
 
     def _signalled(self, _number: int, _frame: FrameType | None) -> None:
         if self._ends:
