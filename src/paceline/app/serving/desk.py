@@ -10,6 +10,7 @@ from paceline.app.serving.keeper import Keeper, Preparation, Told
 from paceline.app.serving.trial_period import TrialPeriod
 from paceline.app.wiring import Workshop
 from paceline.clock import Clock
+from paceline.errors import SetupError
 
 
 class Desk:
@@ -34,7 +35,11 @@ class Desk:
         """What its run measured and its starts since took. Raises PacelineError."""
         if (pipeline, version) not in self._learned:
             self._learned[pipeline, version] = learn(pipeline, version, self._shop)
-        return with_starts(self._learned[pipeline, version], self._shop)
+        learned = self._learned[pipeline, version]
+        try:
+            return with_starts(learned, self._shop)
+        except SetupError:  # the store is away: what the run measured has to do
+            return learned
 
     def keeper(self, replica_id: str, endpoint: str, facts: VersionFacts) -> Keeper:
         """For a new replica. Raises PacelineError when its engine cannot be loaded."""

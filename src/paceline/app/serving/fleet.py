@@ -22,7 +22,7 @@ from paceline.deploy.pulses import PulseMeter
 from paceline.deploy.reconcile import Act, Action, reconcile
 from paceline.deploy.rollout import Target, carries_all, failed_versions, target
 from paceline.deploy.table import endpoint_route
-from paceline.errors import PacelineError
+from paceline.errors import PacelineError, SetupError
 from paceline.records.deployment import (
     Endpoint,
     EndpointStatus,
@@ -394,6 +394,9 @@ class Fleet:
         if version not in self._facts:
             try:
                 self._facts[version] = self._desk.facts(self.endpoint.pipeline, version)
+            except SetupError as error:  # the store may be back in a moment
+                self._waits_because = f"{error.what}: {error.why}"
+                return None
             except PacelineError as error:
                 self._fail(version, "reading", f"{error.what}: {error.why}")
                 return None

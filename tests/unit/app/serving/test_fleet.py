@@ -18,7 +18,7 @@ from paceline.app.serving.trial_period import TrialPeriod
 from paceline.clock import ManualClock
 from paceline.deploy.canary import Observed
 from paceline.deploy.reconcile import SETTLE_S
-from paceline.errors import Code, SpecError
+from paceline.errors import Code, SetupError, SpecError
 from paceline.records.deployment import (
     Canary,
     Endpoint,
@@ -111,10 +111,13 @@ class FakeDesk(Desk):
         self.store = MemoryStore(clock=clock)
         self.journal = Journal(self.store.deployments, clock)
         self.busy: str | None = None
+        self.away = False
         self.keepers: dict[str, FakeKeeper] = {}
         self._spool = spool
 
     def facts(self, pipeline: str, version: int) -> VersionFacts:
+        if self.away:
+            raise SetupError(Code.STORE_UNUSABLE, "no database", why="locked", fix="")
         if version > 8:
             raise SpecError(Code.UNKNOWN_NAME, "no such version", why="8 are known", fix="")
         return facts(version)
@@ -367,6 +370,15 @@ def test_a_version_that_cannot_be_read_fails(serving: Stage) -> None:
     deploy(serving, version=9)
     assert serving.status().failed[0].phase == "reading"
     assert state(serving.only()) == "serving"
+
+
+def test_a_version_that_cannot_be_read_for_a_moment_does_not_fail(serving: Stage) -> None:
+    serving.desk.away = True
+    deploy(serving, version=2)
+    assert serving.status().failed == ()
+    serving.desk.away = False
+    serving.pass_s(1)
+    assert state(serving.only(2)) == "starting"
 
 
 def test_a_busy_device_is_waited_for_and_said_once(make: Callable[..., Stage]) -> None:
