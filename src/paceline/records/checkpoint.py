@@ -103,8 +103,8 @@ class Fetched:
     """A model's files in a local folder.
 
     `source` is the name by which the same is fetched again, with the commit where there are
-    commits. `files` lists every file that belongs to the checkpoint, with weights that were left where they
-    are; `stored` counts the elements of the weights by dtype, where the source says.
+    commits. `files` lists every file that belongs to the checkpoint, with weights that were left
+    where they are; `stored` counts the elements of the weights by dtype, where the source says.
     """
 
     name: str

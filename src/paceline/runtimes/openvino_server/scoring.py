@@ -25,6 +25,7 @@ log = logging.getLogger("openvino_server")
 CHUNK_TOKENS: Final = 256
 """Read at once: the logits of so many positions over a vocabulary of 150k take 150 MB."""
 
+
 class OpenVinoScorer:
     """A `Scorer`. Not thread-safe: one thread asks."""
 
