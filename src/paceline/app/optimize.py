@@ -8,12 +8,13 @@ from dataclasses import replace
 from paceline import __version__
 from paceline.app.budget import estimated, refuse_too_small
 from paceline.app.campaign import CANCEL, Campaign
+from paceline.app.exams import find_exams
 from paceline.app.planning import Planned, plan_request, with_price
 from paceline.app.serving.devices import measuring_alone
 from paceline.app.validation import without_invalid
 from paceline.app.watch import Watch
 from paceline.app.wiring import Workshop
-from paceline.errors import CapacityError, Code, SpecError
+from paceline.errors import CapacityError, Code, PacelineError, SpecError
 from paceline.records.request import Request
 from paceline.records.run import (
     AuditEvent,
@@ -70,6 +71,7 @@ def _begin(
     redirected_from: str | None,
     changes: tuple[str, ...],
 ) -> RunRecord:
+    find_exams(request, planned.model, shop.suites)  # a missing file is said before a run exists
     _recover(shop)
     estimate = estimated(request, planned, shop)
     if not any(trial.variant == planned.plan.baseline for trial in carried):
@@ -130,13 +132,16 @@ def _work(run: RunRecord, planned: Planned, shop: Workshop, watch: Watch) -> Run
         before = shop.store.run(run.run_id).state
         if before is not RunState.RUNNING:  # a killed run still says that it is running
             writer.move(before, RunState.RUNNING)
-        watch.planned(run, planned.plan)
-        campaign = Campaign(run, planned, shop, writer, watch)
         try:
+            watch.planned(run, planned.plan)
+            campaign = Campaign(run, planned, shop, writer, watch)
             stop = campaign.measure()
         except KeyboardInterrupt:
             writer.move(RunState.RUNNING, RunState.CANCELLED, detail="interrupted")
             watch.stopped(run)
+            raise
+        except PacelineError as error:
+            writer.move(RunState.RUNNING, RunState.FAILED, detail=f"{error.what} [{error.code}]")
             raise
         if campaign.cancelled():
             writer.move(RunState.RUNNING, RunState.CANCELLED, detail="cancelled by request")
