@@ -44,6 +44,7 @@ def model(made: Path, tmp_path: Path) -> Path:
         (("--resume", "20200101"), 2, ["20200101"]),
         (("--no-such-flag",), 2, ["--no-such-flag"]),
         (("--budget", "soon"), 2, ["soon"]),
+        (("--engine", "fake", "--pipeline", "a b@2"), 2, ["[bad-option]", "a b@2"]),
     ],
 )
 def test_a_wrong_request_is_refused_before_anything_is_stored(

@@ -117,7 +117,18 @@ def pipeline_name(model: str) -> str:
     return name or "model"
 
 
+def check_pipeline(name: str | None) -> None:
+    """Raises SpecError for a name that `deploy PIPELINE@N` or an endpoint could not have."""
+    if name is not None and name != pipeline_name(name):
+        raise _bad(
+            f"{name!r} cannot be the name of a pipeline",
+            "it is what clients may send as `model`: lower-case letters, digits, '.', '_' and '-'",
+            f"--pipeline {pipeline_name(name)}",
+        )
+
+
 def _read(asked: Asked) -> _Told:
+    check_pipeline(asked.pipeline)
     _check_price(asked)
     _check_items(asked)
     _check_pin(asked)

@@ -16,7 +16,7 @@ from paceline.records.request import Budget, Constraint, Request
 from paceline.spec.grammar import parse_budget, parse_constraint
 from paceline.spec.metrics import TIMES_S
 from paceline.spec.names import unknown_name
-from paceline.spec.read import Asked, read_priority
+from paceline.spec.read import Asked, check_pipeline, read_priority
 from paceline.spec.suites import parse_suites
 from paceline.spec.tokens import Value, cut
 from paceline.spec.vocabulary import Meaning, Role
@@ -141,6 +141,7 @@ def _completed(clause: str, before: Request) -> str:
 
 
 def _with(before: Request, flags: Asked, said: Understood) -> Request:
+    check_pipeline(flags.pipeline)
     constraints = (*(parse_constraint(text) for text in flags.constraints), *said.constraints)
     taken = {_subject(constraint) for constraint in constraints}
     kept = tuple(c for c in before.constraints if _subject(c) not in taken)

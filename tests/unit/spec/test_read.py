@@ -165,3 +165,11 @@ def test_errors_in_a_file_name_its_line(text: str, line: int, named: str) -> Non
 )
 def test_the_pipeline_is_named_after_the_model(model: str, name: str) -> None:
     assert pipeline_name(model) == name
+
+
+@pytest.mark.parametrize("name", ["a b", "demo@2", "Demo", "a/b", ""])
+def test_a_pipeline_has_a_name_that_it_can_be_deployed_by(name: str) -> None:
+    with pytest.raises(SpecError, match="cannot be the name of a pipeline") as raised:
+        read_request(Asked(model="reference", pipeline=name))
+    assert raised.value.code is Code.BAD_OPTION
+    assert raised.value.fix.startswith("--pipeline ")
