@@ -241,7 +241,7 @@ def _full_id(connection: Connection, run_id: str) -> str:
         Code.UNKNOWN_NAME,
         f"no run is called {run_id!r}",
         why=f"the latest run is {latest}" if latest else "no run is stored here",
-        fix="paceline runs",
+        fix="paceline runs list",
     )
 
 
