@@ -70,7 +70,7 @@ def _said(run: RunRecord, ranking: Ranking) -> Iterator[str]:
     elif ranking.winner is None:
         yield "No variant satisfies every constraint."
     else:
-        tied = ", ".join(labels[other] for other in ranking.tied_with)
+        tied = "; ".join(labels[other] for other in ranking.tied_with)
         yield f"Winner: {labels[ranking.winner]}" + (f"; tied with {tied}" if tied else "")
     for advice in ranking.advice:
         yield advice.text

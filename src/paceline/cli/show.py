@@ -71,7 +71,7 @@ def _remarks(ranking: Ranking) -> list[str]:
     if ranking.winner is None:
         lines.append("winner: none")
     else:
-        tied = ", ".join(labels[other] for other in ranking.tied_with)
+        tied = "; ".join(labels[other] for other in ranking.tied_with)
         winner = next(r for r in ranking.ranked if r.variant.id == ranking.winner)
         lines.append(f"winner: {labels[ranking.winner]}" + (f"; tied with {tied}" if tied else ""))
         if winner.chips:

@@ -17,7 +17,9 @@ PLAIN = a_variant("llamacpp", "gguf-q8_0")
 GUESSING = replace(PLAIN, speculation="ngram")
 
 
-def shown(capsys: pytest.CaptureFixture[str], *variants: Variant) -> str:
+def shown(
+    capsys: pytest.CaptureFixture[str], *variants: Variant, tied_with: tuple[str, ...] = ()
+) -> str:
     counts = SpeculationCounts(drafts=100, drafted=800, accepted=200, generated=1000)
     trials = [
         a_trial(
@@ -40,7 +42,7 @@ def shown(capsys: pytest.CaptureFixture[str], *variants: Variant) -> str:
         created_at_utc="2026-01-01T00:00:00+00:00",
         plan=None,
     )
-    print_run(run, ranking, None)
+    print_run(run, replace(ranking, tied_with=tied_with), None)
     return capsys.readouterr().out
 
 
@@ -55,3 +57,11 @@ def test_acceptance_is_shown_and_why_the_guesses_are_out(
 
 def test_without_guesses_there_is_no_such_column(capsys: pytest.CaptureFixture[str]) -> None:
     assert "guesses" not in shown(capsys, PLAIN)
+
+
+def test_those_tied_are_told_apart_where_their_knobs_have_commas(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    first, second = (replace(PLAIN, knobs=(("slots", slots),)) for slots in (8, 16))
+    text = shown(capsys, PLAIN, first, second, tied_with=(first.id, second.id))
+    assert "tied with llamacpp gguf-q8_0, slots=8; llamacpp gguf-q8_0, slots=16" in text
