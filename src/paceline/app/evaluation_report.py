@@ -14,6 +14,7 @@ _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}"
     "table{border-collapse:collapse;width:100%}td,th{padding:.3rem .6rem;text-align:left;"
     "border-bottom:1px solid #8884;vertical-align:top}pre{white-space:pre-wrap;margin:0}"
+    "td,th{overflow-wrap:break-word}.wide{overflow-x:auto}"
     ".lost td{background:#d332}.gained td{background:#3a32}"
 )
 
@@ -88,14 +89,17 @@ def evaluation_page(request: EvalRequest, found: Evaluation) -> str:
     )
     title = escape(f"{request.target.model} on {found.suite.name} {found.suite.version}")
     return (
-        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{title}</title>"
+        f"<!doctype html><html lang='en'><meta charset='utf-8'>"
+        f"<meta name='viewport' content='width=device-width, initial-scale=1'>"
+        f"<title>{title}</title>"
         f"<style>{_STYLE}</style><h1>{title}</h1>"
         f"<p>score {result.score:.3f} {_bounds(result.ci95)}, {len(result.items)} items, "
         f"{result.errors} without an answer</p>{verdict}"
         f"{_side_readings(found)}"
         f"<table><tr><th>category<th>weight<th>score</tr>{categories}</table>"
-        f"<h2>Items</h2><table><tr><th>id<th>category<th>score<th>last question<th>answer</tr>"
-        f"{''.join(rows)}</table></html>\n"
+        "<h2>Items</h2><div class='wide'>"
+        f"<table><tr><th>id<th>category<th>score<th>last question<th>answer</tr>"
+        f"{''.join(rows)}</table></div></html>\n"
     )
 
 

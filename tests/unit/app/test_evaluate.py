@@ -262,6 +262,7 @@ def test_the_page_lists_flips_noise_load_and_fidelity() -> None:
     reader = Distributions({one.base_url: reading(0.9) for one in (GOOD, BAD)})
     found = run(request, Oracle(answer), reader=reader)
     page = evaluation_page(request, found)
+    assert "<meta name='viewport'" in page, "readable on a narrow screen"
     assert "<p>lost 2: q003, q004</p>" in page
     assert "<p>gained 1: q007</p>" in page
     assert "<p>baseline asked twice: 3 of 100 items flip with 8 in flight" in page
