@@ -78,15 +78,21 @@ def _parsed(path: Path) -> dict[str, object]:
 
 def _read_table(path: Path) -> list[dict[str, str]]:
     rows = _rows(path)
-    missing = [column for column in REQUIRED if rows and column not in rows[0]]
+    columns = list(rows[0]) if rows else _header(path)
+    missing = [column for column in REQUIRED if column not in columns]
     if missing:
         raise SpecError(
             Code.BAD_INPUT_FILE,
             f"the table {str(path)!r} lacks {', '.join(missing)}",
-            why=f"it has {len(rows[0])} columns: {', '.join(rows[0])}",
+            why=f"it has {len(columns)} columns: {', '.join(columns)}",
             fix="add them; the columns are listed under `paceline predict --help`",
         )
     return rows
+
+
+def _header(path: Path) -> list[str]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return next(csv.reader(file), [])
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -76,6 +76,9 @@ def test_a_table_without_its_columns_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="gpu_spec") as caught:
         predict_file(path, tmp_path / "out.csv")
     assert caught.value.code is Code.BAD_INPUT_FILE
+    path.write_text("row_id,model_hf\n")
+    with pytest.raises(SpecError, match="gpu_spec"):
+        predict_file(path, tmp_path / "out.csv")
     with pytest.raises(SpecError):
         predict_file(tmp_path / "nowhere.csv", tmp_path / "out.csv")
 
