@@ -35,3 +35,10 @@ def test_what_nobody_knows_is_refused_with_what_to_type(paceline: Paceline) -> N
     assert wrong.code == 2
     assert "[unknown-name]" in wrong.err
     assert "--hardware" in wrong.err
+
+
+def test_a_market_for_this_machine_is_refused_not_ignored(paceline: Paceline) -> None:
+    wrong = paceline("plan", "reference", "--market", "spot")
+    assert wrong.code == 2
+    assert "[contradiction]" in wrong.err
+    assert "--hardware all" in wrong.err

@@ -26,6 +26,7 @@ from paceline.cli.options import (
 )
 from paceline.cli.plan_text import print_local, print_survey, print_understood
 from paceline.cli.request_file import request_text
+from paceline.errors import Code, SpecError
 from paceline.records.request import Request
 from paceline.spec.read import Asked, read_request
 
@@ -85,6 +86,7 @@ def plan(
     shop = Workshop()
     here = plans_here(request, shop)
     if here is not None:
+        _refuse_of_tables(prices=prices, market=market)
         show_local(here, shop, as_json=as_json)
         return
     found = survey_request(request, shop, Prices(file=prices, market=market))
@@ -93,6 +95,18 @@ def plan(
         return
     print_understood(request)
     print_survey(found)
+
+
+def _refuse_of_tables(*, prices: Path | None, market: str | None) -> None:
+    given = {"--prices": prices, "--market": market}
+    names = " ".join(name for name, value in given.items() if value is not None)
+    if names:
+        raise SpecError(
+            Code.CONTRADICTION,
+            f"{names} is about accelerators to rent",
+            why="this plan is for this machine, whose price no list has",
+            fix="--hardware all, or leave it out",
+        )
 
 
 def show_local(request: Request, shop: Workshop, *, as_json: bool) -> None:
