@@ -35,7 +35,8 @@ from paceline.spec.read import Asked, read_request
 NO_VARIANT = 5
 
 ModelName = Annotated[
-    str | None, typer.Argument(metavar="[MODEL]", help="A folder, or `reference`.")
+    str | None,
+    typer.Argument(metavar="[MODEL]", help="A folder, ORG/NAME of a hub, or `reference`."),
 ]
 Engines = Annotated[
     list[str] | None, typer.Option("--engine", help="Only these engines; the first is preferred.")

@@ -22,7 +22,7 @@ from paceline.spec.words import Understood, parse_words
 from paceline.spec.workloads import DEFAULT, PRESETS, REFERENCE, parse_workload, workload_of
 
 DEFAULT_PRIORITY: Final = Priority.BALANCED
-MODEL_FIX: Final = "paceline optimize MODEL"
+MODEL_FIX: Final = "name a folder, ORG/NAME of a hub, or `reference` before the words"
 NOTHING_SAID: Final = Understood(priority=None, constraints=(), budget=Budget())
 Given = TypeVar("Given")
 
