@@ -134,7 +134,8 @@ def test_broken_streams_are_counted_by_kind_and_never_dropped(paceline: Paceline
     requests = done.document["requests"]
     assert requests["failed"] > 10
     assert sum(requests["outcomes"].values()) == 100
-    assert done.document["verdicts"][0]["verdict"] == "fail"
+    # Unresolved where the machine was too busy for a steady window; dropped, they would all pass.
+    assert done.document["verdicts"][0]["verdict"] != "pass"
     assert "failed" in done.document["verdicts"][0]["because"]
 
 
