@@ -62,7 +62,9 @@ def compare_runs(first_id: str, second_id: str, shop: Workshop) -> Comparison:
     A change is more than noise when the intervals are apart. Raises SpecError for unknown runs.
     """
     first, second = shop.store.run(first_id), shop.store.run(second_id)
-    measured = [_by_variant(ranking_of(run, shop)) for run in (first, second)]
+    rankings = [ranking_of(run, shop) for run in (first, second)]
+    labels = {ranked.variant.id: ranked.variant.label for ranked in rankings[0].ranked}
+    measured = [_by_variant(ranking) for ranking in rankings]
     shared = [variant for variant in measured[0] if variant in measured[1]]
     pairs = [
         (variant, name, measured[0][variant][name], measured[1][variant][name])
@@ -74,7 +76,9 @@ def compare_runs(first_id: str, second_id: str, shop: Workshop) -> Comparison:
         first=first.run_id,
         second=second.run_id,
         differences=_request_differences(first, second),
-        rows=tuple(_row(*pair) for pair in pairs),
+        rows=tuple(
+            _row(labels[variant], name, before, after) for variant, name, before, after in pairs
+        ),
         document={
             "first": first.run_id,
             "second": second.run_id,
@@ -100,7 +104,18 @@ def _by_variant(ranking: Ranking) -> dict[str, Mapping[str, Metric]]:
 
 def _request_differences(first: RunRecord, second: RunRecord) -> tuple[str, ...]:
     one, other = request_document(first.request), request_document(second.request)
-    return tuple(f"{key}: {one[key]} / {other[key]}" for key in one if one[key] != other[key])
+    return tuple(
+        f"{key}: {_told(one[key])} / {_told(other[key])}" for key in one if one[key] != other[key]
+    )
+
+
+def _told(value: object) -> str:
+    """A value of a request as it would be said; nothing is shown where it asks for nothing."""
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {v}" for k, v in value.items() if v is not None) or "–"
+    if isinstance(value, list | tuple):
+        return ", ".join(str(one) for one in value) or "–"
+    return "–" if value is None else str(value)
 
 
 def _row(variant: str, name: str, before: Metric, after: Metric) -> tuple[str, ...]:
@@ -108,7 +123,7 @@ def _row(variant: str, name: str, before: Metric, after: Metric) -> tuple[str, .
     apart = _apart(before, after)
     return (
         variant,
-        f"{name} {before.unit}".strip(),
+        name,
         f"{before.value:,.4g}",
         f"{after.value:,.4g}",
         "–" if change is None else f"{change:+.1%}",
