@@ -1,5 +1,6 @@
 """A run as one self-contained page: order, trade-offs, predictions, what was left out, when."""
 
+import re
 from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Final
@@ -35,6 +36,7 @@ LEGEND: Final = (
     '<p class="soft">Bars are 95 % intervals. Filled: on the Pareto front of latency, cost and'
     " quality. Green: the winner; red, with a letter: fails a constraint.</p>"
 )
+VARIANT_ID: Final = re.compile(r"[\w.-]+-[0-9a-f]{6}\b")
 GROUNDS_SHOWN: Final = 100
 LABELS_SHOWN: Final = 4
 
@@ -118,8 +120,14 @@ def _sections(run: RunRecord, ranking: Ranking, trials: Sequence[TrialRecord]) -
 
 def _notes(ranking: Ranking) -> str:
     """What should be known of each place, below the table: there it would make the rows tall."""
+    labels = {ranked.variant.id: ranked.variant.label for ranked in ranking.ranked}
+
+    def told(notes: Sequence[str]) -> str:
+        """Variants by their label: notes are part of a receipt, where an id is what is needed."""
+        return VARIANT_ID.sub(lambda found: labels.get(found[0], found[0]), "; ".join(notes))
+
     return "".join(
-        f'<p class="soft">{escape(mark)}: {escape("; ".join(ranked.notes))}</p>'
+        f'<p class="soft">{escape(mark)}: {escape(told(ranked.notes))}</p>'
         for mark, ranked in zip(marks(ranking), ranking.ranked, strict=True)
         if ranked.notes
     )

@@ -88,6 +88,15 @@ def test_it_tells_the_whole_run_and_needs_nothing_else() -> None:
     assert 'href="http' not in text
 
 
+def test_notes_name_variants_as_the_table_does() -> None:
+    level = tuple(a_trial(variant, figures(100, 40, 0.3)) for variant in (SLOW, FAST))
+    notes = " ".join(note for r in ranking_of(level).ranked for note in r.notes)
+    assert any(variant.id in notes for variant in (SLOW, FAST)), "the receipt has the ids"
+    text = page(trials=level)
+    assert "level with fake" in text
+    assert not any(variant.id in text for variant in (SLOW, FAST))
+
+
 def test_names_from_outside_stay_text() -> None:
     assert ODD not in page()
     assert "&lt;b&gt;&quot;odd&quot;&lt;/b&gt;" in page()
