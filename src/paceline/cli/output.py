@@ -25,4 +25,4 @@ def print_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, 
 
 
 def _is_number(text: str) -> bool:
-    return text.replace(",", "").replace(".", "").lstrip("-~").isdigit() or text in ("", "–")
+    return text.replace(",", "").replace(".", "").lstrip("-~<").isdigit() or text in ("", "–")

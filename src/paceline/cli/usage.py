@@ -1,6 +1,6 @@
 """`paceline usage`: what was used, by whom, and what it cost."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -10,6 +10,8 @@ from paceline.cli.output import print_json, print_table
 from paceline.errors import Code, SpecError
 from paceline.records.usage import UsageBy
 from paceline.units import parse_duration_s
+
+LEAST_USD: Final = 0.0001
 
 
 def usage(
@@ -44,8 +46,13 @@ def usage(
                 f"{total.input_tokens:,}",
                 f"{total.output_tokens:,}",
                 f"{total.execution_s:,.0f} s",
-                f"{total.usd:,.4f}",
+                dollars(total.usd),
             )
             for total in totals
         ],
     )
+
+
+def dollars(usd: float) -> str:
+    """To a hundredth of a cent; what is less and not nothing is not shown as nothing."""
+    return "<0.0001" if 0 < usd < LEAST_USD else f"{usd:,.4f}"
