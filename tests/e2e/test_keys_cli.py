@@ -33,3 +33,10 @@ def test_a_key_without_sense_is_one_clear_error(paceline: Paceline) -> None:
     assert refused.code == 2
     assert "[bad-option]" in refused.err
     assert paceline("keys", "revoke", "key-none").code == 2
+
+
+def test_a_group_without_a_command_lists(paceline: Paceline) -> None:
+    for group in ("keys", "runs"):
+        done = paceline(group)
+        assert (done.code, done.err) == (0, "")
+        assert group.capitalize() in done.out

@@ -10,9 +10,16 @@ from paceline.cli.output import print_json, print_table
 from paceline.records.launch import EnvironmentState
 from paceline.units import format_duration
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+@app.callback(invoke_without_command=True)
+def engines(context: typer.Context) -> None:
+    """Without a command: the list."""
+    if context.invoked_subcommand is None:
+        list_engines()
 
 
 @app.command("list")

@@ -11,7 +11,7 @@ from paceline.errors import Code, SpecError
 from paceline.records.access import ApiKey, KeyLimits, Purpose
 from paceline.units import parse_duration_s
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 KeyId = Annotated[str, typer.Argument(help="An id from `paceline keys list`.")]
@@ -54,6 +54,13 @@ def create(
     )
     shop = Workshop()
     _print_new(create_key(order, shop.store.access, shop.clock), as_json)
+
+
+@app.callback(invoke_without_command=True)
+def keys(context: typer.Context) -> None:
+    """Without a command: the list."""
+    if context.invoked_subcommand is None:
+        list_keys()
 
 
 @app.command("list")

@@ -14,10 +14,17 @@ from paceline.cli.output import print_json, print_table
 from paceline.cli.run_page import run_page
 from paceline.cli.show import print_run
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 RunId = Annotated[str, typer.Argument(help="A run id or an unambiguous beginning of it.")]
+
+
+@app.callback(invoke_without_command=True)
+def runs(context: typer.Context) -> None:
+    """Without a command: the list."""
+    if context.invoked_subcommand is None:
+        list_runs()
 
 
 @app.command("list")
