@@ -47,6 +47,10 @@ def judge(constraint: Constraint, measured: Measured) -> Judgement:
     doubt = measured.pooled.doubt(name)
     if doubt is not None:
         plain = None if constraint.relative else read(metrics, name)
+        added_ms = measured.pooled.client_added_ms
+        if plain is not None and _misses_anyway(constraint, name, plain, added_ms):
+            because = f"{_compared(constraint, plain)}; of it the client added at most"
+            return _judgement(constraint, Verdict.FAIL, plain, f"{because} {added_ms:.3g} ms")
         return _judgement(constraint, Verdict.UNRESOLVED, plain, doubt)
     failures = unbounded_by_failures(metrics, name)
     if failures is not None:
@@ -59,6 +63,16 @@ def judge(constraint: Constraint, measured: Measured) -> Judgement:
         return _judgement(constraint, Verdict.UNRESOLVED, None, reading)
     verdict = _verdict(constraint, reading.bounds)
     return _judgement(constraint, verdict, reading, _compared(constraint, reading))
+
+
+def _misses_anyway(
+    constraint: Constraint, name: str, reading: Reading, client_added_ms: float | None
+) -> bool:
+    """Whether a latency is over its limit also without all that the client may have added."""
+    if client_added_ms is None or reading.bounds is None or not name.endswith("_ms"):
+        return False
+    wants_less = constraint.comparison.wants_less
+    return wants_less and reading.bounds.lo - client_added_ms > constraint.limit
 
 
 def quality_ratio(comparison: QualityComparison) -> Reading:

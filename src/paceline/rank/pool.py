@@ -41,7 +41,8 @@ class Pooled:
     `unsound` tells why no verdict rests on its load figures, `None` when they can be trusted;
     `set_aside` names single trials that were left out because others were sound. `trials` counts
     the finished ones. `cut` tells why even the longest of them was ended early, `None` when one
-    went through its whole window; then those that did not are left out.
+    went through its whole window; then those that did not are left out. `client_added_ms` is the
+    most that the client added to a latency when nothing else is in doubt, else `None`.
     """
 
     variant: Variant
@@ -52,6 +53,7 @@ class Pooled:
     trials: int
     cut: str | None = None
     own_quality: QualityResult | None = None
+    client_added_ms: float | None = None
 
     def doubt(self, name: str) -> str | None:
         """Why no verdict may rest on figure `name`, `None` when one may."""
@@ -89,12 +91,27 @@ def pool(variant: Variant, trials: Iterable[TrialRecord]) -> Pooled | None:
         set_aside=tuple(f"{i} set aside: {why}" for i, why in doubts.items()) if sound else (),
         trials=len(finished),
         cut=None if cut is None else f"ended after {cut.share:.0%} of its window: {cut.because}",
+        client_added_ms=None if sound else _client_added_ms(finished),
     )
+
+
+def _client_added_ms(trials: Sequence[TrialRecord]) -> float | None:
+    added_ms = [
+        None if trial.client is None or _other_doubt(trial) else trial.client.added_ms
+        for trial in trials
+    ]
+    known = [value for value in added_ms if value is not None]
+    return max(known) if known and len(known) == len(added_ms) else None
 
 
 def _doubt(trial: TrialRecord) -> str | None:
     if trial.client is not None and trial.client.verdict is not ClientState.OK:
         return f"client-bound: {'; '.join(trial.client.reasons) or 'the client was the limit'}"
+    return _other_doubt(trial)
+
+
+def _other_doubt(trial: TrialRecord) -> str | None:
+    """What speaks against the load apart from the client."""
     share = trial.foreign_cpu_share
     if share is not None and share > CONTENDED_ABOVE:
         return (

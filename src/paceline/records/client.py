@@ -14,7 +14,12 @@ class ClientState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientVerdict:
-    """The client's innocence, with each reason against it and both numbers in it."""
+    """The client's innocence, with each reason against it and both numbers in it.
+
+    `added_ms` is the most that it may have added to a latency: the p99 of its own delays, `None`
+    when that cannot be told.
+    """
 
     verdict: ClientState
     reasons: tuple[str, ...] = ()
+    added_ms: float | None = None

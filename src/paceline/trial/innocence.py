@@ -27,7 +27,21 @@ def judge_client(result: LoadResult, *, limits_ms: Sequence[float] = ()) -> Clie
     """
     reasons = tuple(_reasons(result, limits_ms))
     state = ClientState.CLIENT_BOUND if reasons else ClientState.OK
-    return ClientVerdict(verdict=state, reasons=reasons)
+    return ClientVerdict(verdict=state, reasons=reasons, added_ms=_added_ms(result.health))
+
+
+def _added_ms(health: ClientHealth) -> float | None:
+    """Late reading adds to a latency always, late sending where times start at the schedule.
+
+    A client that took a whole core may have slowed the server beside it by nobody knows how much.
+    """
+    if any(_cpu(health)):
+        return None
+    delays = [health.loop_lag_ms.p99]
+    if health.offered_rps is not None:
+        delays.append(health.send_skew_ms.p99)
+    known = [delay for delay in delays if delay is not None]
+    return sum(known) if len(known) == len(delays) else None
 
 
 def _reasons(result: LoadResult, limits_ms: Sequence[float]) -> Iterator[str]:

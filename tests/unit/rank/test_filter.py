@@ -1,6 +1,7 @@
 """Constraint × figures → verdict."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -189,3 +190,28 @@ class TestRelative:
         found = verdict("output_tokens_per_s >= 3x", subject, baseline=baseline)
         assert (found.verdict, found.value) == (Verdict.UNRESOLVED, None)
         assert word in found.because
+
+
+@pytest.mark.parametrize(
+    ("text", "added_ms", "expected"),
+    [
+        ("ttft p95 <= 200ms", 20.0, Verdict.FAIL),  # 251 − 20 is still above 200
+        ("ttft p95 <= 200ms", 51.0, Verdict.UNRESOLVED),
+        ("ttft p95 <= 200ms", None, Verdict.UNRESOLVED),
+        ("ttft p95 <= 400ms", 20.0, Verdict.UNRESOLVED),  # a doubtful client never proves a pass
+        ("ttft p95 >= 400ms", 20.0, Verdict.UNRESOLVED),
+        ("output_tokens_per_s >= 500", 20.0, Verdict.UNRESOLVED),
+    ],
+)
+def test_a_miss_that_the_client_cannot_explain_is_a_miss(
+    text: str, added_ms: float | None, expected: Verdict
+) -> None:
+    slow = pooled(
+        unsound="client-bound",
+        ttft_p95_ms=within(251, 300),
+        output_tokens_per_s=within(100, 110, "tokens/s"),
+    )
+    subject = replace(slow, client_added_ms=added_ms)
+    found = verdict(text, subject)
+    assert found.verdict is expected
+    assert ("the client added at most 20 ms" in found.because) is (expected is Verdict.FAIL)

@@ -91,6 +91,17 @@ def test_a_doubtful_trial_is_set_aside_or_leaves_the_load_undecided(
     assert beside.metrics["peak_memory_gib"].value == 2.0
 
 
+def test_what_the_client_added_is_known_when_it_alone_is_in_doubt() -> None:
+    slow = replace(BOUND, added_ms=40.0)
+    alone = pool(VARIANT, [replace(trial(50.0), client=slow), replace(trial(51.0, 1), client=slow)])
+    assert alone is not None and alone.client_added_ms == 40.0
+    contended = replace(trial(50.0), client=slow, foreign_cpu_share=0.5)
+    both = pool(VARIANT, [contended])
+    assert both is not None and both.client_added_ms is None
+    unknown = pool(VARIANT, [replace(trial(50.0), client=BOUND)])
+    assert unknown is not None and unknown.client_added_ms is None
+
+
 def test_a_neighbour_within_the_limit_is_tolerated() -> None:
     pooled = pool(VARIANT, [replace(trial(50.0), foreign_cpu_share=CONTENDED_ABOVE)])
     assert pooled is not None and pooled.unsound is None

@@ -109,3 +109,16 @@ def test_back_pressure_of_the_server_is_not_the_clients_fault() -> None:
 def test_more_processes_may_use_more_cores() -> None:
     busy = replace(HEALTHY, window_cpu_s=9.0, processes=2, cores=2)
     assert judge_client(result(busy), limits_ms=(100.0,)).verdict is ClientState.OK
+
+
+@pytest.mark.parametrize(
+    ("health", "added_ms"),
+    [
+        (HEALTHY, 1.0),
+        (OPEN, 2.0),  # late sending counts where times start at the schedule
+        (replace(HEALTHY, window_cpu_s=9.0), None),  # a full core may have slowed the server, too
+        (replace(HEALTHY, loop_lag_ms=replace(stat(1, 6.0), p99=None)), None),
+    ],
+)
+def test_it_says_the_most_that_it_added(health: ClientHealth, added_ms: float | None) -> None:
+    assert judge_client(result(health)).added_ms == added_ms
