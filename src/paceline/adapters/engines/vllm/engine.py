@@ -38,6 +38,7 @@ from paceline.records.variant import Knob, Variant
 from paceline.units import BYTES_PER_GIB
 
 _RUN: Final = Path(__file__).parents[3] / "runtimes" / "run.py"
+_BUSY: Final = ("vllm:num_requests_running", "vllm:num_requests_waiting")
 # Importing took 15 s on two quiet cores; each command line a fraction of a second.
 _VALIDATION_S: Final = 240.0
 # The first start compiles: 95 s for six layers on two quiet cores, half of it the compiler's.
@@ -121,8 +122,11 @@ class Vllm:
     ) -> LaunchSpec:
         size_gib = artefact.size_bytes / BYTES_PER_GIB
         return LaunchSpec(
-            argv=command_line(
-                variant, artefact, model, environment=environment, place=accelerator, port=port
+            argv=(
+                *_drained(environment, port),
+                *command_line(
+                    variant, artefact, model, environment=environment, place=accelerator, port=port
+                ),
             ),
             env=variables(variant, environment, accelerator),
             port=port,
@@ -136,7 +140,7 @@ class Vllm:
         return Validator(
             argv=(environment.python, str(_RUN), "argument_check.vllm"),
             env=offline_variables(environment),
-            skipped=1,
+            skipped=len(_drained(environment, 0)) + 1,
             timeout_s=_VALIDATION_S,
         )
 
@@ -145,3 +149,17 @@ class Vllm:
 
     def classify(self, end: ProcessEnd) -> Cause:
         return cause_of(end, SIGNS)
+
+
+def _drained(environment: Environment, port: int) -> tuple[str, ...]:
+    """Keeps SIGTERM back while something is in flight, and then gives it to the server alone.
+
+    Sent to the whole process group it ends vLLM's workers at once, whatever `--shutdown-timeout`
+    allows the server (vLLM 0.32).
+    """
+    return (
+        *(environment.python, str(_RUN), "drained", "--port", str(port)),
+        *("--grace-s", str(GRACE_S)),
+        *(part for name in _BUSY for part in ("--busy", name)),
+        "--",
+    )

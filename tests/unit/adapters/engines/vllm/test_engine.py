@@ -62,7 +62,8 @@ def value_of(spec: LaunchSpec, flag: str) -> str:
 
 def test_serves_the_folder_offline_on_the_loopback(tmp_path: Path) -> None:
     spec = launch(tmp_path)
-    assert spec.argv[:3] == (str(tmp_path / "bin/vllm"), "serve", str(tmp_path))
+    command = spec.argv[spec.argv.index("--") + 1 :]
+    assert command[:3] == (str(tmp_path / "bin/vllm"), "serve", str(tmp_path))
     assert value_of(spec, "--host") == "127.0.0.1"
     assert value_of(spec, "--served-model-name") == spec.model_name == MODEL.name
     assert spec.env["HF_HUB_OFFLINE"] == "1"
@@ -176,6 +177,16 @@ def test_a_draft_is_told_when_it_is_known(tmp_path: Path) -> None:
 def test_a_larger_model_gets_more_time_to_start(tmp_path: Path) -> None:
     large = launch(tmp_path, size_bytes=10 * 2**30)
     assert large.ready_timeout_s > launch(tmp_path).ready_timeout_s + 100
+
+
+def test_sigterm_waits_for_the_last_answer_and_reaches_no_worker(tmp_path: Path) -> None:
+    spec = launch(tmp_path)
+    wrapper = spec.argv[: spec.argv.index("--")]
+    assert wrapper[2:5] == ("drained", "--port", str(spec.port))
+    assert "vllm:num_requests_running" in wrapper
+    # The parser is shown what comes after the program.
+    validator = Vllm(CPU).validator(environment_in(tmp_path))
+    assert spec.argv[validator.skipped] == "serve"
 
 
 def test_has_its_optional_powers() -> None:
