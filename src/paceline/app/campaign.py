@@ -1,14 +1,13 @@
 """The measuring part of a run: trial after trial, each stored as it ends."""
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 
 from paceline.app.artefacts import held, make_room
 from paceline.app.checkpoints import give_checkpoint, needs_quantizer
+from paceline.app.environment import own_environment
 from paceline.app.exams import find_exams
 from paceline.app.planning import Planned
 from paceline.app.race import Race, with_variant
@@ -302,7 +301,7 @@ class Campaign:
             engine = load_engine(name)
             spec = engine.environment()
             environment = (
-                _own_environment()
+                own_environment()
                 if spec is None
                 else self._shop.environments.install(spec, say=self._watch.phase)
             )
@@ -348,14 +347,3 @@ class Campaign:
 
     def _now(self) -> str:
         return self._shop.clock.utc_now().isoformat(timespec="seconds")
-
-
-def _own_environment() -> Environment:
-    """What an engine without requirements runs in: Paceline's own Python."""
-    return Environment(
-        name="paceline",
-        python=sys.executable,
-        bin_dir=str(Path(sys.executable).parent),
-        lock=(),
-        lock_sha256="",
-    )

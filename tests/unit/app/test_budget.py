@@ -59,7 +59,10 @@ def test_a_budget_without_room_for_the_baseline_is_refused(
 
 
 def test_a_budget_with_room_is_fine_and_none_is_too() -> None:
-    refuse_too_small(replace(REQUEST, budget=with_budget(seconds=40, usd=0.03)), FOUND)
+    roomy = replace(REQUEST, budget=with_budget(seconds=40, usd=0.03))
+    assert roomy.budget.seconds is not None
+    assert roomy.budget.seconds >= FOUND.least_s
+    refuse_too_small(roomy, FOUND)
     refuse_too_small(REQUEST, FOUND)
 
 

@@ -7,7 +7,6 @@ when it is told to.
 """
 
 import http.client
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from paceline.app.environment import own_environment
 from paceline.app.registry import load_engine
 from paceline.app.serving.facts import VersionFacts
 from paceline.app.wiring import Workshop
@@ -101,7 +101,7 @@ class Preparation:
             if self._environment is None:
                 spec = self.engine.environment()
                 self._environment = (
-                    _own_environment()
+                    own_environment()
                     if spec is None
                     else self._shop.environments.install(spec, say=_silent)
                 )
@@ -290,17 +290,6 @@ def _healthy(server: Server) -> bool:
         return False
     finally:
         connection.close()
-
-
-def _own_environment() -> Environment:
-    """What an engine without requirements runs in: Paceline's own Python."""
-    return Environment(
-        name="paceline",
-        python=sys.executable,
-        bin_dir=str(Path(sys.executable).parent),
-        lock=(),
-        lock_sha256="",
-    )
 
 
 def _silent(_: str) -> None:

@@ -157,7 +157,8 @@ def test_a_combination_that_was_rejected_is_not_proposed_again() -> None:
     known = Rejection(variant=both, reason=RejectionReason.KNOWN_FAILURE, detail="it died")
     plan = Plan(baseline=BASE, variants=(BASE, INT4, INT4_WIDE, cached), rejected=(known,))
     near = (standing(INT4_WIDE, 560, launches=2), standing(cached, 580, launches=2))
-    stop(standing(BASE, 100), standing(INT4, 500), *near, plan=plan)
+    end = stop(standing(BASE, 100), standing(INT4, 500), *near, plan=plan)
+    assert both not in end.left_out
 
 
 def test_what_runs_out_of_memory_takes_its_changed_knobs_along() -> None:
