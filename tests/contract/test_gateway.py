@@ -330,6 +330,13 @@ class TestSecrets:
         assert all(path.stat().st_mode & 0o077 == 0 for path in paths)
 
 
+def test_before_its_first_table_it_asks_for_patience(tmp_path: Path) -> None:
+    with running_gateway(tmp_path) as young:
+        for reply in (young.ask(), young.ask(path="/v1/models", method="GET")):
+            assert (reply.status, reply.code) == (503, "gateway_starting")
+            assert reply.headers["retry-after"] == "1"
+
+
 class TestMetrics:
     def test_the_page_counts_requests(self, gateway: RunningGateway) -> None:
         gateway.ask()

@@ -79,7 +79,7 @@ def test_a_redeploy_under_load_breaks_no_stream_and_rollback_goes_back(
     demo: Paceline, model: str
 ) -> None:
     plant_version(demo, model, a_variant(format_="int8"))
-    assert demo("deploy", "demo@1", "--min", "1").code == 0
+    assert demo("deploy", "demo@1", "--min", "1", "--max", "1").code == 0
     with serving(demo) as one, concurrent.futures.ThreadPoolExecutor(8) as pool:
         one.heard("version 1 carries all traffic")
         before = [pool.submit(stream, one.url) for _ in range(4)]

@@ -92,11 +92,14 @@ class Supervisor(AbstractContextManager["Supervisor"]):
         self._clear_up()
         self._gateway.start()
         self._bookkeeper.start()
+        self._read_wanted()
+        self._publish()  # before anybody is told the address: without a table it refuses all
         place = f"http://{self._options.host}:{self._gateway.port}"
         say(f"serving on {place}")
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._signalled)
-        next_tick_s = next_read_s = float(self._shop.clock.monotonic_s())
+        next_tick_s = float(self._shop.clock.monotonic_s())
+        next_read_s = next_tick_s + READ_EVERY_S
         while not self._ends:
             self._wait(min(next_tick_s, next_read_s) - self._shop.clock.monotonic_s())
             self._hear(self._inbox_now())

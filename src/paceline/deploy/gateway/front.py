@@ -16,7 +16,7 @@ from paceline.deploy.gateway.exchange import Exchange
 from paceline.deploy.gateway.fleet import Endpoint, Fleet
 from paceline.deploy.gateway.idempotency import Answer, Entry, Idempotency
 from paceline.deploy.gateway.limits import NOTHING, KeyMeter, Reservation
-from paceline.deploy.gateway.problems import Problem, malformed, no_such_model
+from paceline.deploy.gateway.problems import Problem, malformed, no_such_model, not_told_yet
 from paceline.deploy.gateway.routes import HEALTH, MODELS, ROUTES, Route
 from paceline.deploy.gateway.settings import GatewaySettings
 from paceline.records.gateway import EndpointRoute
@@ -120,6 +120,8 @@ class Front:
         if meter is None:
             if not self._fleet.table.keys_required:
                 return None
+            if self._fleet.table.revision == 0:
+                return not_told_yet()
             code = "invalid_api_key" if given else "api_key_required"
             return _unauthorized(code, "Give a valid key as `Authorization: Bearer pl_live_…`.")
         expires_at_s = meter.rule.expires_at_s

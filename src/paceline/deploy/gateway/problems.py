@@ -87,6 +87,12 @@ def malformed(code: str, message: str, param: str | None = None) -> Problem:
     return Problem(status=400, code=code, message=message, param=param)
 
 
+def not_told_yet() -> Problem:
+    """503: the gateway has just started and knows neither keys nor endpoints."""
+    message = "The gateway has just started and does not know its endpoints yet; ask again."
+    return Problem(status=503, code="gateway_starting", message=message, retry_after_s=1.0)
+
+
 def no_such_model(name: str) -> Problem:
     """404: also for a model of another workspace, so that names cannot be probed."""
     return Problem(
