@@ -4,8 +4,8 @@
         measures whole sweeps of two made models and the reference model with the installed of
         transformers, openvino and llamacpp: first rung and whole window of some 43 variants each,
         about 155 launches, 25-40 minutes on two quiet cores; goes on where it was stopped, so it
-        can be ended at any time. Make the models first:
-        paceline models synth tiny FOLDER/tiny; paceline models synth small FOLDER/small
+        can be ended at any time, or after --seconds. Make the models first:
+        paceline models synth tiny FOLDER/tiny; paceline models synth medium FOLDER/medium
     python benchmarks/search.py replay [TABLES] [--sweeps SWEEPS.jsonl]
         searches over recorded sweeps, pure arithmetic, under a minute. TABLES is the folder of the
         shared ranking sets and of the measurements that the predictor learns from: of each row it
@@ -17,6 +17,7 @@ are told apart in the output, which is Markdown, ready for docs/log.md.
 
 import argparse
 import hashlib
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,12 +43,13 @@ def main() -> None:
     recording.add_argument("folder", type=Path)
     recording.add_argument("out", type=Path)
     recording.add_argument("--engine", action="append", default=[])
+    recording.add_argument("--seconds", type=float, default=math.inf)
     replaying = commands.add_parser("replay")
     replaying.add_argument("tables", type=Path, nargs="?", default=TABLES)
     replaying.add_argument("--sweeps", type=Path)
     asked = parser.parse_args()
     if asked.command == "record":
-        record(asked.folder, asked.out, (*ENGINES, *asked.engine))
+        record(asked.folder, asked.out, (*ENGINES, *asked.engine), seconds=asked.seconds)
     else:
         replay(asked.tables, asked.sweeps)
 

@@ -1,15 +1,24 @@
-"""Whole sweeps measured here, variant by variant, for the replay: each appended as it ends."""
+"""Whole sweeps measured here, variant by variant, for the replay.
+
+A line is appended as each launch ends, so a record that is stopped goes on where it was. The first
+line says what measured it. Launches of all models and all repeats are in one seeded order: whatever
+else the machine does meanwhile favours no variant, and a repeat lies far from its first.
+"""
 
 import json
 import math
+import os
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 from random import Random
 from typing import Final
 
+from paceline import __version__
 from paceline.app.artefacts import held
 from paceline.app.checkpoints import give_checkpoint, needs_quantizer
 from paceline.app.planning import plan_request
@@ -34,7 +43,7 @@ from paceline.trial.workload import load_shape
 from paceline.units import Seconds
 from search_replay import Costs, Sweep
 
-MODELS: Final = ("tiny", "small", "reference")
+MODELS: Final = ("tiny", "medium", "reference")
 """Two made shapes and the trained model (`paceline models synth`)."""
 WORKLOAD: Final = "reference,concurrency=8,input=128,prefix=64,output=32,duration=6s"
 REPEATED: Final = 5
@@ -51,25 +60,62 @@ ENGINES: Final = ("transformers", "openvino", "llamacpp")
 """Whichever of them is installed; `--engine vllm` adds one that takes a minute to start."""
 
 
-def record(folder: Path, out: Path, engines: Sequence[str] = ENGINES) -> None:
-    """Measure what `out` does not hold yet; `folder` keeps the made models."""
-    shop = Workshop()
-    done = {(row["model"], row["key"]) for row in _rows(out)} if out.exists() else set()
-    for name in MODELS:
-        path = name if name == "reference" else str(_made(name, folder))
-        request = read_request(Asked(model=path, priority="throughput", workload=WORKLOAD))
-        bench = _Bench(request, shop, folder, engines)
-        wanted = list(bench.launches())
-        print(f"{name}: {len(wanted)} launches", file=sys.stderr)
-        for number, (variant, repeat) in enumerate(wanted, start=1):
-            key = f"{variant.id}.{repeat}"
-            if (name, key) in done:
-                continue
-            row = {"model": name, "key": key, **bench.measure(variant, repeat)}
-            with out.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
-            print(f"{name} {number}/{len(wanted)} {variant.label}: {row.get('whole')}",
+def record(folder: Path, out: Path, engines: Sequence[str] = ENGINES, *,
+           seconds: float = math.inf) -> None:  # fmt: skip
+    """Measure what `out` does not hold yet; `folder` keeps the made models.
+
+    Stops after `seconds`, when the launch that is then running has ended.
+    """
+    shop, ends_at = Workshop(), time.monotonic() + seconds
+    benches = {name: _bench(name, folder, shop, engines) for name in MODELS}
+    wanted = [
+        (name, variant, repeat)
+        for name, bench in benches.items()
+        for variant, repeat in bench.launches()
+    ]
+    Random(0).shuffle(wanted)  # noqa: S311 - not a secret
+    if not out.exists():
+        _append(out, {"about": _about(shop, engines)})
+    done = {(row["model"], row["key"]) for row in _rows(out)}
+    for number, (name, variant, repeat) in enumerate(wanted, start=1):
+        key = f"{variant.id}.{repeat}"
+        if (name, key) in done:
+            continue
+        if time.monotonic() > ends_at:
+            print(f"stopped before {number} of {len(wanted)}; go on: the same command",
                   file=sys.stderr)  # fmt: skip
+            return
+        row = {"model": name, "key": key, "at": _now(), "load": round(os.getloadavg()[0], 2),
+               **benches[name].measure(variant, repeat)}  # fmt: skip
+        _append(out, row)
+        print(f"{number}/{len(wanted)} {name} {variant.label}: {row['cause']},"
+              f" {row['wall_s']:.1f} s, {row.get('whole')}", file=sys.stderr)  # fmt: skip
+
+
+def _bench(name: str, folder: Path, shop: Workshop, engines: Sequence[str]) -> "_Bench":
+    path = name if name == "reference" else str(_made(name, folder))
+    request = read_request(Asked(model=path, priority="throughput", workload=WORKLOAD))
+    return _Bench(request, shop, folder, engines)
+
+
+def _about(shop: Workshop, engines: Sequence[str]) -> dict[str, object]:
+    """The machine, the software and the load: whose figures these are."""
+    return {
+        "paceline": __version__,
+        "engines": {name: load_engine(name).version for name in engines},
+        "workload": WORKLOAD,
+        "host": asdict(shop.host.fingerprint()),
+        "since": _now(),
+    }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _append(path: Path, row: Mapping[str, object]) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
 
 
 def recorded(path: Path) -> list[Sweep]:
@@ -95,14 +141,13 @@ class _Bench:
         self._outlooks = {outlook.variant_id: (outlook.score, outlook.sd) for outlook in told}
 
     def launches(self) -> Iterator[tuple[Variant, int]]:
-        """Every variant in a seeded order, so that drift of the machine favours none."""
+        """Every variant once, and some of them twice."""
         plain = [
             variant
             for variant in self._planned.plan.variants
             if variant.engine in self._engines and not variant.knobs and not variant.speculation
         ]
         variants = [found for variant in plain for found in _grid(variant)]
-        Random(0).shuffle(variants)  # noqa: S311 - not a secret
         for number, variant in enumerate(variants):
             yield variant, 0
             if number % REPEATED == 0:
@@ -225,7 +270,8 @@ def _rate(trial: TrialRecord) -> dict[str, float | None]:
 
 
 def _rows(path: Path) -> list[dict]:  # type: ignore[type-arg]
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    """The launches of a file, without its first line."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()][1:]
 
 
 def _variant(fields: Mapping[str, object]) -> Variant:

@@ -51,6 +51,17 @@ class KeyRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceRule:
+    """What all keys of a workspace may use together; each of them also has its own limits."""
+
+    name: str
+    requests_per_min: int | None = None
+    tokens_per_min: int | None = None
+    concurrency: int | None = None
+    budget_left_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaRoute:
     """A replica that answered its warm-up.
 
@@ -113,13 +124,15 @@ class EndpointRoute:
 class Table:
     """Everything the gateway serves by. `revision` rises with every table of one supervisor.
 
-    Without `keys_required` a request needs no key; that is for loopback only.
+    Without `keys_required` a request needs no key; that is for loopback only. Workspaces without
+    a rule have no limit but those of their keys.
     """
 
     revision: int
     endpoints: tuple[EndpointRoute, ...]
     keys: tuple[KeyRule, ...] = ()
     keys_required: bool = True
+    workspaces: tuple[WorkspaceRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,8 +187,9 @@ class UsageLine:
     """One line of the usage spool; appended before the client sees the end of its answer.
 
     Times in seconds: `queue_s` at the gateway with a replica ready, `cold_s` without any,
-    `execution_s` in the replica. Tokens are the engine's `usage`, or counted from the chunks that
-    were passed on when the stream ended early.
+    `execution_s` in the replica, `ttft_s` from the arrival to the first byte of a stream (`None`:
+    there was none). Tokens are the engine's `usage`, or counted from the chunks that were passed on
+    when the stream ended early. `trace_parent` is the client's, as W3C Trace Context has it.
     """
 
     request_id: str
@@ -194,3 +208,5 @@ class UsageLine:
     input_tokens: int = 0
     output_tokens: int = 0
     images: int = 0
+    ttft_s: float | None = None
+    trace_parent: str | None = None

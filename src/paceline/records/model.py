@@ -40,6 +40,8 @@ class Model:
     """False when the folder has none: chat requests then fail in most engines."""
     source: str | None = None
     """The name by which it is fetched again: `ORG/NAME@COMMIT` or a URL; `None` for a local one."""
+    image_family: str | None = None
+    """Key of `records.image_families` for an image generator; `None` for a language model."""
 
     @property
     def weight_bytes(self) -> int:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from paceline.records.image import ImageLoad
 from paceline.units import Seconds, Usd
 
 
@@ -70,7 +71,7 @@ class Constraint:
 class Workload:
     """Arrivals and lengths of one load; closed loop when `rate_rps` is `None`.
 
-    Lengths are in tokens; one measured window ends after
+    Lengths are in tokens (0 for images); one measured window ends after
     `duration_s`, or after `max_requests` when that is sooner.
     """
 
@@ -83,6 +84,8 @@ class Workload:
     shared_prefix_tokens: int
     duration_s: Seconds
     max_requests: int | None
+    image: ImageLoad | None = None
+    """Set for a load of image requests, `None` for one of tokens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from paceline.records.client import ClientVerdict
+from paceline.records.image import ImageFacts
 from paceline.records.launch import Artefact, Cause
 from paceline.records.measurement import Metric
 from paceline.records.quality import QualityResult
@@ -124,3 +125,5 @@ class TrialRecord:
     quality_s: float | None = None
     speculation: SpeculationCounts | None = None
     """What the engine counted; `None` without speculation or where it does not say."""
+    inspected: ImageFacts | None = None
+    """What an image runtime found inside itself; `None` for language models."""

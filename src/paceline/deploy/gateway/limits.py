@@ -1,19 +1,22 @@
 """What a key has left: requests and tokens per minute, concurrency, money. Pure but for its state.
 
-A request reserves at its start what it may cost and is settled at its end with what it did cost.
+The keys of a workspace with limits share a meter besides; a request must pass both. A request reserves at its start what it may cost and is settled at its end with what it did cost.
 Buckets hold one minute's worth and fill evenly. A bucket may go below zero at the settlement; it
 must fill up again before the next request.
 """
 
-from typing import Final, NamedTuple
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from paceline.deploy.gateway.problems import Problem
-from paceline.records.gateway import KeyRule
+from paceline.records.gateway import KeyRule, WorkspaceRule
 
 S_PER_MIN: Final = 60.0
 MS_PER_MIN: Final = 60_000.0
 CONCURRENCY_RETRY_S: Final = 1.0
 """Nothing says when another request of the key will end."""
+
+
+R = TypeVar("R", KeyRule, WorkspaceRule)
 
 
 class Reservation(NamedTuple):
@@ -59,12 +62,13 @@ class Bucket:
         self.per_min = per_min
 
 
-class KeyMeter:
-    """One key's counts. It outlives the tables that bring its rule."""
+class Meter(Generic[R]):
+    """The counts of one rule. It outlives the tables that bring its rule."""
 
     __slots__ = ("_reserved_usd", "_unaccounted_usd", "in_flight", "requests", "rule", "tokens")
+    whose = "key"
 
-    def __init__(self, rule: KeyRule, now_s: float) -> None:
+    def __init__(self, rule: R, now_s: float) -> None:
         self.rule = rule
         self.in_flight = 0
         self.requests = _bucket(None, rule.requests_per_min, now_s)
@@ -72,7 +76,7 @@ class KeyMeter:
         self._unaccounted_usd = 0.0
         self._reserved_usd = 0.0
 
-    def follow(self, rule: KeyRule, now_s: float) -> None:
+    def follow(self, rule: R, now_s: float) -> None:
         """A new table. What its budget already counts is no longer ours to count."""
         before, after = self.rule.budget_left_usd, rule.budget_left_usd
         if before is None or after is None or after > before:
@@ -83,27 +87,31 @@ class KeyMeter:
         self.requests = _bucket(self.requests, rule.requests_per_min, now_s)
         self.tokens = _bucket(self.tokens, rule.tokens_per_min, now_s)
 
-    def admit(self, now_s: float, wanted: Reservation) -> Problem | None:
-        """Take the request's share of everything, or nothing and say why."""
+    def lacks(self, now_s: float, wanted: Reservation) -> Problem | None:
+        """What stands against the request; nothing is taken."""
         rule = self.rule
         if rule.budget_left_usd is not None:
             spent_usd = self._unaccounted_usd + self._reserved_usd + wanted.usd
             if rule.budget_left_usd <= 0 or spent_usd > rule.budget_left_usd:
-                return _budget_spent(max(rule.budget_left_usd - self._unaccounted_usd, 0.0))
+                left_usd = max(rule.budget_left_usd - self._unaccounted_usd, 0.0)
+                return _budget_spent(self.whose, left_usd)
         if rule.concurrency is not None and self.in_flight >= rule.concurrency:
-            return _too_many_at_once(self.in_flight, rule.concurrency)
+            return _too_many_at_once(self.whose, self.in_flight, rule.concurrency)
         requests, tokens = self.requests, self.tokens
         if requests is not None and requests.lacks(now_s, 1.0):
-            return _too_many("requests", requests, requests.wait_s(1.0))
-        if tokens is not None:
-            if tokens.lacks(now_s, wanted.tokens):
-                return _too_many("tokens", tokens, tokens.wait_s(wanted.tokens))
-            tokens.level -= wanted.tokens
-        if requests is not None:
-            requests.level -= 1.0
+            return _too_many(self.whose, "requests", requests, requests.wait_s(1.0))
+        if tokens is not None and tokens.lacks(now_s, wanted.tokens):
+            return _too_many(self.whose, "tokens", tokens, tokens.wait_s(wanted.tokens))
+        return None
+
+    def take(self, wanted: Reservation) -> None:
+        """The request's share of everything."""
+        if self.tokens is not None:
+            self.tokens.level -= wanted.tokens
+        if self.requests is not None:
+            self.requests.level -= 1.0
         self._reserved_usd += wanted.usd
         self.in_flight += 1
-        return None
 
     def settle(self, reserved: Reservation, *, tokens: int, usd: float) -> None:
         """The request has ended and cost this."""
@@ -113,14 +121,73 @@ class KeyMeter:
         if self.tokens is not None:
             self.tokens.level += reserved.tokens - tokens
 
+
+class WorkspaceMeter(Meter[WorkspaceRule]):
+    """What the keys of one workspace have left together."""
+
+    __slots__ = ()
+    whose = "workspace"
+
+
+class KeyMeter(Meter[KeyRule]):
+    """One key's counts. `workspace` is shared with its other keys, `None` where that has no limit.
+
+    A request is settled where it was taken, also when the workspace got or lost its limits since.
+    """
+
+    __slots__ = ("workspace",)
+
+    def __init__(self, rule: KeyRule, now_s: float) -> None:
+        super().__init__(rule, now_s)
+        self.workspace: WorkspaceMeter | None = None
+
+    @property
+    def limits_tokens_or_money(self) -> bool:
+        """Whether what a request may cost has to be known before."""
+        shared = self.workspace
+        return _limits_tokens_or_money(self) or (
+            shared is not None and _limits_tokens_or_money(shared)
+        )
+
+    def admit(self, now_s: float, wanted: Reservation) -> Problem | None:
+        """Take the request's share of everything, or nothing and say why."""
+        shared = self.workspace
+        problem = self.lacks(now_s, wanted)
+        if problem is None and shared is not None:
+            problem = shared.lacks(now_s, wanted)
+        if problem is not None:
+            return problem
+        self.take(wanted)
+        if shared is not None:
+            shared.take(wanted)
+        return None
+
     def headers(self) -> bytes:
-        """`x-ratelimit-*` lines for what is limited; resets in ms to a full bucket."""
+        """`x-ratelimit-*` lines for what is limited; resets in ms to a full bucket.
+
+        Of two limits on the same thing, the one with less left.
+        """
+        shared = self.workspace
+        requests, tokens = self.requests, self.tokens
+        if shared is not None:
+            requests = _scarcer(requests, shared.requests)
+            tokens = _scarcer(tokens, shared.tokens)
         lines = b""
-        if self.requests is not None:
-            lines = _lines(b"requests", self.requests)
-        if self.tokens is not None:
-            lines += _lines(b"tokens", self.tokens)
+        if requests is not None:
+            lines = _lines(b"requests", requests)
+        if tokens is not None:
+            lines += _lines(b"tokens", tokens)
         return lines
+
+
+def _limits_tokens_or_money(meter: Meter[KeyRule] | Meter[WorkspaceRule]) -> bool:
+    return meter.tokens is not None or meter.rule.budget_left_usd is not None
+
+
+def _scarcer(one: Bucket | None, other: Bucket | None) -> Bucket | None:
+    if one is None or other is None:
+        return one or other
+    return one if one.level <= other.level else other
 
 
 def _bucket(before: Bucket | None, per_min: int | None, now_s: float) -> Bucket | None:
@@ -147,30 +214,32 @@ def _lines(name: bytes, bucket: Bucket) -> bytes:
     )
 
 
-def _too_many(what: str, bucket: Bucket, wait_s: float) -> Problem:
+def _too_many(whose: str, what: str, bucket: Bucket, wait_s: float) -> Problem:
     return Problem(
         status=429,
         code="rate_limit_exceeded",
         message=(
-            f"This key may use {bucket.per_min} {what} per minute and has "
+            f"This {whose} may use {bucket.per_min} {what} per minute and has "
             f"{max(int(bucket.level), 0)} left; there is room again in {wait_s:.1f} s."
         ),
         retry_after_s=wait_s,
     )
 
 
-def _too_many_at_once(now: int, limit: int) -> Problem:
+def _too_many_at_once(whose: str, now: int, limit: int) -> Problem:
     return Problem(
         status=429,
         code="concurrency_exceeded",
-        message=f"This key has {now} requests in flight and may have {limit} at once.",
+        message=f"This {whose} has {now} requests in flight and may have {limit} at once.",
         retry_after_s=CONCURRENCY_RETRY_S,
     )
 
 
-def _budget_spent(left_usd: float) -> Problem:
+def _budget_spent(whose: str, left_usd: float) -> Problem:
     return Problem(
         status=402,
         code="budget_spent",
-        message=f"This month's budget of this key has {left_usd:.4f} USD left, less than needed.",
+        message=(
+            f"This month's budget of this {whose} has {left_usd:.4f} USD left, less than needed."
+        ),
     )
