@@ -40,6 +40,11 @@ class Effects:
     knob_and_format: float = 0.06
     own: float = 0.02
     """What no other variant tells."""
+    speculation: float = 0.4
+    """Of a way of guessing ahead on this workload, by its acceptance, the same on every engine:
+    published gains reach 2 to 3 (Leviathan et al. 2023, table 2), on busy processors it loses."""
+    speculation_and_engine: float = 0.25
+    """What checking guesses costs an engine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +81,7 @@ def guesses(
     expected = {outlook.variant_id: outlook for outlook in outlooks}
     prior = np.array([_prior(variant, expected) for variant in wanted])
     sizes = [_size(variant, expected) for variant in wanted]
-    own = [_likeness(v, v, effects) * size**2 for v, size in zip(wanted, sizes, strict=True)]
+    own = [_covariance(v, size, v, size, effects) for v, size in zip(wanted, sizes, strict=True)]
     if not seen:
         return [
             Guess(score=float(mean), sd=math.sqrt(v)) for mean, v in zip(prior, own, strict=True)
@@ -87,7 +92,7 @@ def guesses(
     across = np.array(
         [
             [
-                _likeness(v, s.variant, effects) * size * other
+                _covariance(v, size, s.variant, other, effects)
                 for s, other in zip(seen, seen_sizes, strict=True)
             ]
             for v, size in zip(wanted, sizes, strict=True)
@@ -119,7 +124,7 @@ def _matrix(
     return np.array(
         [
             [
-                _likeness(one, other, effects) * size * other_size
+                _covariance(one, size, other, other_size, effects)
                 for other, other_size in zip(variants, sizes, strict=True)
             ]
             for one, size in zip(variants, sizes, strict=True)
@@ -146,8 +151,19 @@ def _outlook(variant: Variant, expected: Mapping[str, Outlook]) -> Outlook | Non
     return expected.get(variant.id) or expected.get(plain(variant).id)
 
 
+def _covariance(
+    one: Variant, size: float, other: Variant, other_size: float, effects: Effects
+) -> float:
+    """Of two scores. No prediction speaks of guessing ahead, so none makes its effect smaller."""
+    shared = _likeness(one, other, effects) * size * other_size
+    if one.speculation is None or one.speculation != other.speculation:
+        return shared
+    same_engine = one.engine == other.engine
+    return shared + effects.speculation**2 + effects.speculation_and_engine**2 * same_engine
+
+
 def _likeness(one: Variant, other: Variant, effects: Effects) -> float:
-    """Covariance of two scores: the variances of the effects that both have."""
+    """The variances of the effects that both have."""
     shared = effects.level**2
     same_place = (one.accelerator, one.count) == (other.accelerator, other.count)
     same_engine, same_format = one.engine == other.engine, one.format == other.format
@@ -156,11 +172,6 @@ def _likeness(one: Variant, other: Variant, effects: Effects) -> float:
     shared += effects.format**2 * same_format
     shared += effects.engine_and_format**2 * (same_engine and same_format)
     if same_engine:
-        changed = len(set(_changes(one)) & set(_changes(other)))
+        changed = len(set(one.knobs) & set(other.knobs))
         shared += changed * (effects.knob**2 + effects.knob_and_format**2 * same_format)
     return shared + effects.own**2 * (one == other)
-
-
-def _changes(variant: Variant) -> tuple[tuple[str, object], ...]:
-    speculation = (("speculation", variant.speculation),) if variant.speculation else ()
-    return (*variant.knobs, *speculation)

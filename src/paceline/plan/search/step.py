@@ -10,13 +10,14 @@ takes the same decision that the killed one would have taken.
 
 import math
 from collections import Counter
-from collections.abc import Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from random import Random
 
 from paceline.plan.search.combine import combined, plain
 from paceline.plan.search.estimate import expected_s
-from paceline.plan.search.guess import guesses, measured_sd
+from paceline.plan.search.guess import Guess, guesses, measured_sd
+from paceline.plan.search.owed import mean_lengths, owed
 from paceline.plan.search.rules import RULES, Pruned, Rules, Step, Stop
 from paceline.records.launch import Cause
 from paceline.records.measurement import Verdict
@@ -105,9 +106,9 @@ class _Race:
         )
         racing: list[tuple[float, Step]] = []
         pruned: list[Pruned] = []
-        for variant, guess in zip(fresh, found, strict=True):
-            best = guess.score + self._rules.optimism * math.hypot(guess.sd, self._leader_sd)
-            if best < self._bar:
+        looks = owed(fresh, self._known.trials, self._known.standings, self._known.outlooks)
+        for variant, best in zip(fresh, self._at_best(fresh, found), strict=True):
+            if best < self._bar and variant not in looks:
                 pruned.append(Pruned(variant=variant, optimistic=best, bar=self._bar))
             else:
                 racing.append((best, self._first(variant, best)))
@@ -116,7 +117,23 @@ class _Race:
         # equals stay in the order of the plan.
         unlaunched = {step.variant for _, step in racing if not self._launches[step.variant]}
         racing.sort(key=lambda found: (_waits(found[1].variant, unlaunched), -found[0]))
-        return [step for _, step in racing], pruned
+        return _looks_first([step for _, step in racing], looks), pruned
+
+    def _at_best(self, fresh: Sequence[Variant], found: Sequence[Guess]) -> list[float]:
+        """Optimistic scores; of those that guess ahead no more than their acceptance allows."""
+        best = {
+            variant: guess.score + self._rules.optimism * math.hypot(guess.sd, self._leader_sd)
+            for variant, guess in zip(fresh, found, strict=True)
+        }
+        gains = mean_lengths(self._known.trials)
+        seen = {s.variant: _optimistic(s, self._rules) for s in self._known.standings}
+        for variant in fresh:
+            length = gains.get(variant.speculation or "")
+            if length is not None:
+                without = replace(variant, speculation=None)
+                plain_best = seen.get(without, best.get(without, math.inf))
+                best[variant] = min(best[variant], plain_best + math.log(length))
+        return list(best.values())
 
     def _first(self, variant: Variant, best: float) -> Step:
         reach = self._bar if math.isfinite(self._bar) else None
@@ -223,6 +240,14 @@ def _leader(standings: Sequence[Standing]) -> Standing | None:
         if standing.complete and standing.verdict is Verdict.PASS and standing.score is not None
     ]
     return max(whole, key=lambda standing: standing.score or 0.0, default=None)
+
+
+def _looks_first(racing: list[Step], looks: Mapping[Variant, str]) -> list[Step]:
+    """What is owed a look comes before knobs are turned, after plain variants that promise more."""
+    first = next((at for at, s in enumerate(racing) if s.variant != plain(s.variant)), len(racing))
+    ahead, behind = racing[:first], racing[first:]
+    due = [replace(s, because=looks[s.variant]) for v in looks for s in behind if s.variant == v]
+    return [*ahead, *due, *(s for s in behind if s.variant not in looks)]
 
 
 def _waits(variant: Variant, for_: Set[Variant]) -> bool:

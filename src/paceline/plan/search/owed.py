@@ -1,0 +1,106 @@
+"""Looks that the race owes: one short launch on each axis whose effect nothing foretells.
+
+A guess may leave out what is like something measured. It may not leave out a way of guessing ahead
+before its acceptance is known: that is a property of the workload, and no roofline has it. Nor the
+first variant of an engine in 8 or in 4 bits where the predictor cannot tell its speed within a
+factor of two: kernels of one width differ more between engines than widths do.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from paceline.errors import SpecError
+from paceline.plan.facts import tables
+from paceline.records.launch import Cause
+from paceline.records.metric_names import SPECULATION_MEAN_LENGTH
+from paceline.records.race import Outlook, Standing
+from paceline.records.trial import TrialRecord
+from paceline.records.variant import Variant
+
+TELLING_SD: Final = math.log(2.0) / 1.96
+"""A prediction with a smaller deviation tells a speed within a factor of two."""
+WIDTHS: Final = ((6.0, "4 bits"), (12.0, "8 bits"))
+"""Below so many bits per weight, a format counts as one of these; wider ones are owed no look."""
+
+
+def owed(
+    fresh: Sequence[Variant],
+    trials: Sequence[TrialRecord],
+    standings: Sequence[Standing],
+    outlooks: Sequence[Outlook],
+) -> Mapping[Variant, str]:
+    """Variants of `fresh`, which were not launched yet, to look at before knobs are turned, and
+    why; best guesses first. Widths come before ways of guessing ahead, which are tried on the best
+    variant so far."""
+    return _widths(fresh, trials, outlooks) | _methods(fresh, trials, standings)
+
+
+def mean_lengths(trials: Sequence[TrialRecord]) -> Mapping[str, float]:
+    """Tokens that one check yielded on this workload, per way of guessing ahead: its most.
+
+    No check is cheaper than a plain pass, so a variant gains no more by guessing than this factor.
+    """
+    found: dict[str, float] = {}
+    for trial in trials:
+        method, length = trial.variant.speculation, trial.metrics.get(SPECULATION_MEAN_LENGTH)
+        if method is not None and length is not None:
+            found[method] = max(found.get(method, 1.0), length.value)
+    return found
+
+
+def _widths(
+    fresh: Sequence[Variant], trials: Sequence[TrialRecord], outlooks: Sequence[Outlook]
+) -> dict[Variant, str]:
+    expected = {outlook.variant_id: outlook for outlook in outlooks}
+    seen = {_kind(trial.variant) for trial in trials if _loaded(trial)}
+    found: dict[object, Variant] = {}
+    for variant in sorted(fresh, key=lambda v: -_score(expected.get(v.id))):
+        outlook = expected.get(variant.id)
+        untold = outlook is None or outlook.sd > TELLING_SD
+        plain = not variant.knobs and variant.speculation is None
+        if plain and untold and _width(variant) is not None and _kind(variant) not in seen:
+            found.setdefault(_kind(variant), variant)
+    return {v: f"{v.engine} was not seen in {_width(v)} yet" for v in found.values()}
+
+
+def _methods(
+    fresh: Sequence[Variant], trials: Sequence[TrialRecord], standings: Sequence[Standing]
+) -> dict[Variant, str]:
+    scores = {s.variant: s.score for s in standings if s.score is not None}
+    known = {trial.variant.speculation for trial in trials if _loaded(trial)}
+    died = {(t.variant.engine, t.variant.speculation) for t in trials if not _loaded(t)}
+    found: dict[str, Variant] = {}
+    for variant in sorted(fresh, key=lambda v: -scores.get(_without(v), -math.inf)):
+        method = variant.speculation
+        if method is None or method in known or (variant.engine, method) in died:
+            continue
+        if _without(variant) in scores:
+            found.setdefault(method, variant)
+    return {v: f"how often {m} guesses right here is not known yet" for m, v in found.items()}
+
+
+def _without(variant: Variant) -> Variant:
+    return replace(variant, speculation=None)
+
+
+def _loaded(trial: TrialRecord) -> bool:
+    return trial.cause is Cause.FINISHED
+
+
+def _kind(variant: Variant) -> object:
+    return variant.accelerator, variant.count, variant.engine, _width(variant)
+
+
+def _width(variant: Variant) -> str | None:
+    """`4 bits` or `8 bits`; `None` for wider weights and formats of unknown width."""
+    try:
+        bits = tables.weight_format(variant.format).bits_linear
+    except SpecError:
+        return None
+    return next((name for below, name in WIDTHS if bits < below), None)
+
+
+def _score(outlook: Outlook | None) -> float:
+    return -math.inf if outlook is None else outlook.score
