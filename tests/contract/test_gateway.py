@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+import socket
 import subprocess
 import threading
 import time
@@ -10,7 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from paceline.records.gateway import Ended, Starting, UnknownParameters, Wake
+from paceline.records.gateway import (
+    Ended,
+    Starting,
+    UnknownParameters,
+    Wake,
+    WorkspaceRule,
+)
 from paceline.testing.gateway import (
     CHAT,
     KEY,
@@ -221,6 +228,19 @@ class TestLimits:
         reply = gateway.ask(max_tokens=4)
         assert (reply.status, reply.code) == (402, "budget_spent")
 
+    def test_the_keys_of_a_workspace_share_its_limits(
+        self, gateway: RunningGateway, golden: Golden
+    ) -> None:
+        gateway.serve(
+            endpoint(replica(golden.url)),
+            keys=(key_rule(), key_rule(OTHER_KEY)),
+            workspaces=(WorkspaceRule(name="main", requests_per_min=2),),
+        )
+        replies = [gateway.ask(key=key) for key in (KEY, OTHER_KEY, KEY)]
+        assert [reply.status for reply in replies] == [200, 200, 429]
+        assert replies[0].headers["x-ratelimit-limit-requests"] == "2"
+        assert "workspace" in replies[2].body.decode()
+
 
 class TestIdempotency:
     def test_a_repeat_is_answered_once_charged(
@@ -361,3 +381,21 @@ def test_the_body_of_a_chat_reaches_the_engine_as_it_was_understood(
     assert gateway.ask(body).status == 200
     assert golden.entries()[0]["ended"] == "ok"
     assert chat_body()["model"] == "demo"
+
+
+def test_a_trace_goes_on_in_the_engine_below_the_request(gateway: RunningGateway) -> None:
+    trace, span = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+    with socket.create_server(("127.0.0.1", 0)) as engine:
+        gateway.serve(endpoint(replica(f"http://127.0.0.1:{engine.getsockname()[1]}")))
+        headers = {"traceparent": f"00-{trace}-{span}-01", "x-request-id": "traced-1"}
+        asking = threading.Thread(target=gateway.ask, kwargs={"headers": headers})
+        asking.start()
+        connection, _ = engine.accept()
+        with connection:
+            head = connection.recv(65_536).decode()
+        engine.close()
+        asking.join()
+    assert f"traceparent: 00-{trace}-" in head
+    assert span not in head
+    line = next(one for one in gateway.usage() if one.request_id == "traced-1" and one.status)
+    assert line.trace_parent == headers["traceparent"]

@@ -27,6 +27,8 @@ class Settled(Protocol):
     route: Route
     queue_s: float
     cold_s: float
+    ttft_s: float | None
+    trace_parent: bytes | None
 
     @property
     def served_by(self) -> EndpointRoute: ...

@@ -96,7 +96,7 @@ class Dispatcher:
     def follow(self, table: Table) -> None:
         """Serve by this table: who waits may have a replica now, or no endpoint any more."""
         now_s = time.monotonic()
-        for endpoint in self._fleet.follow(table, now_s=now_s):
+        for endpoint in self._fleet.follow(table, now_s=now_s, wall_s=time.time()):
             self._refuse_all(endpoint, _gone(endpoint.route))
         for endpoint in self._fleet.endpoints.values():
             if endpoint.route.failed is not None and endpoint.ready_since_s is None:
@@ -157,7 +157,8 @@ class Dispatcher:
         if exchange.endpoint.route.prefix_affine:
             given = exchange.ask.document[exchange.route.input_field]
             prefix = orjson.dumps(given)[:PREFIX_BYTES]
-        return choose(replicas, now_s=time.time(), draw=random.random(), prefix=prefix)  # noqa: S311
+        now_s = time.monotonic()
+        return choose(replicas, now_s=now_s, draw=random.random(), prefix=prefix)  # noqa: S311
 
     def _no_place(self, endpoint: Endpoint[Exchange]) -> Problem | None:
         route = endpoint.route

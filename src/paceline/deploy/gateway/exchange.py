@@ -30,6 +30,7 @@ from paceline.deploy.gateway.routes import Route
 from paceline.deploy.gateway.settings import GatewaySettings
 from paceline.deploy.gateway.spool import Spool
 from paceline.deploy.gateway.sse import Counts, EventFilter, counts_in
+from paceline.deploy.gateway.trace_context import for_engine, trace_parent
 from paceline.deploy.gateway.upstream import UpstreamConnection
 from paceline.records.gateway import Ended, EndpointRoute
 
@@ -101,7 +102,9 @@ class Exchange:
         "reserved",
         "route",
         "started_s",
+        "trace_parent",
         "tried",
+        "ttft_s",
     )
 
     def __init__(
@@ -129,6 +132,8 @@ class Exchange:
         self.queue_of = meter.rule.key_id if meter is not None else ""
         self.queued_at_s = self._arrived_s = self.started_s = self._comment_s = now_s
         self.queue_s = self.cold_s = 0.0
+        self.ttft_s: float | None = None
+        self.trace_parent = trace_parent(request.headers.get(b"traceparent"))
         self.replica: Replica | None = None
         self.tried: tuple[str, ...] = ()
         self.finished = False
@@ -298,10 +303,13 @@ class Exchange:
         if self._body_for != name:
             self._body, self._body_for = engine_body(self.ask, name), name
         body = self._body
+        trace = b""
+        if self.trace_parent is not None:
+            trace = b"traceparent: %b\r\n" % for_engine(self.trace_parent, self.request_id)
         upstream.ask(
             self,
-            b"%b%d\r\nx-request-id: %b\r\n\r\n%b"
-            % (replica.request_head(self.route.path), len(body), self.request_id, body),
+            b"%b%d\r\nx-request-id: %b\r\n%b\r\n%b"
+            % (replica.request_head(self.route.path), len(body), self.request_id, trace, body),
         )
         self._own_ns += time.perf_counter_ns() - self._mark_ns
 
@@ -338,8 +346,8 @@ class Exchange:
             return
         self._head_sent = True
         self.client.when_writable = self._client_writable
-        now_s = time.monotonic()
-        self.endpoint.tally.first_byte(replica.route.version, now_s - self._arrived_s)
+        self.ttft_s = time.monotonic() - self._arrived_s
+        self.endpoint.tally.first_byte(replica.route.version, self.ttft_s)
         self.client.send(stream_head(self, replica, self._overhead_us()) + data)
 
     def _end_stream(self, ended: Ended, last: bytes) -> None:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Final, Generic, TypeVar
 
 from paceline.deploy.gateway.breaker import Breaker, BreakerState, may_eject
-from paceline.deploy.gateway.limits import KeyMeter
+from paceline.deploy.gateway.limits import KeyMeter, WorkspaceMeter
 from paceline.deploy.gateway.sse import ModelNames
 from paceline.deploy.gateway.tally import EndpointTally
 from paceline.deploy.gateway.upstream import Pool
 from paceline.deploy.gateway.waiting import FairQueue, ServiceRate, Waits
-from paceline.records.gateway import EndpointRoute, ReplicaRoute, Table
+from paceline.records.gateway import EndpointRoute, ReplicaRoute, Table, WorkspaceRule
 
 ANYONE: Final = ""
 """The digest under which requests without a key are counted."""
@@ -41,7 +41,7 @@ class Replica:
         "usage_fields",
     )
 
-    def __init__(self, route: ReplicaRoute, now_s: float) -> None:
+    def __init__(self, route: ReplicaRoute, now_s: float, wall_s: float) -> None:
         self.breaker = Breaker()
         self.pool = Pool(route.host, route.port)
         self.in_flight = 0
@@ -49,13 +49,14 @@ class Replica:
         self.idle_since_s = now_s
         self.gone = False
         self.replica_id = route.replica_id
+        # Its age counts on from here by a clock that does not jump.
+        self.admitted_at_s = now_s - max(wall_s - route.admitted_at_s, 0.0)
         self.follow(route)
 
     def follow(self, route: ReplicaRoute) -> None:
         """What a table says of it now."""
         self.route = route
         self.capacity = route.capacity
-        self.admitted_at_s = route.admitted_at_s
         self.share = route.share
         self._heads: dict[str, bytes] = {}
         self._names: dict[str, ModelNames] = {}
@@ -189,12 +190,16 @@ class Fleet(Generic[W]):
         self.table = Table(revision=0, endpoints=(), keys_required=True)
         self.endpoints: dict[tuple[str, str], Endpoint[W]] = {}
         self.meters: dict[str, KeyMeter] = {}
+        self._workspaces: dict[str, WorkspaceMeter] = {}
         self.replicas: dict[str, Replica] = {}
         self._by_name: dict[tuple[str, str], Endpoint[W]] = {}
         self._by_bare_name: dict[str, Endpoint[W]] = {}
 
-    def follow(self, table: Table, *, now_s: float) -> list[Endpoint[W]]:
-        """Serve by this table; the endpoints that are in it no more, with those who wait there."""
+    def follow(self, table: Table, *, now_s: float, wall_s: float) -> list[Endpoint[W]]:
+        """Serve by this table; the endpoints that are in it no more, with those who wait there.
+
+        `wall_s` (UTC) is needed once per replica, to tell how old it is.
+        """
         self.table = table
         self.meters = _kept(
             self.meters,
@@ -202,10 +207,11 @@ class Fleet(Generic[W]):
             make=lambda rule: KeyMeter(rule, now_s),
             follow=lambda meter, rule: meter.follow(rule, now_s),
         )
+        self._follow_workspaces(table, now_s)
         wanted = {(route.workspace, route.name): route for route in table.endpoints}
         lost = [one for name, one in self.endpoints.items() if name not in wanted]
         self.endpoints = _kept(self.endpoints, wanted, make=Endpoint, follow=_follow_endpoint)
-        self._follow_replicas(table, now_s)
+        self._follow_replicas(table, now_s, wall_s)
         self._by_name = {}
         for (workspace, name), endpoint in self.endpoints.items():
             for alias in (name, *endpoint.route.aliases):
@@ -227,7 +233,22 @@ class Fleet(Generic[W]):
             if workspace is None or owner == workspace
         ]
 
-    def _follow_replicas(self, table: Table, now_s: float) -> None:
+    def _follow_workspaces(self, table: Table, now_s: float) -> None:
+        """A meter that was made stays, without limits if need be: requests it counts are out."""
+        wanted = {name: WorkspaceRule(name=name) for name in self._workspaces}
+        wanted |= {rule.name: rule for rule in table.workspaces}
+        for name, rule in wanted.items():
+            members = [one for one in self.meters.values() if one.rule.workspace == name]
+            shared = self._workspaces.get(name)
+            if shared is None:
+                shared = self._workspaces[name] = WorkspaceMeter(rule, now_s)
+                shared.in_flight = sum(one.in_flight for one in members)
+            else:
+                shared.follow(rule, now_s)
+            for one in members:
+                one.workspace = shared
+
+    def _follow_replicas(self, table: Table, now_s: float, wall_s: float) -> None:
         before = self.replicas
         self.replicas = {}
         for route in table.endpoints:
@@ -236,7 +257,7 @@ class Fleet(Generic[W]):
             for wanted in route.replicas:
                 replica = before.get(wanted.replica_id)
                 if replica is None or not _same_place(replica.route, wanted):
-                    replica = Replica(wanted, now_s)
+                    replica = Replica(wanted, now_s, wall_s)
                 else:
                     replica.follow(wanted)
                 self.replicas[wanted.replica_id] = replica

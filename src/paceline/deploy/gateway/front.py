@@ -250,7 +250,7 @@ def _replay(exchange: Exchange, answer: Answer) -> None:
 
 
 def _reservation(meter: KeyMeter, ask: Ask, endpoint: Endpoint[Exchange]) -> Reservation:
-    if meter.tokens is None and meter.rule.budget_left_usd is None:
+    if not meter.limits_tokens_or_money:
         return NOTHING
     input_tokens, route = endpoint.ratios.input_tokens(ask.input_bytes), endpoint.route
     usd = (

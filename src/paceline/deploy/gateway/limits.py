@@ -1,8 +1,9 @@
 """What a key has left: requests and tokens per minute, concurrency, money. Pure but for its state.
 
-The keys of a workspace with limits share a meter besides; a request must pass both. A request reserves at its start what it may cost and is settled at its end with what it did cost.
-Buckets hold one minute's worth and fill evenly. A bucket may go below zero at the settlement; it
-must fill up again before the next request.
+The keys of a workspace with limits share a meter besides; a request must pass both. It reserves
+at its start what it may cost and is settled at its end with what it did cost. Buckets hold one
+minute's worth and fill evenly. A bucket may go below zero at the settlement; it must fill up again
+before the next request.
 """
 
 from typing import Final, Generic, NamedTuple, TypeVar
@@ -69,7 +70,7 @@ class Meter(Generic[R]):
     whose = "key"
 
     def __init__(self, rule: R, now_s: float) -> None:
-        self.rule = rule
+        self.rule: R = rule
         self.in_flight = 0
         self.requests = _bucket(None, rule.requests_per_min, now_s)
         self.tokens = _bucket(None, rule.tokens_per_min, now_s)
@@ -130,10 +131,7 @@ class WorkspaceMeter(Meter[WorkspaceRule]):
 
 
 class KeyMeter(Meter[KeyRule]):
-    """One key's counts. `workspace` is shared with its other keys, `None` where that has no limit.
-
-    A request is settled where it was taken, also when the workspace got or lost its limits since.
-    """
+    """One key's counts. `workspace` is its keys' together, `None` until that has a limit."""
 
     __slots__ = ("workspace",)
 
@@ -161,6 +159,12 @@ class KeyMeter(Meter[KeyRule]):
         if shared is not None:
             shared.take(wanted)
         return None
+
+    def settle(self, reserved: Reservation, *, tokens: int, usd: float) -> None:
+        """The request has ended and cost this."""
+        super().settle(reserved, tokens=tokens, usd=usd)
+        if self.workspace is not None:
+            self.workspace.settle(reserved, tokens=tokens, usd=usd)
 
     def headers(self) -> bytes:
         """`x-ratelimit-*` lines for what is limited; resets in ms to a full bucket.

@@ -42,6 +42,10 @@ class Accounted(Protocol):
     @property
     def cold_s(self) -> float: ...
     @property
+    def ttft_s(self) -> float | None: ...
+    @property
+    def trace_parent(self) -> bytes | None: ...
+    @property
     def served_by(self) -> EndpointRoute: ...
 
 
@@ -106,6 +110,10 @@ class Spool:
                 request.cold_s,
                 images,
             )
+        if request.ttft_s is not None:
+            more += b',"ttft_s":%.6f' % request.ttft_s
+        if request.trace_parent is not None:
+            more += b',"trace_parent":"%b"' % request.trace_parent
         self._write(
             b'{"request_id":"%b","at_s":%.6f,%b"status":%d,"ended":"%b","execution_s":%.6f,'
             b'"input_tokens":%d,"output_tokens":%d%b}\n'

@@ -1,5 +1,8 @@
-from paceline.deploy.gateway.limits import Bucket, KeyMeter, Reservation
+import pytest
+
+from paceline.deploy.gateway.limits import Bucket, KeyMeter, Reservation, WorkspaceMeter
 from paceline.deploy.gateway.problems import Problem
+from paceline.records.gateway import WorkspaceRule
 from paceline.testing.gateway import key_rule
 
 SMALL = Reservation(tokens=10, usd=0.0)
@@ -113,3 +116,50 @@ def test_headers_say_what_is_left() -> None:
         b"x-ratelimit-reset-requests: 1000ms\r\n"
     )
     assert KeyMeter(key_rule(), 0.0).headers() == b""
+
+
+def of_a_workspace(rule: WorkspaceRule, *keys: KeyMeter) -> WorkspaceMeter:
+    shared = WorkspaceMeter(rule, 0.0)
+    for key in keys:
+        key.workspace = shared
+    return shared
+
+
+@pytest.mark.parametrize(
+    ("rule", "status"),
+    [
+        (WorkspaceRule(name="w", requests_per_min=1), 429),
+        (WorkspaceRule(name="w", tokens_per_min=15), 429),
+        (WorkspaceRule(name="w", concurrency=1), 429),
+        (WorkspaceRule(name="w", budget_left_usd=0.15), 402),
+    ],
+)
+def test_the_keys_of_a_workspace_share_its_limits(rule: WorkspaceRule, status: int) -> None:
+    one, other = KeyMeter(key_rule(), 0.0), KeyMeter(key_rule("another"), 0.0)
+    shared = of_a_workspace(rule, one, other)
+    wanted = Reservation(tokens=10, usd=0.1)
+    assert one.limits_tokens_or_money is (shared.tokens is not None or status == 402)
+    assert one.admit(0.0, wanted) is None
+    problem = refusal(other, 0.0, wanted)
+    assert problem.status == status
+    assert "workspace" in problem.message
+    assert other.in_flight == 0 and shared.in_flight == 1, "what is refused takes nothing"
+    one.settle(wanted, tokens=0, usd=0.0)
+    shared.follow(WorkspaceRule(name="w"), 0.0)
+    assert other.admit(0.0, wanted) is None
+
+
+def test_a_key_with_less_than_its_workspace_is_refused_by_its_own_limit() -> None:
+    key = KeyMeter(key_rule(requests_per_min=1), 0.0)
+    shared = of_a_workspace(WorkspaceRule(name="w", requests_per_min=10), key)
+    assert key.admit(0.0, SMALL) is None
+    assert "This key" in refusal(key, 0.0).message
+    assert shared.requests is not None and shared.requests.level == 9.0
+    assert b"limit-requests: 1\r\n" in key.headers()
+
+
+def test_headers_say_what_is_left_of_the_scarcer_limit() -> None:
+    key = KeyMeter(key_rule(requests_per_min=60), 0.0)
+    of_a_workspace(WorkspaceRule(name="w", requests_per_min=5, tokens_per_min=100), key)
+    assert b"limit-requests: 5\r\n" in key.headers()
+    assert b"limit-tokens: 100\r\n" in key.headers()

@@ -27,6 +27,8 @@ class Account:
     replica: Replica | None = None
     queue_s: float = 0.25
     cold_s: float = 0.5
+    ttft_s: float | None = None
+    trace_parent: bytes | None = None
     served_by: EndpointRoute = ENDPOINT
 
 
@@ -37,7 +39,7 @@ def read(folder: Path) -> tuple[UsageLine, ...]:
 def test_lines_say_what_happened_and_can_be_read_while_the_file_is_open(tmp_path: Path) -> None:
     spool = Spool(tmp_path, wall_s=lambda: 12.5)
     account = Account(
-        meter=KeyMeter(key_rule(), 0.0), replica=Replica(replica("http://h:1", version=7), 0.0)
+        meter=KeyMeter(key_rule(), 0.0), replica=Replica(replica("http://h:1", version=7), 0.0, 0.0)
     )
     spool.began(account)
     spool.ended(account, 200, Ended.OK, Counts(5, 3), 1.5, images=2)
@@ -61,6 +63,14 @@ def test_lines_say_what_happened_and_can_be_read_while_the_file_is_open(tmp_path
         output_tokens=3,
         images=2,
     )
+
+
+def test_a_stream_says_when_it_began_and_whose_trace_it_is_part_of(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    parent = b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01"
+    spool.ended(Account(ttft_s=0.125, trace_parent=parent), 200, Ended.OK, Counts(5, 3), 1.5)
+    [line] = read(tmp_path)
+    assert (line.ttft_s, line.trace_parent) == (0.125, parent.decode())
 
 
 def test_a_request_without_replica_and_key_has_neither(tmp_path: Path) -> None:
