@@ -24,9 +24,12 @@ SAID_EVERY_BYTES: Final = BYTES_PER_GIB
 HASHES: Final = "model-hashes.json"
 
 
-def hash_files(paths: Sequence[Path], *, cache: Path, say: Say) -> tuple[FileHash, ...]:
-    """One hash per path, in order. Reads what is not remembered: about a second per GB.
+def hash_files(
+    paths: Sequence[Path], *, folder: Path, cache: Path, say: Say
+) -> tuple[FileHash, ...]:
+    """One hash per path, in order, called by its path from `folder`.
 
+    Reads what is not remembered: about a second per GB.
     Raises SpecError when a file cannot be read, SetupError when `cache` cannot be written.
     """
     remembered = _load(cache / HASHES)
@@ -38,7 +41,8 @@ def hash_files(paths: Sequence[Path], *, cache: Path, say: Say) -> tuple[FileHas
         sha256 = remembered.get(key)
         if sha256 is None:
             sha256 = fresh[key] = _sha256(path, stat.st_size, say)
-        hashes.append(FileHash(path=path.name, sha256=sha256, size_bytes=stat.st_size))
+        name = path.relative_to(folder).as_posix()
+        hashes.append(FileHash(path=name, sha256=sha256, size_bytes=stat.st_size))
     if fresh:
         _store(cache / HASHES, fresh)
     return tuple(hashes)

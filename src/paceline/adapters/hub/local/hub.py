@@ -1,12 +1,15 @@
 """`LocalHub`: checks a model folder from its config and headers, cheapest check first."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from paceline.adapters.hub.local.architectures import architecture_of, sizes_of
 from paceline.adapters.hub.local.hashes import hash_files
+from paceline.adapters.hub.local.image_family import family_of
 from paceline.adapters.hub.local.json_files import JsonObject, read_object
-from paceline.adapters.hub.local.lookup import locate
+from paceline.adapters.hub.local.lookup import PIPELINE_INDEX, Place, locate
+from paceline.adapters.hub.local.pipeline import Pipeline, read_pipeline
 from paceline.adapters.hub.local.quantization import quantization_of
 from paceline.adapters.hub.local.synth.make import make_model, plan_model
 from paceline.adapters.hub.local.synth.marker import read_marker
@@ -25,7 +28,7 @@ from paceline.adapters.hub.local.weights import (
 )
 from paceline.errors import Code, SpecError
 from paceline.ports.engine import Say
-from paceline.records.model import Model, SynthPlan
+from paceline.records.model import FileHash, Model, SynthPlan
 
 NOT_LOADED: Final = (".safetensors", *PICKLES, ".gguf", ".onnx", ".h5", ".msgpack", ".ot")
 """Weights in files that are not part of the checkpoint: no engine reads them; not hashed."""
@@ -55,6 +58,11 @@ class LocalHub:
         package or an unwritable cache.
         """
         place = locate(name)
+        if (place.folder / PIPELINE_INDEX).exists():
+            return self._pipeline(place)
+        return self._checkpoint(place)
+
+    def _checkpoint(self, place: Place) -> Model:
         folder = place.folder
         config = read_object(folder / "config.json")
         self._check_code(folder, config)
@@ -75,11 +83,38 @@ class LocalHub:
             kv_heads=sizes.kv_heads,
             head_size=sizes.head_size,
             max_context_tokens=sizes.max_context_tokens,
-            files=hash_files(_loaded_files(folder, weights), cache=self._cache, say=self._say),
+            files=self._hashed(folder, _loaded_files(folder, weights)),
             suite_path=None if place.suite is None else str(place.suite),
             trained=marker is None or marker.trained,
             has_chat_template=has_chat_template(folder),
         )
+
+    def _pipeline(self, place: Place) -> Model:
+        """A Diffusers pipeline: an image model."""
+        folder = place.folder
+        pipeline = read_pipeline(folder, allow_remote_code=self._allow_remote_code)
+        family = family_of(pipeline)
+        marker = read_marker(folder)
+        return Model(
+            name=place.name,
+            folder=str(folder),
+            architecture=pipeline.class_name,
+            format=format_of(pipeline.denoiser, None),
+            parameters=pipeline.parameters,
+            layers=0,
+            hidden_size=0,
+            kv_heads=0,
+            head_size=0,
+            max_context_tokens=None,
+            files=self._hashed(folder, _pipeline_files(pipeline)),
+            suite_path=None if place.suite is None else str(place.suite),
+            trained=marker is None or marker.trained,
+            has_chat_template=False,
+            image_family=family.name,
+        )
+
+    def _hashed(self, folder: Path, paths: list[Path]) -> tuple[FileHash, ...]:
+        return hash_files(paths, folder=folder, cache=self._cache, say=self._say)
 
     def plan_synth(self, shape: str, *, dtype: str) -> SynthPlan:
         """What `synthesize` would write, without writing it."""
@@ -104,9 +139,18 @@ class LocalHub:
 
 def _loaded_files(folder: Path, weights: Weights) -> list[Path]:
     """The weights, and every other file at the top of the folder that an engine may read."""
-    beside = (
-        path
-        for path in folder.iterdir()
-        if path.is_file() and not path.name.startswith(".") and path.suffix not in NOT_LOADED
-    )
-    return sorted((*weights.files, *beside))
+    return sorted((*weights.files, *_small_files(folder)))
+
+
+def _pipeline_files(pipeline: Pipeline) -> list[Path]:
+    """The weights and small files of every component, and the small files beside them."""
+    folders = (pipeline.folder, *(pipeline.folder / name for name in pipeline.components))
+    small = (file for folder in folders for file in _small_files(folder))
+    weights = (file for part in pipeline.weights.values() for file in part.files)
+    return sorted((*weights, *small))
+
+
+def _small_files(folder: Path) -> Iterator[Path]:
+    for path in folder.iterdir():
+        if path.is_file() and not path.name.startswith(".") and path.suffix not in NOT_LOADED:
+            yield path

@@ -15,6 +15,9 @@ from paceline.errors import Code, SetupError, SpecError
 MODELS_GROUP: Final = "paceline.models"
 """Entry points of packages that ship a model; each is a callable that returns `InstalledModel`."""
 
+PIPELINE_INDEX: Final = "model_index.json"
+"""What makes a folder a Diffusers pipeline: its class and its components."""
+
 _HUB_ID: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
@@ -75,7 +78,7 @@ def _installed(point: EntryPoint) -> Place:
 def _nowhere(name: str, offered: list[str]) -> SpecError:
     installed = f"installed models: {', '.join(offered) or 'none'}"
     near = get_close_matches(name, offered, n=1)
-    if name == "reference":
+    if name in ("reference", "reference-image"):
         fix = "install it: pip install 'paceline[reference]'"
     elif near:
         fix = f"did you mean {near[0]!r}?"
@@ -101,18 +104,15 @@ def _check_folder(folder: Path) -> None:
     except OSError as error:
         why = f"{error.strerror} (errno {error.errno})"
         raise _no_model(folder, why, f"make it readable: ls -ld {str(folder)!r}") from error
-    if "config.json" in names:
+    if names & {"config.json", PIPELINE_INDEX}:
         return
     if not names:
         raise _no_model(folder, "the folder is empty", "fetch the model into it, or name another")
     if "snapshots" in names:  # the cache of huggingface_hub
         fix = f"name one of the folders in {str(folder / 'snapshots')!r}"
         raise _no_model(folder, "it is a download cache of several revisions", fix)
-    if "model_index.json" in names:
-        why = "model_index.json makes it an image pipeline; language models are supported"
-        raise _no_model(folder, why, "name a language model")
     shown = ", ".join(repr(name) for name in sorted(names)[:3])
-    why = f"no config.json among its {len(names)} entries ({shown}…)"
+    why = f"no config.json or {PIPELINE_INDEX} among its {len(names)} entries ({shown}…)"
     raise _no_model(folder, why, "name the folder that holds config.json and the weights")
 
 

@@ -36,18 +36,19 @@ class Weights:
     tensors: tuple[Tensor, ...]
 
 
-def read_weights(folder: Path) -> Weights:
-    """Headers of `model.safetensors`, else of the shards that the index names.
+def read_weights(folder: Path, *, name: str = WEIGHTS) -> Weights:
+    """Headers of the file `name`, else of the shards that its index names.
 
     Raises SpecError: no safetensors weights, pickle only, a shard or a tensor missing, a file
     truncated or broken.
     """
-    single = folder / WEIGHTS
+    single = folder / name
     if single.exists():
         return Weights(files=(single,), tensors=read_header(single))
-    if not (folder / INDEX).exists():
-        raise _no_weights(folder)
-    return _read_shards(folder)
+    index = folder / f"{name}.index.json"
+    if not index.exists():
+        raise _no_weights(folder, name, index.name)
+    return _read_shards(index)
 
 
 def check_complete(weights: Weights, config: JsonObject, *, quantized: bool) -> None:
@@ -99,20 +100,21 @@ def format_of(weights: Weights, quantization: Quantization | None) -> str:
     return FORMATS[dtype]
 
 
-def _read_shards(folder: Path) -> Weights:
-    placed = read_object(folder / INDEX).get("weight_map")
+def _read_shards(index: Path) -> Weights:
+    folder = index.parent
+    placed = read_object(index).get("weight_map")
     if not isinstance(placed, dict) or not placed:
-        raise _bad_index(folder, f"weight_map is {type(placed).__name__}, not names of shards")
+        raise _bad_index(index, f"weight_map is {type(placed).__name__}, not names of shards")
     names = sorted({str(shard) for shard in placed.values()})
     for name in names:
         if Path(name).name != name:
-            raise _bad_index(folder, f"shard {name!r} is not a file name")
+            raise _bad_index(index, f"shard {name!r} is not a file name")
     absent = [name for name in names if not (folder / name).exists()]
     if absent:
         raise SpecError(
             Code.BAD_MODEL,
             f"the model in {str(folder)!r} lacks {_shown(absent)}",
-            why=f"{INDEX} names {len(names)} shards, {len(names) - len(absent)} are there",
+            why=f"{index.name} names {len(names)} shards, {len(names) - len(absent)} are there",
             fix=f"fetch {_shown(absent)} again",
         )
     tensors: list[Tensor] = []
@@ -121,21 +123,21 @@ def _read_shards(folder: Path) -> Weights:
         wanted = [tensor for tensor, shard in placed.items() if shard == name]
         lost = [tensor for tensor in wanted if tensor not in held]
         if lost:
-            raise _bad_index(folder, f"{name!r} lacks {_shown(lost)}, which the index places there")
+            raise _bad_index(index, f"{name!r} lacks {_shown(lost)}, which the index places there")
         tensors += [held[tensor] for tensor in wanted]
     return Weights(files=tuple(folder / name for name in names), tensors=tuple(tensors))
 
 
-def _bad_index(folder: Path, why: str) -> SpecError:
+def _bad_index(index: Path, why: str) -> SpecError:
     return SpecError(
         Code.BAD_MODEL,
-        f"{INDEX!r} does not fit the shards in {str(folder)!r}",
+        f"{index.name!r} does not fit the shards in {str(index.parent)!r}",
         why=why,
         fix="fetch the index and the shards again, of the same revision",
     )
 
 
-def _no_weights(folder: Path) -> SpecError:
+def _no_weights(folder: Path, name: str, index: str) -> SpecError:
     try:
         names = sorted(path.name for path in folder.iterdir())
     except OSError:
@@ -161,8 +163,8 @@ def _no_weights(folder: Path) -> SpecError:
     return SpecError(
         Code.BAD_MODEL,
         f"no weights to load in {str(folder)!r}",
-        why=f"neither {WEIGHTS} nor {INDEX} exists; {found}",
-        fix=f"fetch {INDEX} too" if shards else "fetch the weights, or name another folder",
+        why=f"neither {name} nor {index} exists; {found}",
+        fix=f"fetch {index} too" if shards else "fetch the weights, or name another folder",
     )
 
 

@@ -104,13 +104,17 @@ def test_a_file_points_to_its_folder(tmp_path: Path) -> None:
     assert repr(str(tmp_path)) in error.fix
 
 
+def test_a_pipeline_of_diffusers_is_a_model(tmp_path: Path) -> None:
+    (tmp_path / "model_index.json").touch()
+    assert locate(str(tmp_path)).folder == tmp_path
+
+
 @pytest.mark.parametrize(
     ("entry", "why"),
     [
         (None, "empty"),
         ("snapshots", "download cache"),
-        ("model_index.json", "image pipeline"),
-        ("notes.txt", "no config.json among its 1 entries ('notes.txt'…)"),
+        ("notes.txt", "no config.json or model_index.json among its 1 entries ('notes.txt'…)"),
     ],
 )
 def test_a_folder_that_is_no_model_says_what_it_is(
