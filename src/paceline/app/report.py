@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from paceline.app.ledger import Entry, ledger
 from paceline.rank.prediction import scores, summaries
 from paceline.records.measurement import Interval, Metric
 from paceline.records.metric_names import QUALITY
@@ -11,7 +12,7 @@ from paceline.records.ranking import ConstraintVerdict, Ranked, Ranking
 from paceline.records.request import Request
 from paceline.records.run import RunRecord
 from paceline.records.trial import TrialRecord
-from paceline.records.variant import Rejection, Variant
+from paceline.records.variant import Variant
 
 Json = Mapping[str, object]
 
@@ -25,7 +26,7 @@ def run_document(run: RunRecord, ranking: Ranking, receipt_path: str | None) -> 
         "winner": ranking.winner,
         "tied_with": list(ranking.tied_with),
         "variants": [_ranked(ranked) for ranked in ranking.ranked],
-        "rejected": [_rejection(rejection) for rejection in ranking.rejected],
+        "rejected": [_left_out(entry) for entry in ledger(ranking.rejected)],
         "pareto": list(ranking.pareto),
         "advice": [
             {
@@ -51,8 +52,8 @@ def plan_document(request: Request, plan: Plan) -> Json:
             variant_document(variant) | _foretold(plan, variant) for variant in plan.variants
         ],
         "rejected": [
-            _rejection(rejection) | _foretold(plan, rejection.variant)
-            for rejection in plan.rejected
+            _left_out(entry) | _foretold(plan, entry.rejection.variant)
+            for entry in ledger(plan.rejected)
         ],
     }
 
@@ -208,11 +209,13 @@ def _comparison(quality: QualityComparison) -> Json:
     }
 
 
-def _rejection(rejection: Rejection) -> dict[str, object]:
+def _left_out(entry: Entry) -> dict[str, object]:
+    rejection = entry.rejection
     return {
         "variant": variant_document(rejection.variant),
         "reason": rejection.reason.value,
         "detail": rejection.detail,
         "have": rejection.have,
         "need": rejection.need,
+        "variants": entry.variants,
     }

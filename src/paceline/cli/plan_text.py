@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
+from paceline.app.ledger import ledger
 from paceline.app.planning import Planned
 from paceline.app.survey import Surveyed
 from paceline.plan.survey.pricing import STALE_AFTER_DAYS
@@ -162,7 +163,7 @@ def print_local(request: Request, planned: Planned, estimate: str) -> None:
     plain = [v for v in plan.variants if v == plan.baseline or not (v.knobs or v.speculation)]
     typer.echo(
         f"{request.model} on this machine: {len(plan.variants)} variants to measure,"
-        f" {len(plan.rejected)} left out"
+        f" {len(ledger(plan.rejected))} left out"
     )
     typer.echo("")
     header = ("variant", "tokens/s", "TTFT ms", "TPOT ms", "")
@@ -201,8 +202,8 @@ def _print_local_notes(planned: Planned, changed: int) -> None:
     if changed:
         _wrapped(f"and {changed} more with one knob or speculation changed, all in --json")
     reasons: dict[str, list[Rejection]] = {}
-    for rejection in plan.rejected:
-        reasons.setdefault(rejection.reason.value, []).append(rejection)
+    for entry in ledger(plan.rejected):
+        reasons.setdefault(entry.rejection.reason.value, []).append(entry.rejection)
     for reason, found in reasons.items():
         first = found[0]
         sides = f" (has {first.have}; needs {first.need})" if first.have and first.need else ""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from paceline.app.budget import estimate_text
+from paceline.app.ledger import ledger
 from paceline.clock import Clock
 from paceline.plan.search import Step
 from paceline.records.launch import Cause
@@ -45,7 +46,8 @@ class LineWatch:
         self._say(f"run {run.run_id}: {request.model} as pipeline {request.pipeline!r}")
         self._say(f"understood: priority {request.priority.value}; constraints: {limits}")
         self._say(
-            f"load: {_load(run)}; {self._total} variants in the race, {len(plan.rejected)} left out"
+            f"load: {_load(run)}; {self._total} variants in the race,"
+            f" {len(ledger(plan.rejected))} left out"
         )
         if run.estimate is not None:
             self._say(f"estimate: {estimate_text(run.estimate, request)}")

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Final
 
+from paceline.app.ledger import ledger
 from paceline.cli.html import cards, page, section, table, tiles
 from paceline.cli.run_charts import (
     COST,
@@ -86,7 +87,7 @@ def _tiles(ranking: Ranking) -> Iterator[tuple[str, str]]:
             known = winner.metrics.get(metric)
             yield name, UNKNOWN if known is None else format(known.value, form)
     yield "measured", f"{len(ranking.ranked)} variants"
-    yield "left out", f"{len(ranking.rejected)}"
+    yield "left out", f"{len(ledger(ranking.rejected))}"
 
 
 def _sections(run: RunRecord, ranking: Ranking, trials: Sequence[TrialRecord]) -> Iterator[str]:
@@ -112,7 +113,9 @@ def _sections(run: RunRecord, ranking: Ranking, trials: Sequence[TrialRecord]) -
     if any(compared):
         yield section("Predictions", cards(compared))
     if ranking.rejected:
-        told = cards([left_out(ranking.rejected)]) + _rejections(ranking)
+        told = cards(
+            [left_out([entry.rejection for entry in ledger(ranking.rejected)])]
+        ) + _rejections(ranking)
         yield section("Left out", told)
     if trials:
         yield section("Trials", f'<div class="card">{timeline(trials)}</div>')

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import typer
 
+from paceline.app.ledger import ledger
 from paceline.cli.output import print_table
 from paceline.records.measurement import Metric
 from paceline.records.metric_names import SPECULATION_ACCEPTANCE
@@ -77,7 +78,7 @@ def _remarks(ranking: Ranking) -> list[str]:
         if winner.chips:
             lines.append(f"        {' / '.join(winner.chips)}")
     if ranking.rejected:
-        reasons = Counter(rejection.reason.value for rejection in ranking.rejected)
+        reasons = Counter(entry.rejection.reason.value for entry in ledger(ranking.rejected))
         counted = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
         lines.append(f"left out: {counted} (each with its reason in --json)")
     lines += [
