@@ -1,9 +1,9 @@
 """The Telemetry port: what can be read beside the answers while a load runs."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from paceline.records.load import Target
-from paceline.records.telemetry import Snapshot, TelemetryGap
+from paceline.records.telemetry import DeviceProcess, Snapshot, TelemetryGap
 
 
 class TelemetryReader(Protocol):
@@ -20,6 +20,15 @@ class TelemetryReader(Protocol):
 
     def close(self) -> None:
         """Let go of what was opened."""
+        ...
+
+
+@runtime_checkable
+class SeesDeviceProcesses(Protocol):
+    """A reader whose devices say who computes on them."""
+
+    def device_processes(self) -> tuple[DeviceProcess, ...]:
+        """All of them, of all devices (milliseconds); a device that does not say has none."""
         ...
 
 

@@ -59,6 +59,21 @@ class Buckets:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceProcess:
+    """A process that computes on an accelerator at a moment.
+
+    `device` is the source's name of it (`gpu0`). `ours` tells whether it is this process or was
+    started by it; `None` when its id means nothing here, as in a container. `memory_gib` is `None`
+    where the driver does not say.
+    """
+
+    device: str
+    pid: int
+    ours: bool | None
+    memory_gib: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """One reading. `at_s` is CLOCK_MONOTONIC; counters and histograms only grow.
 

@@ -1,4 +1,4 @@
-"""Utilization, memory, power, clock and energy of every NVIDIA device here, when NVML is.
+"""Utilization, memory, power, clock, energy and users of every NVIDIA device here, if NVML is.
 
 `pynvml` (package `nvidia-ml-py`) is optional and imported on first use. Devices say something
 about an endpoint only when that runs on this machine.
@@ -6,6 +6,7 @@ about an endpoint only when that runs on this machine.
 
 import importlib
 import ipaddress
+import os
 import socket
 import time
 from types import ModuleType
@@ -15,12 +16,17 @@ from urllib.parse import urlsplit
 import psutil
 
 from paceline.records.load import Target
-from paceline.records.telemetry import Snapshot, TelemetryGap
+from paceline.records.telemetry import DeviceProcess, Snapshot, TelemetryGap
 from paceline.units import BYTES_PER_GIB
 
 NAME: Final = "nvidia"
 MW_PER_W: Final = 1000.0
 MJ_PER_J: Final = 1000.0
+# Not those that draw: a desktop is on a device all day and takes little of it.
+_WHO_COMPUTES: Final = (
+    "nvmlDeviceGetComputeRunningProcesses",
+    "nvmlDeviceGetMPSComputeRunningProcesses",
+)
 
 
 class Nvidia:
@@ -72,8 +78,30 @@ class DeviceReader:
                 counters[f"gpu{index}_energy_j"] = energy_mj / MJ_PER_J
         return Snapshot(at_s=time.monotonic(), gauges=gauges, counters=counters, histograms={})
 
+    def device_processes(self) -> tuple[DeviceProcess, ...]:
+        """As in the port. In a container NVML may give ids of the host, which mean nothing here."""
+        ours = _tree()
+        return tuple(
+            DeviceProcess(
+                device=f"gpu{index}",
+                pid=pid,
+                ours=pid in ours if pid in ours or psutil.pid_exists(pid) else None,
+                memory_gib=None if used is None else used / BYTES_PER_GIB,
+            )
+            for index, device in enumerate(self.devices)
+            for pid, used in self._computing(device).items()
+        )
+
     def close(self) -> None:
         self._nvml.nvmlShutdown()
+
+    def _computing(self, device: object) -> dict[int, int | None]:
+        """Process id → bytes, each process once."""
+        return {
+            int(found.pid): found.usedGpuMemory
+            for function in _WHO_COMPUTES
+            for found in self._ask(function, device) or ()
+        }
 
     def _gauges(self, device: object) -> list[tuple[str, float]]:
         use = self._ask("nvmlDeviceGetUtilizationRates", device)
@@ -95,6 +123,12 @@ class DeviceReader:
             return getattr(self._nvml, function)(*arguments)
         except self._nvml.NVMLError:
             return None
+
+
+def _tree() -> set[int]:
+    """Ids of this process and everything below it; an engine's shim keeps its descendants here."""
+    below = psutil.Process().children(recursive=True)
+    return {os.getpid(), *(process.pid for process in below)}
 
 
 def is_local(target: Target) -> bool:

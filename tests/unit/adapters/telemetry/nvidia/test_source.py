@@ -1,5 +1,6 @@
 """Against a stand-in for `pynvml` with its functions' names and units."""
 
+import os
 import sys
 from types import SimpleNamespace
 
@@ -7,8 +8,9 @@ import pytest
 
 from paceline.adapters.telemetry.nvidia import Nvidia
 from paceline.adapters.telemetry.nvidia.source import DeviceReader, is_local
+from paceline.ports.telemetry import SeesDeviceProcesses
 from paceline.records.load import Target
-from paceline.records.telemetry import TelemetryGap
+from paceline.records.telemetry import DeviceProcess, TelemetryGap
 
 HERE = Target(base_url="http://127.0.0.1:8000", model="m")
 
@@ -54,6 +56,41 @@ def test_every_device_is_read_in_its_unit(monkeypatch: pytest.MonkeyPatch) -> No
     assert found.gauges["gpu0_sm_clock_mhz"] == 1980
     assert found.counters == {"gpu0_energy_j": 5, "gpu1_energy_j": 5}
     reader.close()
+
+
+def test_who_computes_on_which_device_is_told_and_whether_it_is_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own, init, nobody = os.getpid(), 1, 2**22 + 1  # above the largest id that Linux gives
+    on_first = [SimpleNamespace(pid=own, usedGpuMemory=2**31)]
+    on_second = [
+        SimpleNamespace(pid=init, usedGpuMemory=None),
+        SimpleNamespace(pid=nobody, usedGpuMemory=2**30),
+    ]
+    module = nvml()
+    module.nvmlDeviceGetComputeRunningProcesses = lambda index: (on_first, on_second)[index]
+    module.nvmlDeviceGetMPSComputeRunningProcesses = lambda _: on_first[:0]
+    reader = opened(monkeypatch, module)
+    assert isinstance(reader, SeesDeviceProcesses)
+    assert reader.device_processes() == (
+        DeviceProcess(device="gpu0", pid=own, ours=True, memory_gib=2.0),
+        DeviceProcess(device="gpu1", pid=init, ours=False, memory_gib=None),
+        DeviceProcess(device="gpu1", pid=nobody, ours=None, memory_gib=1.0),
+    )
+
+
+def test_a_driver_that_does_not_say_who_computes_names_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def unsupported(_: int) -> int:
+        raise NVMLError("Not Supported")
+
+    module = nvml(devices=1)
+    module.nvmlDeviceGetComputeRunningProcesses = unsupported
+    module.nvmlDeviceGetMPSComputeRunningProcesses = unsupported
+    reader = opened(monkeypatch, module)
+    assert isinstance(reader, SeesDeviceProcesses)
+    assert reader.device_processes() == ()
 
 
 def test_what_a_device_does_not_know_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
