@@ -28,6 +28,17 @@ def test_a_key_is_shown_once_and_nowhere_kept(paceline: Paceline) -> None:
     assert paceline("usage", "--json").document == {"by": "endpoint", "usage": []}
 
 
+def test_a_workspace_is_limited_and_listed_with_its_keys(paceline: Paceline) -> None:
+    assert paceline("keys", "create", "app", "--workspace", "team-a").code == 0
+    limited = paceline("workspaces", "limit", "team-a", "--requests-per-min", "60", "--json")
+    assert limited.code == 0, limited.err
+    assert "within 1 s" in limited.err
+    [shown] = paceline("workspaces", "list", "--json").document["workspaces"]
+    assert shown == limited.document
+    assert (shown["name"], shown["requests_per_min"], shown["keys"]) == ("team-a", 60, 1)
+    assert paceline("workspaces", "limit", "Team A").code == 2
+
+
 def test_a_key_without_sense_is_one_clear_error(paceline: Paceline) -> None:
     refused = paceline("keys", "create", "x", "--expires", "soon")
     assert refused.code == 2
@@ -36,7 +47,7 @@ def test_a_key_without_sense_is_one_clear_error(paceline: Paceline) -> None:
 
 
 def test_a_group_without_a_command_lists(paceline: Paceline) -> None:
-    for group in ("keys", "runs"):
+    for group in ("keys", "workspaces", "runs"):
         done = paceline(group)
         assert (done.code, done.err) == (0, "")
         assert group.capitalize() in done.out

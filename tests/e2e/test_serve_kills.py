@@ -2,7 +2,10 @@
 
 import random
 import signal
+import sqlite3
 import time
+from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -13,31 +16,44 @@ from tests.e2e.serving import Serving, chat_body, plant_version, serving
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.enable_socket]
 
-ROUNDS = 100
+CHUNKS, ROUNDS = 10, 10
 FAKE, GATEWAY, ITSELF = "fake_server", "paceline.deploy.gateway", "supervisor"
 
 
 class Client:
-    """Asks and counts what was answered whole."""
+    """Asks under ids of its own, and knows which were answered whole."""
 
     def __init__(self) -> None:
-        self.answered = 0
+        self.asked = 0
+        self.answered: set[str] = set()
 
     def ask(self, one: Serving) -> bool:
+        self.asked += 1
+        name = f"ask-{self.asked}"
         try:
-            answer = httpx.post(f"{one.url}/chat/completions", json=chat_body(4), timeout=30.0)
+            answer = httpx.post(
+                f"{one.url}/chat/completions",
+                json=chat_body(4),
+                headers={"x-request-id": name},
+                timeout=30.0,
+            )
         except httpx.TransportError:
             return False
-        self.answered += answer.status_code == 200
+        if answer.status_code == 200:
+            self.answered.add(name)
         return answer.status_code == 200
 
 
-def test_whatever_is_killed_whenever_it_comes_back_once(paceline: Paceline, tmp_path: Path) -> None:
-    chance = random.Random(7)
+@pytest.mark.parametrize("seed", range(CHUNKS))
+def test_whatever_is_killed_whenever_it_comes_back_once(
+    paceline: Paceline, tmp_path: Path, seed: int
+) -> None:
+    chance = random.Random(seed)
     folder = tmp_path / "tiny"
     assert paceline("models", "synth", "tiny", str(folder)).code == 0
     plant_version(paceline, str(folder))
     assert paceline("deploy", "demo", "--min", "1").code == 0
+    secret = paceline("keys", "create", "kept", "--json").document["id"]
     client = Client()
     rounds = 0
     while rounds < ROUNDS:
@@ -48,11 +64,22 @@ def test_whatever_is_killed_whenever_it_comes_back_once(paceline: Paceline, tmp_
                     break
     with serving(paceline) as last:
         last.until(client.ask, "answering at the end")
-        time.sleep(3.0)  # the account is made every two seconds
-    (total,) = paceline("usage", "--json").document["usage"]
-    assert total["requests"]["ok"] >= client.answered
-    assert total["requests"]["ok"] <= client.answered + ROUNDS, "at most one unheard per kill"
+    # Its end has accounted for the rest.
+    ended = accounts(paceline)
+    assert client.answered
+    assert {name: ended[name, "ok"] for name in client.answered} == dict.fromkeys(
+        client.answered, 1
+    )
+    twice = {name for name, _ in ended if sum(ended[name, how] for _, how in ended) > 1}
+    assert twice == set(), "no request is in the account more than once"
+    assert [key["id"] for key in paceline("keys", "list", "--json").document["keys"]] == [secret]
     assert paceline("endpoints", "demo", "--json").document["failed"] == []
+
+
+def accounts(paceline: Paceline) -> Counter[tuple[str, str]]:
+    """How often each request is in the account, by how it ended."""
+    with closing(sqlite3.connect(paceline.data / "paceline.db")) as database:
+        return Counter(database.execute("SELECT request_id, ended FROM usage").fetchall())
 
 
 def round_survived(one: Serving, client: Client, chance: random.Random) -> bool:

@@ -1,15 +1,16 @@
 """From a version to what is wanted of an endpoint: written down here, done by `paceline serve`."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from paceline.app.autoscale import read_asked
+from paceline.app.names import NAME
 from paceline.app.serving.facts import version_of
 from paceline.app.serving.lock import is_served
 from paceline.app.wiring import Workshop
+from paceline.app.workspaces import check_workspace_name
 from paceline.errors import CandidateError, CapacityError, Code, SpecError
 from paceline.ports.store import StaleWrite
 from paceline.records.deployment import (
@@ -23,7 +24,6 @@ from paceline.records.deployment import (
 from paceline.records.scaling import Bounds, Mode, PacelinePolicy
 from paceline.records.version import Version
 
-NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 POLL_S: Final = 0.2
 ATTEMPTS: Final = 5
 SETTLED: Final = (EndpointState.LIVE, EndpointState.CANARY)
@@ -36,6 +36,7 @@ class DeployOrder:
     pipeline: str
     version: int | None = None
     name: str | None = None
+    workspace: str | None = None
     policy_file: Path | None = None
     mode: Mode | None = None
     min_replicas: int | None = None
@@ -74,6 +75,8 @@ def deploy(order: DeployOrder, shop: Workshop) -> Endpoint:
     version = _version(order, shop)
     name = order.name or order.pipeline
     _check_name(name)
+    if order.workspace is not None:
+        check_workspace_name(order.workspace)
     _check_model(version, shop)
     kept = shop.store.deployments
     for _ in range(ATTEMPTS):
@@ -174,6 +177,7 @@ def _wanted(
         deployed_at_utc="",
     )
     given = {
+        "workspace": order.workspace,
         "hold_s": order.hold_s,
         "queue_length": order.queue_length,
         "drain_timeout_s": order.drain_timeout_s,

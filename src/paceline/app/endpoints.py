@@ -82,6 +82,7 @@ def endpoint_document(shown: Shown) -> dict[str, object]:
     endpoint, status = shown.endpoint, shown.status
     return {
         "name": endpoint.name,
+        "workspace": endpoint.workspace,
         "pipeline": endpoint.pipeline,
         "version": endpoint.version,
         "state": shown.state,

@@ -3,15 +3,16 @@
 import hashlib
 import re
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from paceline.app.limits import Spent, budget_left_usd, check_limits
+from paceline.app.workspaces import check_workspace_name
 from paceline.clock import Clock
 from paceline.errors import Code, SpecError
 from paceline.ports.access import Access
-from paceline.records.access import ApiKey, KeyLimits, Purpose
+from paceline.records.access import ApiKey, Purpose, UseLimits
 from paceline.records.gateway import KeyRule
 
 PREFIXES: Final = {Purpose.INFERENCE: "pl_live_", Purpose.ADMIN: "pl_admin_"}
@@ -36,7 +37,7 @@ class KeyOrder:
     purpose: Purpose = Purpose.INFERENCE
     workspace: str = "default"
     endpoints: tuple[str, ...] | None = None
-    limits: KeyLimits = field(default_factory=KeyLimits)
+    limits: UseLimits = field(default_factory=UseLimits)
     lifetime_s: float | None = None
 
 
@@ -110,14 +111,10 @@ def key_of(secret: str, purpose: Purpose, access: Access, clock: Clock) -> ApiKe
     return key if key is not None and key.valid_at(now) else None
 
 
-def key_rules(access: Access, clock: Clock) -> tuple[KeyRule, ...]:
+def key_rules(access: Access, spent: Spent) -> tuple[KeyRule, ...]:
     """What the gateway is told: inference keys that are not revoked, and what is left to spend."""
-    now = clock.utc_now()
-    month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    keys = [key for key in access.stored_keys() if _known_to_the_gateway(key)]
-    limited = any(key.limits.budget_usd_per_month is not None for key in keys)
-    spent = access.spent_usd(since_s=month.timestamp()) if limited else {}
-    return tuple(_rule(key, spent.get(key.key_id, 0.0)) for key in keys)
+    keys = (key for key in access.stored_keys() if _known_to_the_gateway(key))
+    return tuple(_rule(key, spent.by_key.get(key.key_id, 0.0)) for key in keys)
 
 
 def digest_of(secret: str) -> str:
@@ -138,7 +135,6 @@ def _known_to_the_gateway(key: ApiKey) -> bool:
 
 def _rule(key: ApiKey, spent_usd: float) -> KeyRule:
     limits, ends = key.limits, key.expires_at_utc
-    budget_usd = limits.budget_usd_per_month
     return KeyRule(
         digest=key.digest,
         key_id=key.key_id,
@@ -148,7 +144,7 @@ def _rule(key: ApiKey, spent_usd: float) -> KeyRule:
         requests_per_min=limits.requests_per_min,
         tokens_per_min=limits.tokens_per_min,
         concurrency=limits.concurrency,
-        budget_left_usd=None if budget_usd is None else budget_usd - spent_usd,
+        budget_left_usd=budget_left_usd(limits, spent_usd),
     )
 
 
@@ -173,23 +169,9 @@ def _stored(order: KeyOrder, access: Access, clock: Clock, *, replaces: str | No
 
 
 def _check(order: KeyOrder) -> None:
-    limits = order.limits
-    given: Sequence[tuple[str, float | None]] = (
-        ("--requests-per-min", limits.requests_per_min),
-        ("--tokens-per-min", limits.tokens_per_min),
-        ("--concurrency", limits.concurrency),
-        ("--monthly-budget", limits.budget_usd_per_month),
-        ("--expires", order.lifetime_s),
-    )
-    for option, value in given:
-        if value is not None and value <= 0:
-            raise SpecError(
-                Code.BAD_OPTION,
-                f"{option} is {value:g}",
-                why="nothing would ever pass; it is above 0",
-                fix=f"leave {option} out for no limit",
-            )
-    if order.purpose is Purpose.ADMIN and (order.endpoints or limits != KeyLimits()):
+    check_workspace_name(order.workspace)
+    check_limits(order.limits, lifetime_s=order.lifetime_s)
+    if order.purpose is Purpose.ADMIN and (order.endpoints or order.limits != UseLimits()):
         raise SpecError(
             Code.CONTRADICTION,
             "an admin key with endpoints or limits of requests",

@@ -24,6 +24,9 @@ PipelineVersion = Annotated[
 Name = Annotated[
     str | None, typer.Option(help="What clients send as `model`; default the pipeline.")
 ]
+WorkspaceName = Annotated[
+    str | None, typer.Option(help="Whose keys may use it; default the one it is in, or `default`.")
+]
 ModeName = Annotated[
     Mode | None, typer.Option(help="flex goes to zero when idle, active never does.")
 ]
@@ -64,6 +67,7 @@ Wait = Annotated[bool, typer.Option("--wait", help="Return when it serves.")]
 def deploy_command(
     target: PipelineVersion,
     name: Name = None,
+    workspace: WorkspaceName = None,
     mode: ModeName = None,
     minimum: Minimum = None,
     maximum: Maximum = None,
@@ -91,6 +95,7 @@ def deploy_command(
         pipeline=pipeline,
         version=version,
         name=name,
+        workspace=workspace,
         policy_file=policy,
         mode=mode,
         min_replicas=minimum,

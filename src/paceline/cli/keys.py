@@ -1,19 +1,21 @@
 """`paceline keys`: create, list, rotate, revoke."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from paceline.app.keys import KeyOrder, NewKey, create_key, revoke_key, rotate_key, shown_state
+from paceline.app.limits import limits_document
 from paceline.app.wiring import Workshop
 from paceline.cli.output import print_json, print_table
 from paceline.errors import Code, SpecError
-from paceline.records.access import ApiKey, KeyLimits, Purpose
+from paceline.records.access import ApiKey, Purpose, UseLimits
 from paceline.units import parse_duration_s
 
 app = typer.Typer(rich_markup_mode=None)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+KNOWN_WITHIN: Final = "a running `paceline serve` knows it within 1 s"
 KeyId = Annotated[str, typer.Argument(help="An id from `paceline keys list`.")]
 
 
@@ -44,7 +46,7 @@ def create(
         purpose=Purpose.ADMIN if admin else Purpose.INFERENCE,
         workspace=workspace,
         endpoints=tuple(endpoint) if endpoint else None,
-        limits=KeyLimits(
+        limits=UseLimits(
             requests_per_min=requests_per_min,
             tokens_per_min=tokens_per_min,
             concurrency=concurrency,
@@ -107,7 +109,7 @@ def revoke(key_id: KeyId) -> None:
     """End a key now."""
     shop = Workshop()
     key = revoke_key(key_id, shop.store.access, shop.clock)
-    typer.echo(f"{key.key_id} ({key.name}) opens nothing from now on", err=True)
+    typer.echo(f"{key.key_id} ({key.name}) opens nothing any more; {KNOWN_WITHIN}", err=True)
 
 
 def _print_new(new: NewKey, as_json: bool) -> None:
@@ -115,7 +117,9 @@ def _print_new(new: NewKey, as_json: bool) -> None:
         print_json(_document(new.key) | {"key": new.secret})
         return
     typer.echo(new.secret)
-    typer.echo(f"{new.key.key_id}: this is the only time the key is shown", err=True)
+    typer.echo(
+        f"{new.key.key_id}: this is the only time the key is shown; {KNOWN_WITHIN}", err=True
+    )
 
 
 def _document(key: ApiKey) -> dict[str, object]:
@@ -125,10 +129,7 @@ def _document(key: ApiKey) -> dict[str, object]:
         "purpose": key.purpose.value,
         "workspace": key.workspace,
         "endpoints": key.endpoints,
-        "requests_per_min": key.limits.requests_per_min,
-        "tokens_per_min": key.limits.tokens_per_min,
-        "concurrency": key.limits.concurrency,
-        "budget_usd_per_month": key.limits.budget_usd_per_month,
+        **limits_document(key.limits),
         "created_at": key.created_at_utc,
         "expires_at": key.expires_at_utc,
         "revoked_at": key.revoked_at_utc,

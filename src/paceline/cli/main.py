@@ -28,6 +28,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "serve": ("paceline.cli.serve:serve_command", "Serve every deployed endpoint."),
     "autoscale": ("paceline.cli.autoscale:app", "Try scaling policies on a recorded trace."),
     "keys": ("paceline.cli.keys:app", "Make, list, rotate and revoke keys to endpoints."),
+    "workspaces": ("paceline.cli.workspaces:app", "Limit what a workspace's keys use together."),
     "usage": ("paceline.cli.usage:usage", "Show what was served, to whom, and what it cost."),
     "predict": ("paceline.cli.predict:predict", "Predict a table of deployments."),
     "engines": ("paceline.cli.engines:app", "List, install and examine engines."),

@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from paceline.records.deployment import Endpoint, Progress
-from paceline.records.gateway import EndpointRoute, KeyRule, ReplicaRoute, Starting, Table
+from paceline.records.gateway import (
+    EndpointRoute,
+    KeyRule,
+    ReplicaRoute,
+    Starting,
+    Table,
+    WorkspaceRule,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +22,7 @@ class Guard:
     """
 
     keys: tuple[KeyRule, ...] = ()
+    workspaces: tuple[WorkspaceRule, ...] = ()
     required: bool = True
 
 
@@ -59,4 +67,5 @@ def make_table(revision: int, routes: Sequence[EndpointRoute], guard: Guard) -> 
         endpoints=tuple(routes),
         keys=guard.keys,
         keys_required=guard.required,
+        workspaces=guard.workspaces,
     )

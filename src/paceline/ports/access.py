@@ -1,9 +1,9 @@
-"""The Access port: keys, and the account of what was used with them."""
+"""The Access port: keys, workspaces, and the account of what was used with them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from paceline.records.access import ApiKey
+from paceline.records.access import ApiKey, Workspace
 from paceline.records.usage import PricedLine, SpoolPosition, UsageBy, UsageTotal
 
 
@@ -27,6 +27,14 @@ class Access(Protocol):
         """
         ...
 
+    def put_workspace(self, workspace: Workspace) -> None:
+        """Store what a workspace may use, in place of what was stored of it."""
+        ...
+
+    def workspaces(self) -> tuple[Workspace, ...]:
+        """Those that were stored, by name; others have no limits of their own."""
+        ...
+
     def position(self, spool: str) -> SpoolPosition:
         """How far the spool of this name is accounted for."""
         ...
@@ -44,6 +52,8 @@ class Access(Protocol):
         """Sums of the requests that arrived in the time (seconds since 1970), by group."""
         ...
 
-    def spent_usd(self, *, since_s: float) -> Mapping[str, float]:
-        """What each key has cost since then; keys without a request are not in it."""
+    def spent_usd(self, *, by: UsageBy, since_s: float) -> Mapping[str, float]:
+        """What each group (key, workspace, …) has cost since then; those without a request, and
+        requests without a key, are not in it.
+        """
         ...

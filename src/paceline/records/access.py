@@ -1,4 +1,4 @@
-"""Keys to endpoints and to the management API, and what they may cost."""
+"""Keys to endpoints and to the management API, workspaces, and what both may use."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,8 +12,11 @@ class Purpose(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeyLimits:
-    """What a key may use; `None` does not apply. The month of the budget is the calendar's, UTC."""
+class UseLimits:
+    """What a key, or a workspace with all its keys, may use; `None` does not apply.
+
+    The month of the budget is the calendar's, UTC.
+    """
 
     requests_per_min: int | None = None
     tokens_per_min: int | None = None
@@ -36,7 +39,7 @@ class ApiKey:
     workspace: str
     created_at_utc: str
     endpoints: tuple[str, ...] | None = None
-    limits: KeyLimits = KeyLimits()
+    limits: UseLimits = UseLimits()
     expires_at_utc: str | None = None
     revoked_at_utc: str | None = None
     replaces: str | None = None
@@ -46,3 +49,11 @@ class ApiKey:
         return self.revoked_at_utc is None and (
             self.expires_at_utc is None or at_utc < self.expires_at_utc
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
+    """Endpoints and keys of one name see each other; here is what its keys may use together."""
+
+    name: str
+    limits: UseLimits = UseLimits()

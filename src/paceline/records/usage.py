@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from paceline.records.gateway import UsageLine
+
+NOBODY: Final = "-"
+"""The group of requests without a key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

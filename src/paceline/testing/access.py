@@ -7,7 +7,7 @@ import pytest
 from paceline.errors import Code, SpecError
 from paceline.ports.access import Access
 from paceline.ports.store import StaleWrite, Store
-from paceline.records.access import ApiKey, KeyLimits, Purpose
+from paceline.records.access import ApiKey, Purpose, UseLimits, Workspace
 from paceline.records.gateway import Ended, UsageLine
 from paceline.records.usage import PricedLine, SpoolPosition, UsageBy
 
@@ -25,7 +25,7 @@ def a_key(key_id: str = "k1", *, workspace: str = "default") -> ApiKey:
         workspace=workspace,
         created_at_utc=NOON,
         endpoints=("demo",),
-        limits=KeyLimits(requests_per_min=60, budget_usd_per_month=20.0),
+        limits=UseLimits(requests_per_min=60, budget_usd_per_month=20.0),
         expires_at_utc="2027-01-01T12:00:00+00:00",
     )
 
@@ -63,6 +63,14 @@ class AccessContract:
         access.add_key(a_key("k2", workspace="other"))
         assert access.stored_keys() == (a_key(), a_key("k2", workspace="other"))
         assert access.stored_keys(workspace="other") == (a_key("k2", workspace="other"),)
+
+    def test_a_workspace_comes_back_with_its_latest_limits(self, access: Access) -> None:
+        assert access.workspaces() == ()
+        latest = Workspace(name="b", limits=UseLimits(budget_usd_per_month=0.5))
+        for workspace in (replace(latest, limits=UseLimits(concurrency=1)), latest):
+            access.put_workspace(workspace)
+        access.put_workspace(Workspace(name="a"))
+        assert access.workspaces() == (Workspace(name="a"), latest)
 
     @pytest.mark.parametrize(
         "again", [replace(a_key("k2"), key_id="k1"), replace(a_key("k2"), digest=a_key().digest)]
@@ -129,5 +137,6 @@ class AccessContract:
         access.account("g", [PricedLine(line=a_line(), usd=0.5)], SpoolPosition())
         assert access.usage(by=UsageBy.KEY, since_s=NOON_S, until_s=NOON_S + 1)
         assert not access.usage(by=UsageBy.KEY, until_s=NOON_S)
-        assert access.spent_usd(since_s=NOON_S) == {"k1": 0.5}
-        assert access.spent_usd(since_s=NOON_S + 1) == {}
+        assert access.spent_usd(by=UsageBy.KEY, since_s=NOON_S) == {"k1": 0.5}
+        assert access.spent_usd(by=UsageBy.WORKSPACE, since_s=NOON_S) == {"default": 0.5}
+        assert access.spent_usd(by=UsageBy.KEY, since_s=NOON_S + 1) == {}

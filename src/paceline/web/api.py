@@ -13,10 +13,11 @@ from paceline.app.report import run_document
 from paceline.app.runs import ranking_of, receipt_path
 from paceline.app.usage import usage_document
 from paceline.app.wiring import Workshop
-from paceline.records.access import ApiKey, KeyLimits, Purpose
+from paceline.app.workspaces import all_workspaces, limit_workspace, workspace_document
+from paceline.records.access import ApiKey, Purpose, UseLimits
 from paceline.records.serial import dump
 from paceline.records.usage import UsageBy
-from paceline.web.gate import AdminOnly, translate_errors
+from paceline.web.gate import AdminOnly, BodiesAreJson, translate_errors
 from paceline.web.page import docs_page
 
 Document = Mapping[str, object]
@@ -37,6 +38,17 @@ class KeyBody(BaseModel):
     concurrency: int | None = None
     budget_usd_per_month: float | None = None
     lifetime_s: float | None = None
+
+
+class LimitsBody(BaseModel):
+    """What a workspace may use; a limit that is left out does not apply."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    requests_per_min: int | None = None
+    tokens_per_min: int | None = None
+    concurrency: int | None = None
+    budget_usd_per_month: float | None = None
 
 
 class RotateBody(BaseModel):
@@ -60,12 +72,14 @@ def build_api(shop: Workshop, *, metrics: Callable[[], str]) -> FastAPI:
     api = FastAPI(
         title="Paceline management API", version=__version__, docs_url=None, redoc_url=None
     )
+    api.add_middleware(BodiesAreJson)
     api.add_middleware(AdminOnly, shop=shop)
     translate_errors(api)
     _open_routes(api, metrics)
     _history(api, shop)
     _serving(api, shop)
     _keys(api, shop)
+    _workspaces(api, shop)
     return api
 
 
@@ -154,13 +168,13 @@ def _keys(api: FastAPI, shop: Workshop) -> None:
 
     @api.post("/api/keys", tags=["keys"], status_code=201)
     def create(body: KeyBody) -> Document:
-        """Make a key; the answer is the only time it is shown."""
+        """Make a key; the answer is the only time it is shown. In force within a second."""
         order = KeyOrder(
             name=body.name,
             purpose=body.purpose,
             workspace=body.workspace,
             endpoints=tuple(body.endpoints) if body.endpoints else None,
-            limits=KeyLimits(
+            limits=UseLimits(
                 requests_per_min=body.requests_per_min,
                 tokens_per_min=body.tokens_per_min,
                 concurrency=body.concurrency,
@@ -177,8 +191,21 @@ def _keys(api: FastAPI, shop: Workshop) -> None:
 
     @api.delete("/api/keys/{key_id}", tags=["keys"])
     def revoke(key_id: str) -> Document:
-        """End a key now."""
+        """End a key; a gateway that runs knows it within a second."""
         return _key(revoke_key(key_id, shop.store.access, shop.clock))
+
+
+def _workspaces(api: FastAPI, shop: Workshop) -> None:
+    @api.get("/api/workspaces", tags=["workspaces"])
+    def workspaces() -> Document:
+        """Workspaces with their limits, keys and endpoints, and what the month has cost."""
+        return {"workspaces": [workspace_document(one) for one in all_workspaces(shop)]}
+
+    @api.put("/api/workspaces/{name}", tags=["workspaces"])
+    def limit(name: str, body: LimitsBody) -> Document:
+        """Say what the keys of a workspace may use together; in force within a second."""
+        limits = UseLimits(**body.model_dump())
+        return dump(limit_workspace(name, limits, shop.store.access))
 
 
 def _new(new: NewKey) -> Document:

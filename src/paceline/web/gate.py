@@ -15,9 +15,26 @@ from paceline.records.access import Purpose
 
 OPEN: Final = frozenset({"/healthz", "/openapi.json", "/docs"})
 """What says nothing about anybody."""
+JSON_TYPE: Final = (b"content-type", b"application/json")
 UNKNOWN: Final = 404
 BAD: Final = 400
 UNAVAILABLE: Final = 503
+
+
+class BodiesAreJson:
+    """Middleware: a body is read as JSON whatever `Content-Type` says of it, as curl's `-d` does.
+
+    No browser can be made to send a form here: every route that takes a body wants a key.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            others = [one for one in scope["headers"] if one[0] != JSON_TYPE[0]]
+            scope = {**scope, "headers": [*others, JSON_TYPE]}
+        await self._app(scope, receive, send)
 
 
 class AdminOnly:

@@ -16,14 +16,15 @@ from paceline.app.keys import (
     rotate_key,
     shown_state,
 )
+from paceline.app.limits import Spent, spent_this_month
 from paceline.clock import ManualClock
 from paceline.errors import Code, SpecError
 from paceline.ports.access import Access
-from paceline.records.access import KeyLimits, Purpose
+from paceline.records.access import Purpose, UseLimits
 from paceline.records.usage import PricedLine, SpoolPosition
 from paceline.testing.access import a_line
 
-ORDER = KeyOrder(name="a team", limits=KeyLimits(requests_per_min=5), lifetime_s=3600.0)
+ORDER = KeyOrder(name="a team", limits=UseLimits(requests_per_min=5), lifetime_s=3600.0)
 
 
 @pytest.fixture
@@ -61,14 +62,14 @@ def test_the_gateway_is_told_of_inference_keys_only(access: Access, clock: Manua
     new = create_key(ORDER, access, clock)
     create_key(KeyOrder(name="ops", purpose=Purpose.ADMIN), access, clock)
     revoke_key(create_key(ORDER, access, clock).key.key_id, access, clock)
-    [rule] = key_rules(access, clock)
+    [rule] = key_rules(access, Spent())
     assert (rule.key_id, rule.digest) == (new.key.key_id, new.key.digest)
     assert rule.requests_per_min == 5
     assert rule.expires_at_s == pytest.approx(clock.utc_now().timestamp() + 3600.0, abs=1.0)
 
 
 def test_a_budget_shrinks_by_what_the_month_has_cost(access: Access, clock: ManualClock) -> None:
-    limits = KeyLimits(budget_usd_per_month=2.0)
+    limits = UseLimits(budget_usd_per_month=2.0)
     key_id = create_key(replace(ORDER, limits=limits), access, clock).key.key_id
     now_s = clock.utc_now().timestamp()
     lines = [
@@ -76,7 +77,7 @@ def test_a_budget_shrinks_by_what_the_month_has_cost(access: Access, clock: Manu
         PricedLine(line=replace(a_line("b", key_id=key_id), at_s=now_s - 32 * 86_400), usd=9.0),
     ]
     access.account("gateway", lines, SpoolPosition())
-    [rule] = key_rules(access, clock)
+    [rule] = key_rules(access, spent_this_month(access, clock))
     assert rule.budget_left_usd == pytest.approx(1.5)
 
 
@@ -111,8 +112,8 @@ def test_what_has_ended_cannot_be_rotated(access: Access, clock: ManualClock) ->
 @pytest.mark.parametrize(
     ("order", "code"),
     [
-        (replace(ORDER, limits=KeyLimits(requests_per_min=0)), Code.BAD_OPTION),
-        (replace(ORDER, limits=KeyLimits(budget_usd_per_month=-1.0)), Code.BAD_OPTION),
+        (replace(ORDER, limits=UseLimits(requests_per_min=0)), Code.BAD_OPTION),
+        (replace(ORDER, limits=UseLimits(budget_usd_per_month=-1.0)), Code.BAD_OPTION),
         (replace(ORDER, lifetime_s=0.0), Code.BAD_OPTION),
         (replace(ORDER, purpose=Purpose.ADMIN), Code.CONTRADICTION),
     ],

@@ -114,3 +114,25 @@ def test_what_is_wrong_is_told_in_one_shape(
     answer = admin.request(verb, path, json=body)
     assert answer.status_code == status
     assert said in answer.json()["error"]["message"]
+
+
+def test_a_workspace_gets_limits(admin: TestClient) -> None:
+    limits = {"requests_per_min": 60, "budget_usd_per_month": 2.5}
+    assert admin.put("/api/workspaces/team-a", json=limits).json()["limits"] == {
+        **limits,
+        "tokens_per_min": None,
+        "concurrency": None,
+    }
+    [shown, other] = admin.get("/api/workspaces").json()["workspaces"]
+    assert (other["name"], other["requests_per_min"], other["keys"]) == ("team-a", 60, 0)
+    assert (shown["name"], shown["keys"]) == ("default", 1), "the admin key's"
+    refused = admin.put("/api/workspaces/team-a", json={"concurrency": 0})
+    assert refused.status_code == 400
+    assert "--concurrency is 0" in refused.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("content_type", [None, "application/x-www-form-urlencoded", "text/plain"])
+def test_a_body_needs_no_content_type(admin: TestClient, content_type: str | None) -> None:
+    headers = {} if content_type is None else {"content-type": content_type}
+    made = admin.post("/api/keys", content=b'{"name": "app"}', headers=headers)
+    assert made.status_code == 201, made.text

@@ -1,14 +1,18 @@
-"""Who may ask the gateway: the one place where keys come into its table."""
+"""Who may ask the gateway: the one place where keys and workspaces come into its table."""
 
 from ipaddress import ip_address
 from typing import Final
 
 from paceline.app.keys import key_rules
+from paceline.app.limits import Spent, spent_this_month
 from paceline.app.wiring import Workshop
+from paceline.app.workspaces import workspace_rules
 from paceline.deploy.table import Guard
 from paceline.errors import SetupError
 
 _LOCAL_NAME: Final = "localhost"
+SUM_EVERY_S: Final = 5.0
+"""How often a month's cost is summed up; in between the gateway counts for itself."""
 
 
 class Gatekeeper:
@@ -18,15 +22,28 @@ class Gatekeeper:
         self._shop = shop
         self._required = keys_required
         self._guard = Guard(required=keys_required)
+        self._spent = Spent()
+        self._summed_s: float | None = None
 
     def guard(self) -> Guard:
         """What the table says about keys now."""
+        access = self._shop.store.access
         try:
-            keys = key_rules(self._shop.store.access, self._shop.clock)
+            self._sum_up()
+            self._guard = Guard(
+                keys=key_rules(access, self._spent),
+                workspaces=workspace_rules(access, self._spent),
+                required=self._required,
+            )
         except SetupError:  # the journal tells the operator
             return self._guard
-        self._guard = Guard(keys=keys, required=self._required)
         return self._guard
+
+    def _sum_up(self) -> None:
+        now_s = self._shop.clock.monotonic_s()
+        if self._summed_s is None or now_s - self._summed_s >= SUM_EVERY_S:
+            self._spent = spent_this_month(self._shop.store.access, self._shop.clock)
+            self._summed_s = now_s
 
 
 def is_loopback(host: str) -> bool:

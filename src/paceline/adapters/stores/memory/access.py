@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 from paceline.errors import Code, SpecError
 from paceline.ports.store import StaleWrite
-from paceline.records.access import ApiKey
+from paceline.records.access import ApiKey, Workspace
 from paceline.records.gateway import Ended, UsageLine
-from paceline.records.usage import PricedLine, SpoolPosition, UsageBy, UsageTotal
+from paceline.records.usage import NOBODY, PricedLine, SpoolPosition, UsageBy, UsageTotal
 
 
 class MemoryAccess:
@@ -16,6 +16,7 @@ class MemoryAccess:
 
     def __init__(self) -> None:
         self._keys: dict[str, ApiKey] = {}
+        self._workspaces: dict[str, Workspace] = {}
         self._lines: list[PricedLine] = []
         self._positions: dict[str, SpoolPosition] = {}
 
@@ -48,6 +49,12 @@ class MemoryAccess:
         )
         return self._keys[key_id]
 
+    def put_workspace(self, workspace: Workspace) -> None:
+        self._workspaces[workspace.name] = workspace
+
+    def workspaces(self) -> tuple[Workspace, ...]:
+        return tuple(self._workspaces[name] for name in sorted(self._workspaces))
+
     def position(self, spool: str) -> SpoolPosition:
         return self._positions.get(spool, SpoolPosition())
 
@@ -70,12 +77,12 @@ class MemoryAccess:
                 groups.setdefault(_group(priced.line, by), []).append(priced)
         return tuple(_total(group, groups[group]) for group in sorted(groups))
 
-    def spent_usd(self, *, since_s: float) -> Mapping[str, float]:
+    def spent_usd(self, *, by: UsageBy, since_s: float) -> Mapping[str, float]:
         spent: dict[str, float] = {}
         for priced in self._lines:
-            key_id = priced.line.key_id
-            if key_id is not None and priced.line.at_s >= since_s:
-                spent[key_id] = spent.get(key_id, 0.0) + priced.usd
+            group = _group(priced.line, by)
+            if group != NOBODY and priced.line.at_s >= since_s:
+                spent[group] = spent.get(group, 0.0) + priced.usd
         return spent
 
     def _began(self, line: UsageLine) -> int | None:
@@ -96,7 +103,7 @@ def _group(line: UsageLine, by: UsageBy) -> str:
         case UsageBy.ENDPOINT:
             return line.endpoint
         case UsageBy.KEY:
-            return line.key_id or "-"
+            return line.key_id or NOBODY
         case UsageBy.VERSION:
             return f"{line.endpoint}@{line.version}"
         case UsageBy.WORKSPACE:

@@ -9,17 +9,17 @@ from sqlalchemy.exc import IntegrityError
 
 from paceline.adapters.stores.sql.database import Database
 from paceline.adapters.stores.sql.rows import record_of
-from paceline.adapters.stores.sql.tables import KEYS, SPOOLS, USAGE
+from paceline.adapters.stores.sql.tables import KEYS, SPOOLS, USAGE, WORKSPACES
 from paceline.errors import Code, SpecError
 from paceline.ports.store import StaleWrite
-from paceline.records.access import ApiKey
+from paceline.records.access import ApiKey, Workspace
 from paceline.records.gateway import Ended, UsageLine
 from paceline.records.serial import pack
-from paceline.records.usage import PricedLine, SpoolPosition, UsageBy, UsageTotal
+from paceline.records.usage import NOBODY, PricedLine, SpoolPosition, UsageBy, UsageTotal
 
 GROUPS = {
     UsageBy.ENDPOINT: USAGE.c.endpoint,
-    UsageBy.KEY: func.coalesce(USAGE.c.key_id, "-"),
+    UsageBy.KEY: func.coalesce(USAGE.c.key_id, NOBODY),
     UsageBy.VERSION: USAGE.c.endpoint + "@" + cast(USAGE.c.version, Text),
     UsageBy.WORKSPACE: USAGE.c.workspace,
     UsageBy.DAY: USAGE.c.day,
@@ -73,6 +73,18 @@ class SqlAccess:
             )
         return ended
 
+    def put_workspace(self, workspace: Workspace) -> None:
+        with self._database.writing() as connection:
+            connection.execute(delete(WORKSPACES).where(WORKSPACES.c.name == workspace.name))
+            connection.execute(
+                insert(WORKSPACES).values(name=workspace.name, record=pack(workspace))
+            )
+
+    def workspaces(self) -> tuple[Workspace, ...]:
+        query = select(WORKSPACES.c.record).order_by(WORKSPACES.c.name)
+        with self._database.reading() as connection:
+            return tuple(record_of(Workspace, row.record) for row in connection.execute(query))
+
     def position(self, spool: str) -> SpoolPosition:
         with self._database.reading() as connection:
             row = connection.execute(select(SPOOLS).where(SPOOLS.c.name == spool)).one_or_none()
@@ -119,14 +131,17 @@ class SqlAccess:
                 for row in connection.execute(query)
             )
 
-    def spent_usd(self, *, since_s: float) -> Mapping[str, float]:
+    def spent_usd(self, *, by: UsageBy, since_s: float) -> Mapping[str, float]:
+        group = GROUPS[by].label("grouped")
         query = (
-            select(USAGE.c.key_id, func.sum(USAGE.c.usd).label("usd"))
-            .where(USAGE.c.key_id.is_not(None), USAGE.c.at_s >= since_s)
-            .group_by(USAGE.c.key_id)
+            select(group, func.sum(USAGE.c.usd).label("usd"))
+            .where(USAGE.c.at_s >= since_s)
+            .group_by(group)
         )
         with self._database.reading() as connection:
-            return {row.key_id: row.usd for row in connection.execute(query)}
+            found = {row.grouped: row.usd for row in connection.execute(query)}
+        found.pop(NOBODY, None)
+        return found
 
 
 def _add(connection: Connection, priced: PricedLine) -> None:

@@ -170,6 +170,13 @@ KEYS: Final = Table(
     UniqueConstraint("digest"),
 )
 
+WORKSPACES: Final = Table(
+    "workspaces",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("record", Text, nullable=False),
+)
+
 USAGE: Final = Table(
     "usage",
     METADATA,

@@ -1,0 +1,96 @@
+"""Workspaces: endpoints and keys that belong together, and what the keys may use in all."""
+
+from dataclasses import dataclass
+
+from paceline.app.limits import (
+    Spent,
+    budget_left_usd,
+    check_limits,
+    limits_document,
+    month_began_s,
+)
+from paceline.app.names import NAME
+from paceline.app.wiring import Workshop
+from paceline.errors import Code, SpecError
+from paceline.ports.access import Access
+from paceline.records.access import UseLimits, Workspace
+from paceline.records.gateway import WorkspaceRule
+from paceline.records.usage import UsageBy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownWorkspace:
+    """A workspace with the keys and endpoints that name it, and what the month has cost."""
+
+    workspace: Workspace
+    keys: int
+    endpoints: tuple[str, ...]
+    spent_usd: float
+
+
+def limit_workspace(name: str, limits: UseLimits, access: Access) -> Workspace:
+    """What its keys may use together from now on; a limit of `None` does not apply.
+
+    Raises SpecError for a name that cannot be one, or a limit that lets nothing through.
+    """
+    check_workspace_name(name)
+    check_limits(limits)
+    workspace = Workspace(name=name, limits=limits)
+    access.put_workspace(workspace)
+    return workspace
+
+
+def all_workspaces(shop: Workshop) -> tuple[ShownWorkspace, ...]:
+    """Those with limits, keys or endpoints, by name."""
+    access = shop.store.access
+    stored = {one.name: one for one in access.workspaces()}
+    keys = [key.workspace for key in access.stored_keys()]
+    owners = {one.name: one.workspace for one in shop.store.deployments.endpoints()}
+    spent = access.spent_usd(by=UsageBy.WORKSPACE, since_s=month_began_s(shop.clock))
+    names = sorted({*stored, *keys, *owners.values()})
+    return tuple(
+        ShownWorkspace(
+            workspace=stored.get(name, Workspace(name=name)),
+            keys=keys.count(name),
+            endpoints=tuple(sorted(one for one, owner in owners.items() if owner == name)),
+            spent_usd=spent.get(name, 0.0),
+        )
+        for name in names
+    )
+
+
+def workspace_rules(access: Access, spent: Spent) -> tuple[WorkspaceRule, ...]:
+    """What the gateway is told: those with limits."""
+    return tuple(
+        WorkspaceRule(
+            name=one.name,
+            requests_per_min=one.limits.requests_per_min,
+            tokens_per_min=one.limits.tokens_per_min,
+            concurrency=one.limits.concurrency,
+            budget_left_usd=budget_left_usd(one.limits, spent.by_workspace.get(one.name, 0.0)),
+        )
+        for one in access.workspaces()
+        if one.limits != UseLimits()
+    )
+
+
+def check_workspace_name(name: str) -> None:
+    """Raises SpecError."""
+    if NAME.fullmatch(name) is None:
+        raise SpecError(
+            Code.BAD_OPTION,
+            f"{name!r} cannot be the name of a workspace",
+            why="it is made of lower-case letters, digits, '.', '_' and '-', at most 63",
+            fix="choose another name",
+        )
+
+
+def workspace_document(shown: ShownWorkspace) -> dict[str, object]:
+    """As JSON."""
+    return {
+        "name": shown.workspace.name,
+        **limits_document(shown.workspace.limits),
+        "spent_usd_this_month": shown.spent_usd,
+        "keys": shown.keys,
+        "endpoints": shown.endpoints,
+    }
