@@ -20,7 +20,7 @@ from paceline.errors import SpecError
 from paceline.plan.facts.models import ShapeFinder, known_shapes
 from paceline.plan.predict.batching import Physics, physics
 from paceline.plan.predict.columns import Counted, counted
-from paceline.plan.predict.correction import similarities, standardized
+from paceline.plan.predict.correction import crossed, similarities, standardized
 from paceline.plan.predict.deployment import Array, Batch, Index, batch_of
 from paceline.plan.predict.features import features
 from paceline.plan.predict.placement import placement
@@ -32,6 +32,7 @@ METRICS: Final = ("out_tok_s", "tpot_ms", "ttft_ms")
 ANCHORS: Final = 900
 LONG_RANGE: Final = 0.3
 RIDGE: Final = 0.08
+CROSSING: Final = 0.2
 GROUP_SD: Final = 0.05
 NOISE_SD: Final = 0.30
 OUTLIER_SD: Final = 0.30
@@ -105,9 +106,12 @@ class Space:
     mean: Array
     spread: Array
     scale: Array
+    traits: Index
+    """Features of the device, and indicators of the way of loading, by place in `names`."""
+    modes: Index
     anchors: Array
     basis: Array
-    """`[rows, anchors + features + 1]`."""
+    """`[rows, anchors + features + crossed features + 1]`."""
     prior: Array
     """Precision of the coefficients before any data."""
 
@@ -122,18 +126,25 @@ def space_of(columns: dict[str, Array]) -> Space:
     points = standard * scale
     anchors = points[_spread_out(points, ANCHORS)]
     near = _similar(points, anchors)
-    basis = np.column_stack([near, standard * RIDGE, np.ones(len(points))])
+    traits = _places(names, "device")
+    modes = np.array([i for i in _places(names, "mode") if names[i].startswith("is_")])
+    products = crossed(standard[:, traits], raw[:, modes])
+    basis = np.column_stack([near, standard * RIDGE, products * CROSSING, np.ones(len(points))])
     prior = np.eye(basis.shape[1])
     count = len(anchors)
     prior[:count, :count] = _similar(anchors, anchors) + 1e-5 * np.eye(count)
-    return Space(names=names, mean=mean, spread=spread, scale=scale, anchors=anchors,
-                 basis=basis, prior=prior)  # fmt: skip
+    return Space(names=names, mean=mean, spread=spread, scale=scale, traits=traits,
+                 modes=modes, anchors=anchors, basis=basis, prior=prior)  # fmt: skip
 
 
 def _similar(points: Array, anchors: Array) -> Array:
     return similarities(points.astype(np.float32), anchors.astype(np.float32), LONG_RANGE).astype(
         np.float64
     )
+
+
+def _places(names: tuple[str, ...], kind: str) -> Index:
+    return np.array([i for i, name in enumerate(names) if _kind(name) == kind], dtype=np.intp)
 
 
 def _kind(name: str) -> str:
@@ -292,6 +303,9 @@ def store(fitted: Fitted, path: Path) -> None:
         scale=space.scale.astype(np.float32),
         long_range=np.float32(LONG_RANGE),
         ridge=np.float32(RIDGE),
+        crossing=np.float32(CROSSING),
+        traits=space.traits.astype(np.int16),
+        modes=space.modes.astype(np.int16),
         anchors=space.anchors.astype(np.float32),
         coefficients=fitted.coefficients.astype(np.float32),
         quantiles=fitted.quantiles.astype(np.float32),

@@ -23,6 +23,17 @@ PREFILL_TOKENS: Final = 1024.0
 """Prompt tokens processed in one pass: engines allow 2048 to 16384, arrivals rarely fill that."""
 SLACK: Final = 1.15
 """Sequences beyond the estimate that engines were seen to hold without queueing."""
+BLUR: Final = 0.1
+"""How uncertain the room for sequences is, as a share of it: queues begin to form before the
+estimate is reached and are not certain behind it."""
+CLOSED_AHEAD: Final = 0.25
+"""Share of the others whose prompts are ahead of one's own in a closed loop. Those of like length
+start together and stay bunched: half of them in the first wave, fewer later."""
+CLOSED_WAVE: Final = 0.5
+"""Share of its steady wait for memory that a closed loop shows: measurements have a few waves, and
+the first to be taken and the last to be left do not wait."""
+BURST_S: Final = 0.2
+"""What opening all connections of a burst at once adds."""
 MS: Final = 1000.0
 
 
@@ -60,7 +71,7 @@ def physics(batch: Batch, counts: Counted, place: Placement) -> Physics:
     decoding_s = batch.output_tokens * decode.total_s
     cycle_s = decoding_s + running * prompt_share_s
     per_lane = running * batch.output_tokens / cycle_s
-    waits = np.maximum(0.0, offered - running * SLACK)
+    waits = running * BLUR * np.logaddexp(0.0, (offered / room - SLACK) / BLUR)
     static = (batch.load == Load.STATIC) | (batch.load == Load.SINGLE)
     tpot_s = decode.total_s + np.where(
         static, 0.0, (running - 1.0) * prompt_share_s / np.maximum(1.0, batch.output_tokens)
@@ -68,7 +79,7 @@ def physics(batch: Batch, counts: Counted, place: Placement) -> Physics:
     ttft_s = _ttft(batch, counts, running, prompt, prompt_share_s)
     # in a closed loop everyone queues each time round; otherwise only those that did not fit at
     # first, half the drain time on average
-    wave = np.where(batch.load == Load.CLOSED, 1.0, 0.5 * waits / offered)
+    wave = np.where(batch.load == Load.CLOSED, CLOSED_WAVE, 0.5 * waits / offered)
     ttft_s = ttft_s + wave * waits / running * cycle_s
     out_tok_s = per_lane * place.lanes
     rate = np.where(np.isfinite(batch.requests_per_s), batch.requests_per_s, np.inf)
@@ -90,13 +101,14 @@ def physics(batch: Batch, counts: Counted, place: Placement) -> Physics:
 def _ttft(
     batch: Batch, counts: Counted, running: Array, prompt: Step, prompt_share_s: Array
 ) -> Array:
-    """Closed loop: half a step of waiting and a few other prompts. Together: half the batch."""
-    ahead = np.where(
-        batch.load == Load.STATIC,
-        running - 1.0,
-        np.where(batch.load == Load.OFFLINE, (running - 1.0) / 2.0, np.sqrt(running) - 1.0),
+    """Own prompt behind those ahead of it: all of a static batch, half of an offline one."""
+    ahead = np.select(
+        [batch.load == Load.STATIC, batch.load == Load.OFFLINE], [1.0, 0.5], CLOSED_AHEAD
     )
-    return counts.request_s + prompt.total_s + ahead * prompt_share_s
+    connecting_s = np.where(batch.load == Load.BURST, BURST_S, 0.0)
+    return (
+        counts.request_s + connecting_s + prompt.total_s + ahead * (running - 1.0) * prompt_share_s
+    )
 
 
 def _offered(batch: Batch, counts: Counted, place: Placement, room: Array) -> Array:

@@ -2,9 +2,9 @@
 
 A Gaussian process in its sparse form (subset of regressors, Rasmussen & Williams 2006, ch. 8):
 a weighted sum of similarities to a few hundred anchor deployments, plus a ridge on the features
-themselves. Similarities fade with distance, so far from everything measured the correction goes
-back to the mean of all and the band widens. `benchmarks/fit_predictor.py` computes the
-coefficients; here they are only applied.
+themselves and on the traits of the device crossed with the way of loading. Similarities fade with
+distance, so far from everything measured the correction goes back to the mean of all and the band
+widens. `benchmarks/fit_predictor.py` computes the coefficients; here they are only applied.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +17,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from paceline.plan.predict.deployment import Array
+from paceline.plan.predict.deployment import Array, Index
 
 Array32: TypeAlias = NDArray[np.float32]
 
@@ -45,10 +45,14 @@ class Correction:
     """Per standardized feature: how fast similarity fades along it."""
     long_range: float
     ridge: float
+    crossing: float
+    """The same for products of the features `traits` and the ways of loading `modes`."""
+    traits: Index
+    modes: Index
     anchors: Array32
     """`[anchors, features]`, standardized and scaled."""
     coefficients: Array32
-    """`[anchors + features + 1, 6]`."""
+    """`[anchors + features + crossed features + 1, 6]`."""
     quantiles: Array
     """Spreads to each side that hold 90 % of left-out groups, per metric."""
 
@@ -73,6 +77,9 @@ def fitted() -> Correction:
             scale=stored["scale"].astype(np.float64),
             long_range=float(stored["long_range"]),
             ridge=float(stored["ridge"]),
+            crossing=float(stored["crossing"]),
+            traits=stored["traits"].astype(np.intp),
+            modes=stored["modes"].astype(np.intp),
             anchors=stored["anchors"].astype(np.float32),
             coefficients=stored["coefficients"].astype(np.float32),
             quantiles=stored["quantiles"].astype(np.float64),
@@ -92,7 +99,8 @@ def corrected(columns: dict[str, Array], model: Correction) -> Corrected:
     def block(start: int) -> Array32:
         part = raw[:, start : start + CHUNK].T
         standard = standardized(part, model.mean, model.spread).astype(np.float32)
-        return _applied(standard, model, poles)
+        loads = part[:, model.modes].astype(np.float32)
+        return _applied(standard, crossed(standard[:, model.traits], loads), model, poles)
 
     with ThreadPoolExecutor(THREADS) as pool:
         parts = list(pool.map(block, range(0, raw.shape[1], CHUNK)))
@@ -107,11 +115,28 @@ def standardized(raw: Array, mean: Array, spread: Array) -> Array:
     return bounded
 
 
-def _applied(standard: Array32, model: Correction, poles: Array32) -> Array32:
+def crossed(traits: Array32, loads: Array32) -> Array32:
+    """Each trait under each way of loading, zero under the others: `[rows, traits x (loads + 1)]`.
+
+    Which figure of a device decides depends on how it is loaded: a burst shows its arithmetic, a
+    single stream its bandwidth. `loads` are indicators; rows with none of them (a closed loop) are
+    a way of their own.
+    """
+    ways = np.concatenate([loads, 1.0 - loads.sum(axis=1, keepdims=True)], axis=1)
+    products: Array32 = traits[:, :, None] * ways[:, None, :]
+    return products.reshape(len(traits), -1)
+
+
+def _applied(standard: Array32, products: Array32, model: Correction, poles: Array32) -> Array32:
     near = _similar(standard * model.scale.astype(np.float32), poles, model.long_range)
-    count = len(model.anchors)
+    count, features = len(model.anchors), len(model.names)
+    own, crossed_too = (
+        model.coefficients[count:-1][:features],
+        model.coefficients[count:-1][features:],
+    )
     total: Array32 = near @ model.coefficients[:count]
-    total += (standard * np.float32(model.ridge)) @ model.coefficients[count:-1]
+    total += (standard * np.float32(model.ridge)) @ own
+    total += (products * np.float32(model.crossing)) @ crossed_too
     total += model.coefficients[-1]
     return total
 

@@ -89,3 +89,16 @@ def test_an_open_loop_holds_as_many_requests_as_littles_law_says() -> None:
     in_flight = 2.0 * float(found.ttft_ms[0] + 128 * found.tpot_ms[0]) / 1000
     assert float(found.running[0]) == pytest.approx(max(1.0, in_flight), rel=0.4)
     assert float(found.out_tok_s[0]) == pytest.approx(256.0)
+
+
+def test_a_queue_grows_smoothly_where_memory_runs_out() -> None:
+    """The room for sequences is an estimate: one more in flight must not multiply the wait."""
+    item = replace(
+        SINGLE, engine=tables.engine("vllm"), load=Load.CLOSED, input_tokens=2048,
+        output_tokens=2048,
+    )  # fmt: skip
+    waits_ms = [float(seen(replace(item, concurrency=c)).ttft_ms[0]) for c in range(4, 128)]
+    steps = np.diff(np.log(waits_ms))
+    assert (steps > 0).all()
+    assert steps.max() < np.log(2)
+    assert waits_ms[-1] > 20 * waits_ms[0]
