@@ -37,7 +37,8 @@ from paceline.records.variant import Scalar, Variant
 from paceline.spec.read import Asked, read_request
 from paceline.trial.arrivals import plan_load
 from paceline.trial.machine import TrialEvent
-from paceline.trial.run import FirstRung, Rig, TrialOrder, TrialRun
+from paceline.trial.order import FirstRung, TrialOrder
+from paceline.trial.run import Rig, TrialRun
 from paceline.trial.scoring import SuiteGrader
 from paceline.trial.workload import load_shape
 from paceline.units import Seconds

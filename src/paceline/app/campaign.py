@@ -8,16 +8,17 @@ from typing import Final
 from paceline.app.artefacts import held, make_room
 from paceline.app.checkpoints import give_checkpoint, needs_quantizer
 from paceline.app.environment import own_environment
-from paceline.app.exams import find_exams
+from paceline.app.exams import find_exams, in_flight, loaded_in_flight
 from paceline.app.planning import Planned
 from paceline.app.race import Race, with_variant
 from paceline.app.receipts import write_receipt
+from paceline.app.references import References
 from paceline.app.registry import load_engine
 from paceline.app.watch import Watch
 from paceline.app.wiring import Workshop
 from paceline.money import seconds_for
 from paceline.plan.search import RULES, Step, Stop, expected_s
-from paceline.ports.engine import Engine, Say
+from paceline.ports.engine import Engine, Say, TakesBatches
 from paceline.ports.store import RunWriter
 from paceline.rank import rank
 from paceline.records.launch import Artefact, Cause, Environment
@@ -32,8 +33,10 @@ from paceline.records.trial import TrialRecord, TrialState
 from paceline.records.variant import Rejection, RejectionReason
 from paceline.records.version import FailureFact, Version
 from paceline.trial.arrivals import plan_load
+from paceline.trial.closeness import ReadingOrder
 from paceline.trial.machine import TrialEvent, after
-from paceline.trial.run import FirstRung, Hold, Rig, TrialOrder, TrialRun
+from paceline.trial.order import FirstRung, TrialOrder
+from paceline.trial.run import Hold, Rig, TrialRun
 from paceline.trial.scoring import SuiteGrader
 from paceline.trial.workload import load_shape
 from paceline.units import Seconds
@@ -107,6 +110,9 @@ class Campaign:
     def measure(self) -> Stop:
         """Trial after trial until nothing is left, the budget is spent or someone cancels."""
         while not self.cancelled():
+        self._references = References(
+            self._exams, lambda: self._trials, planned.plan.baseline, shop.archive
+        )
             step = self._race.next(self._plan, self._trials, left_s=self._left_s())
             if isinstance(step, Stop):
                 return step
@@ -214,6 +220,9 @@ class Campaign:
             model=self._planned.model,
             accelerator=accelerator,
             plan=plan_load(load_shape(request.workload, seed=request.seed + step.repeat)),
+        engine = self._tools_for(step.variant.engine).engine
+        places = engine.places(step.variant) if isinstance(engine, TakesBatches) else None
+        found = self._references.order_for(step.variant, engine) if first else None
             rung=self._rung(step),
             draft=self._planned.draft,
             until_s=self._until_s(step),
@@ -221,11 +230,16 @@ class Campaign:
             own_suite=self._exams.own if first else None,
             garbage_rule=self._exams.garbage(self._baseline_quality()),
             paired_rule=self._exams.paired(request, self._baseline_quality()) if first else None,
-            quality_concurrency=request.workload.concurrency,
+            quality_concurrency=in_flight(request, places),
+            loaded_concurrency=loaded_in_flight(request, places) if first else None,
+            quality_share=request.quality_share,
+            reading=found if isinstance(found, ReadingOrder) else None,
+            no_reading=found if isinstance(found, str) else None,
             constraints=request.constraints,
             price_usd_per_hour=_times(request.price_usd_per_hour, step.variant.count),
             seed=request.seed,
             cache=self._shop.places.cache,
+            long_suite=self._exams.long if first else None,
             log_path=self._shop.places.logs / self._run.run_id / f"{trial_id}.log",
         )
 
@@ -278,6 +292,7 @@ class Campaign:
         shop = self._shop
 
         def make(order: TrialOrder, say: Say) -> Artefact:
+            reader=shop.reader,
             model, format_ = order.model, order.variant.format
             if needs_quantizer(tools.engine, model, format_):
                 made = give_checkpoint(model, format_, shop, say=say)

@@ -11,27 +11,49 @@ from paceline.errors import Code, SpecError
 from paceline.ports.quality import ProgramScorer, StopRule, Suites
 from paceline.records.model import Model
 from paceline.records.quality import QualityResult, Scorer, Split, Suite
-from paceline.records.request import Comparison, Constraint, Priority, Request
+from paceline.records.request import Beside, Comparison, Constraint, Priority, Request
 from paceline.trial.garbage import garbage_rule
 from paceline.trial.sequential import PairedRule, quality_margin
 
 STANDARD: Final = "standard"
 
+FIDELITY_PROMPTS: Final = 16
+"""Prompts that distributions are read over beside the fixed texts: about half a second."""
+
+MOST_IN_FLIGHT: Final = 32
+"""300 short answers of the reference model take 3.6 s at 8 in flight, 1.5 s at 32 and 2 s at 64
+(OpenVINO, two busy cores, 2026-11-21)."""
+
+LOADED_TIMES: Final = 4
+MOST_LOADED: Final = 256
+SHORTEST_TEXT: Final = 256
+LONGEST_TEXT: Final = 1_000_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exams:
-    """The suite that every variant is compared on, and the user's own test set.
+    """The suite that every variant is compared on, the user's own test set, and long texts.
 
     `suite` is `None` when there is nothing to be known: random weights, or no chat template.
     """
 
     suite: Suite | None
     own: Suite | None
+    long: Suite | None = None
 
     @property
     def program(self) -> ProgramScorer | None:
         """What marks the items that have a scorer of their own."""
         return program_of(*(suite for suite in (self.suite, self.own) if suite is not None))
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """What distributions are read over besides the fixed texts: the user's own come first."""
+        items = [item for suite in (self.own, self.suite) if suite for item in suite.items]
+        return tuple(
+            "\n".join(message.content for message in item.messages if message.content)
+            for item in items[:FIDELITY_PROMPTS]
+        )
 
     def garbage(self, baseline: QualityResult | None) -> StopRule | None:
         """The rule that tells a broken variant by its first answers."""
@@ -54,7 +76,32 @@ def find_exams(request: Request, model: Model, suites: Suites) -> Exams:
         return Exams(suite=None, own=None)
     suite = suites.find(request.suite or model.suite_path or STANDARD).only(Split.MAIN)
     own = None if request.own_suite is None else suites.find(request.own_suite)
-    return Exams(suite=_part(suite, request.quality_items, seed=request.seed), own=own)
+    return Exams(
+        suite=_part(suite, request.quality_items, seed=request.seed),
+        own=own,
+        long=suites.find(needle_of(request)) if Beside.CONTEXT in request.beside else None,
+    )
+
+
+def needle_of(request: Request) -> str:
+    """The texts as long as the workload's prompts, as far as there are such."""
+    tokens = max(request.workload.input_tokens, SHORTEST_TEXT)
+    return f"needle:{min(tokens, LONGEST_TEXT)}"
+
+
+def in_flight(request: Request, places: int | None) -> int:
+    """Questions asked at a time: as many as the workload has, or more where the engine takes them
+    in one batch. `places` is `None` for an engine that does not say how many it takes."""
+    usual = request.workload.concurrency
+    return usual if places is None else max(usual, min(places, MOST_IN_FLIGHT))
+
+
+def loaded_in_flight(request: Request, places: int | None) -> int | None:
+    """In flight when items are asked again in full batches; `None` when that was not asked for."""
+    if Beside.LOAD not in request.beside:
+        return None
+    full = places or LOADED_TIMES * request.workload.concurrency
+    return max(2 * in_flight(request, places), min(full, MOST_LOADED))
 
 
 def margin_of(request: Request, baseline: QualityResult) -> float | None:

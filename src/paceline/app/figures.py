@@ -12,7 +12,7 @@ from paceline.records.quality import QualityResult
 from paceline.records.request import Request
 from paceline.records.samples import unpack
 from paceline.records.trial import TrialRecord
-from paceline.trial.metrics import Footprint, trial_metrics
+from paceline.trial.metrics import Beside, Footprint, time_share, trial_metrics
 from paceline.trial.slo import goodput
 from paceline.trial.timeline import summarise
 
@@ -77,6 +77,12 @@ def with_figures(
             goodput_rps=None if load is None else load.goodput_rps,
             speculation=trial.speculation,
             own_quality=trial.own_quality,
+            beside=Beside(
+                fidelity=trial.fidelity,
+                loaded=trial.loaded_quality,
+                long=trial.long_quality,
+                time_share=time_share(trial.quality_s, trial.wall_s),
+            ),
         ),
         quality=quality,
         steady=summary.steady if summary else False,

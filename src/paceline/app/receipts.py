@@ -52,6 +52,7 @@ def write_receipt(
         formulas={**FORMULAS, "objective": ranking.formula},
         suite=_keep_suite(exams.suite, shop),
         own_suite=_keep_suite(exams.own, shop),
+        long_suite=_keep_suite(exams.long, shop),
         plan=run.plan,
         trials=tuple(trials),
         ranking=ranking,

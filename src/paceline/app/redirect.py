@@ -123,7 +123,10 @@ def _why_not(trial: TrialRecord, before: Request, request: Request, planned: Pla
 
 def _asked(request: Request) -> tuple[object, ...]:
     """What decides which quality items a trial is asked."""
-    return (request.suite, request.own_suite, request.quality_items, quality_floors(request))
+    return (
+        *(request.suite, request.own_suite, request.quality_items, quality_floors(request)),
+        *(request.quality_share, request.beside),
+    )
 
 
 def _client_doubt(trial: TrialRecord, before: Request, request: Request) -> str | None:

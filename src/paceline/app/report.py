@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from paceline.app.ledger import Entry, ledger
 from paceline.rank.prediction import scores, summaries
+from paceline.records.fidelity import Fidelity
 from paceline.records.measurement import Interval, Metric
-from paceline.records.metric_names import QUALITY
+from paceline.records.metric_names import QUALITY, QUALITY_SHARE
 from paceline.records.plan import Plan, PredictedMetric
 from paceline.records.quality import QualityComparison
 from paceline.records.ranking import ConstraintVerdict, Ranked, Ranking
@@ -135,6 +136,8 @@ def request_document(request: Request) -> Json:
         "price_usd_per_hour": request.price_usd_per_hour,
         "price_source": request.price_source,
         "seed": request.seed,
+        "quality_share": request.quality_share,
+        "beside": list(request.beside),
     }
 
 
@@ -161,6 +164,11 @@ def _ranked(ranked: Ranked) -> Json:
             "score": quality.value if quality else None,
             "ci95": _interval(quality.ci95) if quality else None,
             "against_baseline": _comparison(ranked.quality) if ranked.quality else None,
+            "fidelity": fidelity_document(ranked.fidelity) if ranked.fidelity else None,
+            "fidelity_because": ranked.fidelity_because,
+            "under_load": _comparison(ranked.under_load) if ranked.under_load else None,
+            "long_context": _comparison(ranked.long_context) if ranked.long_context else None,
+            "time_share": _value(ranked.metrics.get(QUALITY_SHARE)),
         },
         "cost": {
             name.removeprefix("cost_"): metric.value
@@ -172,6 +180,28 @@ def _ranked(ranked: Ranked) -> Json:
         "trials": ranked.trials,
         "rank": ranked.rank,
     }
+
+
+def fidelity_document(fidelity: Fidelity) -> Json:
+    """How far the next-token distributions are from the reference's."""
+    return {
+        "against": fidelity.against,
+        "reading": fidelity.reading.value,
+        "mean_kl_nats": fidelity.mean_kl_nats,
+        "mean_kl_ci95": _interval(fidelity.mean_kl_ci95),
+        "top1_agreement": fidelity.top1_agreement,
+        "top1_ci95": _interval(fidelity.top1_ci95),
+        "perplexity_ratio": fidelity.perplexity_ratio,
+        "noise_kl_nats": fidelity.noise_kl_nats,
+        "p_value": fidelity.p_value,
+        "positions": fidelity.positions,
+        "texts": fidelity.texts,
+        "coverage": fidelity.coverage,
+    }
+
+
+def _value(metric: Metric | None) -> float | None:
+    return None if metric is None else metric.value
 
 
 def _metric(metric: Metric) -> Json:

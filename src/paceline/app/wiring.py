@@ -12,6 +12,7 @@ from paceline.clock import Clock, SystemClock
 from paceline.ports.archive import Archive
 from paceline.ports.environment import Environments
 from paceline.ports.executor import Executor
+from paceline.ports.fidelity import DistributionReader
 from paceline.ports.host import Host
 from paceline.ports.load import LoadGenerator
 from paceline.ports.quality import Evaluator, Suites
@@ -65,6 +66,11 @@ class Workshop:
     @cached_property
     def evaluator(self) -> Evaluator:
         make: Callable[[], Evaluator] = adapter("quality", "suites")
+        return make()
+
+    @cached_property
+    def reader(self) -> DistributionReader:
+        make: Callable[[], DistributionReader] = adapter("quality", "fidelity")
         return make()
 
     @cached_property

@@ -48,6 +48,14 @@ Price = Annotated[
 ]
 Seed = Annotated[int | None, typer.Option(help="Same seed: same prompts, arrivals and order.")]
 Items = Annotated[int | None, typer.Option("--quality-items", help="Ask only so many items.")]
+Share = Annotated[
+    float | None,
+    typer.Option("--quality-share", help="Most of a trial's time for its questions; 1: no limit."),
+]
+BesideNames = Annotated[
+    list[str] | None,
+    typer.Option("--beside", help="Ask also: under-load, long-context; repeatable."),
+]
 Draft = Annotated[
     str | None,
     typer.Option("--draft", help="A small model that guesses ahead; same vocabulary required."),
@@ -89,6 +97,8 @@ def optimize(
     price: Price = None,
     seed: Seed = None,
     quality_items: Items = None,
+    quality_share: Share = None,
+    beside: BesideNames = None,
     suite: SuiteNames = None,
     draft: Draft = None,
     file: RequestFile = None,
@@ -121,6 +131,8 @@ def optimize(
         price_usd_per_hour=price,
         seed=seed,
         quality_items=quality_items,
+        quality_share=quality_share,
+        beside=tuple(beside or ()),
         suites=tuple(suite or ()),
         draft=draft,
     )

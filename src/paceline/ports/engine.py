@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from paceline.records.checkpoint import Calibration
+from paceline.records.fidelity import Reading
 from paceline.records.hardware import Accelerator
 from paceline.records.launch import (
     Artefact,
@@ -103,6 +105,24 @@ class CanDraft(Protocol):
 
 
 @runtime_checkable
+class GivesDistributions(Protocol):
+    """An engine that tells how likely it found other tokens than the one it chose."""
+
+    def readings(self) -> tuple[Reading, ...]:
+        """The ways in which `DistributionReader` can read it, the best one first."""
+        ...
+
+
+@runtime_checkable
+class TakesBatches(Protocol):
+    """An engine that works on many requests at once, so that asking more at once is sooner done."""
+
+    def places(self, variant: Variant) -> int:
+        """How many requests it works on at the same time."""
+        ...
+
+
+@runtime_checkable
 class LoadsCheckpoints(Protocol):
     """An engine that loads quantized folders which a quantizer makes (`ports/quantizer.py`)."""
 
@@ -112,6 +132,28 @@ class LoadsCheckpoints(Protocol):
         `prepare` is not called for them: the folder is made by a quantizer, and `launch` gets it
         as its artefact. `unsupported` still says where one of them cannot run.
         """
+        ...
+
+
+@runtime_checkable
+class CanCalibrate(Protocol):
+    """An engine some of whose formats are made better by seeing the model read a text."""
+
+    def calibrated_formats(self) -> tuple[str, ...]:
+        """Those of `formats()` that need such a text; `prepare` refuses them."""
+        ...
+
+    def prepare_calibrated(
+        self,
+        model: Model,
+        format_: str,
+        *,
+        calibration: Calibration,
+        environment: Environment,
+        cache: Path,
+        say: Say,
+    ) -> Artefact:
+        """As `Engine.prepare`, for one of those; the text is part of the artefact's identity."""
         ...
 
 

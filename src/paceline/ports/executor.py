@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from paceline.records.hardware import Accelerator
 from paceline.records.launch import LaunchSpec, ProcessEnd
@@ -39,6 +39,15 @@ class Server(Protocol):
 
     def peak_memory_gib(self) -> float | None:
         """Highest resident memory of the process tree so far; `None` when unreadable."""
+        ...
+
+
+@runtime_checkable
+class ForgetsPeak(Protocol):
+    """A server whose peak memory can be taken from now on, after something that is no serving."""
+
+    def forget_peak(self) -> None:
+        """The next `peak_memory_gib` is of what is used from here on."""
         ...
 
 

@@ -30,7 +30,9 @@ class Measured:
     """What a verdict on one variant looks at.
 
     `baseline` is `None` when the baseline has no finished trial; `comparison` is `None` when the
-    quality of the two cannot be compared, `own_comparison` the same for the user's own test set.
+    quality of the two cannot be compared, `own_comparison` the same for the user's own test set
+    and `long_comparison` for long texts; `loaded_comparison` is of the variant in full batches to
+    itself. No limit is about the last two yet.
     """
 
     pooled: Pooled
@@ -38,6 +40,8 @@ class Measured:
     comparison: QualityComparison | None
     workload: Workload
     own_comparison: QualityComparison | None = None
+    long_comparison: QualityComparison | None = None
+    loaded_comparison: QualityComparison | None = None
 
 
 def judge(constraint: Constraint, measured: Measured) -> Judgement:

@@ -8,28 +8,39 @@ intervals and values. Trials whose load cannot be trusted are set aside, with th
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from paceline.records.client import ClientState
+from paceline.records.fidelity import Fidelity
 from paceline.records.launch import Cause
 from paceline.records.measurement import Interval, Metric
 from paceline.records.metric_names import (
     COST_USD_PER_MONTH,
+    KL_NATS,
     MEMORY_PERCENT,
     PEAK_MEMORY_GIB,
+    PERPLEXITY_RATIO,
     QUALITY,
+    QUALITY_LOADED,
+    QUALITY_LONG,
     QUALITY_MINE,
+    QUALITY_SHARE,
+    TOP1_AGREEMENT,
     seen_whole,
 )
 from paceline.records.quality import QualityResult
 from paceline.records.trial import TrialRecord
 from paceline.records.variant import Variant
 
+Known = TypeVar("Known")
+
 CONTENDED_ABOVE: Final = 0.10
 """Share of all cores that other processes may take before a window says little of the engine."""
 
 HARDLY_TOUCHED: Final = frozenset(
-    {PEAK_MEMORY_GIB, MEMORY_PERCENT, QUALITY, QUALITY_MINE, COST_USD_PER_MONTH}
+    {PEAK_MEMORY_GIB, MEMORY_PERCENT, COST_USD_PER_MONTH}
+    | {QUALITY, QUALITY_MINE, QUALITY_LOADED, QUALITY_LONG, QUALITY_SHARE}
+    | {KL_NATS, TOP1_AGREEMENT, PERPLEXITY_RATIO}
 )
 """Figures that a busy client or neighbour does not change."""
 
@@ -53,6 +64,10 @@ class Pooled:
     trials: int
     cut: str | None = None
     own_quality: QualityResult | None = None
+    loaded_quality: QualityResult | None = None
+    long_quality: QualityResult | None = None
+    fidelity: Fidelity | None = None
+    fidelity_because: str | None = None
     client_added_ms: float | None = None
 
     def doubt(self, name: str) -> str | None:
@@ -85,14 +100,23 @@ def pool(variant: Variant, trials: Iterable[TrialRecord]) -> Pooled | None:
     return Pooled(
         variant=variant,
         metrics={name: _pooled(name, found) for name, found in figures.items() if found},
-        quality=next((t.quality for t in finished if t.quality is not None), None),
-        own_quality=next((t.own_quality for t in finished if t.own_quality is not None), None),
+        quality=_first(t.quality for t in finished),
+        own_quality=_first(t.own_quality for t in finished),
+        loaded_quality=_first(t.loaded_quality for t in finished),
+        long_quality=_first(t.long_quality for t in finished),
+        fidelity=_first(t.fidelity for t in finished),
+        fidelity_because=_first(t.fidelity_because for t in finished),
         unsound=None if sound else next(iter(doubts.values())),
         set_aside=tuple(f"{i} set aside: {why}" for i, why in doubts.items()) if sound else (),
         trials=len(finished),
         cut=None if cut is None else f"ended after {cut.share:.0%} of its window: {cut.because}",
         client_added_ms=None if sound else _client_added_ms(finished),
     )
+
+
+def _first(found: Iterable[Known | None]) -> Known | None:
+    """What the first trial that knows it says: questions are asked once."""
+    return next((one for one in found if one is not None), None)
 
 
 def _client_added_ms(trials: Sequence[TrialRecord]) -> float | None:

@@ -3,7 +3,7 @@
 `paceline verify` recomputes a receipt's ranking with it. Covers no measuring and no receipt.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from paceline.rank.advice import advise
@@ -19,7 +19,7 @@ from paceline.rank.speculation import guess_notes, idle_guesses
 from paceline.records.measurement import Metric, Verdict
 from paceline.records.metric_names import FAILED_SHARE, QUALITY
 from paceline.records.plan import Plan
-from paceline.records.quality import QualityComparison
+from paceline.records.quality import QualityComparison, QualityResult
 from paceline.records.ranking import ConstraintVerdict, Ranked, Ranking
 from paceline.records.request import Priority, Request
 from paceline.records.trial import TrialRecord
@@ -81,8 +81,10 @@ def judged(
     measured = Measured(
         pooled=pooled,
         baseline=baseline,
-        comparison=_comparison(pooled, baseline, request.seed, own=False),
-        own_comparison=_comparison(pooled, baseline, request.seed, own=True),
+        comparison=_comparison(pooled, baseline, request.seed, _suite),
+        own_comparison=_comparison(pooled, baseline, request.seed, _own_suite),
+        long_comparison=_comparison(pooled, baseline, request.seed, _long_suite),
+        loaded_comparison=_under_load(pooled, request.seed),
         workload=request.workload,
     )
     return Candidate(
@@ -95,15 +97,37 @@ def judged(
 
 
 def _comparison(
-    pooled: Pooled, baseline: Pooled | None, seed: int, *, own: bool
+    pooled: Pooled,
+    baseline: Pooled | None,
+    seed: int,
+    answers: Callable[[Pooled], QualityResult | None],
 ) -> QualityComparison | None:
-    """On the suite, or on the user's own test set."""
+    """On what `answers` takes of both."""
     if baseline is None or pooled.variant == baseline.variant:
         return None
-    mine, base = (one.own_quality if own else one.quality for one in (pooled, baseline))
+    mine, base = answers(pooled), answers(baseline)
     if mine is None or base is None or mine.suite_sha256 != base.suite_sha256:
         return None  # another suite is said in the notes: the two were asked different questions
     return compare_quality(mine, base, seed=seed)
+
+
+def _suite(pooled: Pooled) -> QualityResult | None:
+    return pooled.quality
+
+
+def _own_suite(pooled: Pooled) -> QualityResult | None:
+    return pooled.own_quality
+
+
+def _long_suite(pooled: Pooled) -> QualityResult | None:
+    return pooled.long_quality
+
+
+def _under_load(pooled: Pooled, seed: int) -> QualityComparison | None:
+    """A variant in full batches against itself in those of its first asking."""
+    if pooled.quality is None or pooled.loaded_quality is None:
+        return None
+    return compare_quality(pooled.loaded_quality, pooled.quality, seed=seed)
 
 
 def _ranked(place: Place, number: int, goal: Objective, dims: Dimensions) -> Ranked:
@@ -115,6 +139,10 @@ def _ranked(place: Place, number: int, goal: Objective, dims: Dimensions) -> Ran
         metrics=measured.pooled.metrics,
         verdicts=tuple(judgement.verdict for judgement in candidate.judgements),
         quality=measured.comparison,
+        under_load=measured.loaded_comparison,
+        long_context=measured.long_comparison,
+        fidelity=measured.pooled.fidelity,
+        fidelity_because=measured.pooled.fidelity_because,
         objective=None
         if value is None
         else Metric(

@@ -68,6 +68,13 @@ FORMULAS: Final[Mapping[str, str]] = {
 """Percentiles, means and their 95 % intervals are over the requests of the steady window."""
 
 
+    "quality_under_load": "as quality, over items asked again in full batches",
+    "quality_long_context": "as quality, over texts of the workload's length with codes in them",
+    "quality_time_share": "seconds of the quality part ÷ seconds of the trial",
+    "fidelity_kl_nats": "mean over positions of Σ p ln(p ÷ q), tokens that one side does not list "
+    "taken as one; p of the reference, q of the variant",
+    "fidelity_top1_agreement": "positions with the same most likely token ÷ positions",
+    "fidelity_perplexity_ratio": "exp(mean of ln p − ln q of the token that stands there)",
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recomputed:
     """A trial with every derived field computed again; a field that could not be is as stored."""

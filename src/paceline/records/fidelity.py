@@ -1,10 +1,12 @@
 """Next-token distributions of an endpoint, and how far one endpoint's are from another's."""
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from paceline.records.measurement import Interval
+from paceline.records.serial import Malformed, pack, unpack
 
 
 class Reading(StrEnum):
@@ -46,6 +48,15 @@ class FidelityReading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Readings:
+    """What one trial read, kept beside its record; `again` is the second reading of a reference:
+    what its own arithmetic moves."""
+
+    first: FidelityReading
+    again: FidelityReading | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fidelity:
     """A variant's next-token distributions against the baseline's, at the same positions.
 
@@ -55,7 +66,8 @@ class Fidelity:
 
     `noise_kl_nats` is the baseline against a second reading of itself, and `p_value` how likely so
     many of the `texts` would be farther away than that by chance; both `None` when the baseline
-    was read once.
+    was read once. `against` is the id of the variant that was the reference in a run, `None`
+    outside of one.
     """
 
     reading: Reading
@@ -69,3 +81,18 @@ class Fidelity:
     texts: int = 0
     noise_kl_nats: float | None = None
     p_value: float | None = None
+    against: str | None = None
+
+
+def pack_readings(readings: Readings) -> bytes:
+    """The stored form."""
+    return zlib.compress(pack(readings).encode("ascii"))
+
+
+def unpack_readings(data: bytes) -> Readings:
+    """What `pack_readings` stored. Raises Malformed or NewerSchema."""
+    try:
+        text = zlib.decompress(data).decode("ascii")
+    except (zlib.error, UnicodeDecodeError) as error:
+        raise Malformed("$", f"these are no readings: {error}") from error
+    return unpack(Readings, text)

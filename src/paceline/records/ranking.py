@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from paceline.records.fidelity import Fidelity
 from paceline.records.measurement import Metric, Verdict
 from paceline.records.quality import QualityComparison
 from paceline.records.request import Constraint
@@ -42,6 +43,13 @@ class Ranked:
     rank: int | None
     chips: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    fidelity: Fidelity | None = None
+    """To the run's reference; `None` with the reason beside it."""
+    fidelity_because: str | None = None
+    under_load: QualityComparison | None = None
+    """The variant in full batches against itself before; `None` unless asked for."""
+    long_context: QualityComparison | None = None
+    """Against the baseline in long texts; `None` unless asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,6 +47,8 @@ class Receipt:
     own_suite: BlobRef | None = None
 
 
+    long_suite: BlobRef | None = None
+    """The texts in which codes were to be found, where that was asked for."""
 class Fault(StrEnum):
     """What is wrong with a receipt."""
 

@@ -17,6 +17,15 @@ class Priority(StrEnum):
     BALANCED = "balanced"
 
 
+class Beside(StrEnum):
+    """What may be asked besides the suite, on request."""
+
+    LOAD = "under-load"
+    """Items again in full batches: whether answers change."""
+    CONTEXT = "long-context"
+    """Codes to be found in texts of the workload's length."""
+
+
 class Comparison(StrEnum):
     """The operators of the constraint grammar."""
 
@@ -121,3 +130,7 @@ class Request:
     """File of the user's own test set, which `quality(mine)` is about."""
     draft: str | None = None
     """A small model with the same vocabulary that guesses ahead, as the user named it."""
+    quality_share: float = 0.25
+    """The most of a trial's time that its quality part may take; 1 is no limit."""
+    beside: tuple[Beside, ...] = ()
+    """What is asked besides the suite."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from paceline.records.client import ClientVerdict
+from paceline.records.fidelity import Fidelity
 from paceline.records.image import ImageFacts
 from paceline.records.launch import Artefact, Cause
 from paceline.records.measurement import Metric
@@ -127,3 +128,15 @@ class TrialRecord:
     """What the engine counted; `None` without speculation or where it does not say."""
     inspected: ImageFacts | None = None
     """What an image runtime found inside itself; `None` for language models."""
+    fidelity: Fidelity | None = None
+    """Of its next-token distributions to the run's reference; `None` with the reason beside it."""
+    fidelity_because: str | None = None
+    """Why there is no fidelity, where something was asked at all."""
+    readings: BlobRef | None = None
+    """The distributions that `fidelity` rests on."""
+    quality_allowed_s: float | None = None
+    """What the quality part was allowed to take; `None` without a limit."""
+    loaded_quality: QualityResult | None = None
+    """The first items of the suite asked again in full batches, where that was asked for."""
+    long_quality: QualityResult | None = None
+    """Codes found in texts of the workload's length, where that was asked for."""

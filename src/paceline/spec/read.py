@@ -11,7 +11,7 @@ from pathlib import PurePath
 from typing import Final, TypeVar
 
 from paceline.errors import Code, SpecError
-from paceline.records.request import Budget, Constraint, Priority, Request, Workload
+from paceline.records.request import Beside, Budget, Constraint, Priority, Request, Workload
 from paceline.spec.contradiction import refuse_contradictions
 from paceline.spec.grammar import parse_budget, parse_constraint
 from paceline.spec.names import unknown_name
@@ -22,6 +22,8 @@ from paceline.spec.words import Understood, parse_words
 from paceline.spec.workloads import DEFAULT, PRESETS, REFERENCE, parse_workload, workload_of
 
 DEFAULT_PRIORITY: Final = Priority.BALANCED
+USUAL_SHARE: Final = 0.25
+"""Of a trial's time for its questions, where nobody said otherwise."""
 MODEL_FIX: Final = "name a folder, ORG/NAME of a hub, or `reference` before the words"
 NOTHING_SAID: Final = Understood(priority=None, constraints=(), budget=Budget())
 Given = TypeVar("Given")
@@ -47,6 +49,8 @@ class Asked:
     price_usd_per_hour: float | None = None
     seed: int | None = None
     quality_items: int | None = None
+    quality_share: float | None = None
+    beside: tuple[str, ...] = ()
     suites: tuple[str, ...] = ()
     draft: str | None = None
 
@@ -105,6 +109,8 @@ def read_request(
         price_usd_per_hour=_first(flags.price_usd_per_hour, stored.asked.price_usd_per_hour),
         seed=_first(flags.seed, stored.asked.seed) or 0,
         quality_items=_first(flags.quality_items, stored.asked.quality_items),
+        quality_share=_first(flags.quality_share, stored.asked.quality_share) or USUAL_SHARE,
+        beside=read_beside(flags.beside) or read_beside(stored.asked.beside),
         suite=_first(typed.suites.main, stored.suites.main),
         own_suite=own_suite,
         draft=flags.draft or stored.asked.draft,
@@ -131,6 +137,8 @@ def _read(asked: Asked) -> _Told:
     check_pipeline(asked.pipeline)
     _check_price(asked)
     _check_items(asked)
+    check_share(asked.quality_share)
+    read_beside(asked.beside)
     _check_pin(asked)
     return _Told(
         asked=asked,
@@ -152,6 +160,25 @@ def _check_items(asked: Asked) -> None:
     items = asked.quality_items
     if items is not None and items < 1:
         raise _bad(f"{items} quality items", "at least 1 is asked", "leave it out to ask all")
+
+
+def check_share(share: float | None) -> None:
+    """Raises SpecError for a share of a trial's time that is none."""
+    if share is not None and not 0 < share <= 1:
+        raise _bad(
+            f"a quality share of {share:g}",
+            "it is a part of each trial's time: above 0, at most 1",
+            f"--quality-share {USUAL_SHARE}; 1 is no limit",
+        )
+
+
+def read_beside(names: tuple[str, ...]) -> tuple[Beside, ...]:
+    """What is asked besides the suite, by name. Raises SpecError (`unknown-name`)."""
+    known = [beside.value for beside in Beside]
+    for name in names:
+        if name not in known:
+            raise unknown_name("further question", name, known)
+    return tuple(beside for beside in Beside if beside.value in names)
 
 
 def _check_pin(asked: Asked) -> None:
@@ -178,6 +205,8 @@ def _read_file(file: RequestText) -> _Told:
         price_usd_per_hour=content.price,
         seed=content.seed,
         quality_items=content.quality_items,
+        quality_share=content.quality_share,
+        beside=tuple(content.beside),
         suites=tuple(content.suites),
         draft=content.draft,
     )
@@ -187,6 +216,10 @@ def _read_file(file: RequestText) -> _Told:
         _check_price(plain)
     with at(document, "quality_items"):
         _check_items(plain)
+    with at(document, "quality_share"):
+        check_share(plain.quality_share)
+    with at(document, "beside"):
+        read_beside(plain.beside)
     with at(document, "pin"):
         _check_pin(plain)
     constraints = []

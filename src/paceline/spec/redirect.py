@@ -16,7 +16,13 @@ from paceline.records.request import Budget, Constraint, Request
 from paceline.spec.grammar import parse_budget, parse_constraint
 from paceline.spec.metrics import TIMES_S
 from paceline.spec.names import unknown_name
-from paceline.spec.read import Asked, check_pipeline, read_priority
+from paceline.spec.read import (
+    Asked,
+    check_pipeline,
+    check_share,
+    read_beside,
+    read_priority,
+)
 from paceline.spec.suites import parse_suites
 from paceline.spec.tokens import Value, cut
 from paceline.spec.vocabulary import Meaning, Role
@@ -142,6 +148,7 @@ def _completed(clause: str, before: Request) -> str:
 
 def _with(before: Request, flags: Asked, said: Understood) -> Request:
     check_pipeline(flags.pipeline)
+    check_share(flags.quality_share)
     constraints = (*(parse_constraint(text) for text in flags.constraints), *said.constraints)
     taken = {_subject(constraint) for constraint in constraints}
     kept = tuple(c for c in before.constraints if _subject(c) not in taken)
@@ -161,6 +168,8 @@ def _with(before: Request, flags: Asked, said: Understood) -> Request:
         price_usd_per_hour=_first(flags.price_usd_per_hour, before.price_usd_per_hour),
         price_source=before.price_source if flags.price_usd_per_hour is None else None,
         quality_items=_first(flags.quality_items, before.quality_items),
+        quality_share=_first(flags.quality_share, before.quality_share) or before.quality_share,
+        beside=read_beside(flags.beside) or before.beside,
         suite=_first(suites.main, before.suite),
         own_suite=_first(suites.own, before.own_suite),
     )
@@ -222,6 +231,8 @@ def _question_changes(before: Request, now: Request) -> Iterable[str]:
         ("suite", now.suite, before.suite, "the usual"),
         ("own test set", now.own_suite, before.own_suite, "none"),
         ("quality items", now.quality_items, before.quality_items, "all"),
+        ("quality share", now.quality_share, before.quality_share, ""),
+        ("besides", ", ".join(now.beside), ", ".join(before.beside), "nothing"),
     )
     for what, new, old, unsaid in pairs:
         if new != old:

@@ -63,6 +63,8 @@ class RequestFile(_Strict):
     price: float | int | None = None
     seed: int | None = None
     quality_items: int | None = None
+    quality_share: float | int | None = None
+    beside: Names = Field(default_factory=list)
     suites: Names = Field(default_factory=list)
     draft: str | None = None
 

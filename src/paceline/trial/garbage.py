@@ -28,11 +28,13 @@ TRUNCATED_SHARE: Final = 0.95
 COLLAPSED_RATIO: Final = 0.25
 SOUND_BASELINE: Final = 0.5
 
-KL_LIMITS_NATS: Final = ((7.5, 0.03), (5.5, 0.1), (3.5, 0.8), (0.0, 2.0))
+KL_LIMITS_NATS: Final = ((7.5, 0.03), (5.5, 0.1), (3.9, 0.3), (0.0, 2.0))
 """Bits per weight from which on, and the mean KL divergence that no sound checkpoint of that width
-reaches: about ten times what sound ones cost. Seen with the reference model: int8 0.002, int4 0.06.
-Published for models of 7B and more: 8 bits 0.001, 6 bits 0.003, 4 bits 0.04 to 0.08, 3 bits 0.1 to
-0.2 (llama.cpp pull requests 6936, 12557); one model's own noise between batch shapes 0.009."""
+reaches: more than twice what the coarsest honest rounding costs. Seen with the reference model, 5
+million weights: int8 0.002, int4 in groups 0.06; rounded to nearest, embeddings included, 0.11 in
+groups of 128 and 0.13 with one scale per channel (docs/log.md). Published for models of 7B and
+more: 8 bits 0.001, 6 bits 0.003, 4 bits 0.04 to 0.08, 3 bits 0.1 to 0.2, 2 bits 0.45 (llama.cpp
+pull requests 6936, 12557); one model's own noise between batch shapes 0.009."""
 
 FEWEST_POSITIONS: Final = 200
 

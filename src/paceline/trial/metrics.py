@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from paceline.money import usd_per_million_tokens, usd_per_month, usd_per_request
+from paceline.records.fidelity import Fidelity
 from paceline.records.load import LoadSummary
 from paceline.records.measurement import Interval, Metric, Stat
 from paceline.records.metric_names import (
@@ -13,13 +14,19 @@ from paceline.records.metric_names import (
     COST_USD_PER_REQUEST,
     FAILED_SHARE,
     GOODPUT,
+    KL_NATS,
     MEMORY_PERCENT,
     OUTPUT_TOKENS_PER_S,
     PEAK_MEMORY_GIB,
+    PERPLEXITY_RATIO,
     QUALITY,
+    QUALITY_LOADED,
+    QUALITY_LONG,
     QUALITY_MINE,
+    QUALITY_SHARE,
     REQUESTS_PER_S,
     STATISTICS,
+    TOP1_AGREEMENT,
     latency_name,
 )
 from paceline.records.quality import QualityResult
@@ -37,6 +44,24 @@ class Footprint:
     price_usd_per_hour: float | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """What a trial learned of quality besides its suites; `None` where nothing was asked.
+
+    `time_share` (0–1) is what the quality part took of the whole trial.
+    """
+
+    fidelity: Fidelity | None = None
+    loaded: QualityResult | None = None
+    long: QualityResult | None = None
+    time_share: float | None = None
+
+
+def time_share(quality_s: float | None, wall_s: float) -> float | None:
+    """Quality's share of a trial's time."""
+    return None if quality_s is None or wall_s <= 0 else quality_s / wall_s
+
+
 def trial_metrics(
     load: LoadSummary | None,
     quality: QualityResult | None,
@@ -45,6 +70,7 @@ def trial_metrics(
     goodput_rps: float | None = None,
     speculation: SpeculationCounts | None = None,
     own_quality: QualityResult | None = None,
+    beside: Beside | None = None,
 ) -> dict[str, Metric]:
     """Every figure that could be computed; what is unknown is absent.
 
@@ -57,11 +83,39 @@ def trial_metrics(
         found |= _latencies(load) | _rates(load)
         if footprint.price_usd_per_hour is not None:
             found |= _costs(load, footprint.price_usd_per_hour)
-    for name, result in ((QUALITY, quality), (QUALITY_MINE, own_quality)):
-        if result is not None:
-            count = len(result.items)
-            found[name] = Metric(value=result.score, unit="", ci95=result.ci95, n=count)
+    beside = beside or Beside()
+    found |= _scores(
+        {
+            QUALITY: quality,
+            QUALITY_MINE: own_quality,
+            QUALITY_LOADED: beside.loaded,
+            QUALITY_LONG: beside.long,
+        }
+    )
+    if beside.fidelity is not None:
+        found |= _closeness(beside.fidelity)
+    if beside.time_share is not None:
+        found[QUALITY_SHARE] = _reading(beside.time_share, "")
     return found | _single_readings(footprint)
+
+
+def _scores(results: Mapping[str, QualityResult | None]) -> dict[str, Metric]:
+    return {
+        name: Metric(value=result.score, unit="", ci95=result.ci95, n=len(result.items))
+        for name, result in results.items()
+        if result is not None
+    }
+
+
+def _closeness(fidelity: Fidelity) -> dict[str, Metric]:
+    n = fidelity.positions
+    return {
+        KL_NATS: Metric(value=fidelity.mean_kl_nats, unit="nats", ci95=fidelity.mean_kl_ci95, n=n),
+        TOP1_AGREEMENT: Metric(
+            value=fidelity.top1_agreement, unit="", ci95=fidelity.top1_ci95, n=n
+        ),
+        PERPLEXITY_RATIO: Metric(value=fidelity.perplexity_ratio, unit="", ci95=None, n=n),
+    }
 
 
 def _latencies(load: LoadSummary) -> dict[str, Metric]:

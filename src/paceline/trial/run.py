@@ -1,4 +1,4 @@
-"""One trial: prepare, start, wait, warm up, first rung, ask the suite, load, stop.
+"""One trial: prepare, start, wait, warm up, read distributions, first rung, ask, load, stop.
 
 The first rung is a short load of its own, after which a trial without a chance ends: within one
 launch, for starting an engine costs more than a short load does. Drives the table in
@@ -9,40 +9,40 @@ context still ends the processes.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Protocol
+from dataclasses import replace
+from typing import Final, Protocol
 
 from paceline.clock import Clock
 from paceline.errors import CandidateError, SetupError
 from paceline.ports.archive import Archive
 from paceline.ports.engine import CanDraft, Engine, Say
-from paceline.ports.executor import Executor, Server
+from paceline.ports.executor import Executor, ForgetsPeak, Server
+from paceline.ports.fidelity import DistributionReader
 from paceline.ports.host import Host
 from paceline.ports.load import LoadGenerator
-from paceline.ports.quality import Evaluator, Grader, StopRule
+from paceline.ports.quality import Evaluator, Grader
 from paceline.ports.telemetry import Telemetry
-from paceline.records.hardware import Accelerator
+from paceline.records.fidelity import pack_readings
 from paceline.records.launch import Artefact, Cause, Environment, LaunchSpec, ProcessEnd
-from paceline.records.load import LoadResult, LoadSummary, Probe, Target
+from paceline.records.load import Probe, Target
 from paceline.records.load_plan import LoadPlan
-from paceline.records.model import Model
-from paceline.records.quality import ItemScore, QualityResult, StopCause, Stopped, Suite
-from paceline.records.request import Constraint
+from paceline.records.quality import ItemScore, StopCause, Stopped
 from paceline.records.samples import pack
 from paceline.records.speculation import SpeculationCounts
 from paceline.records.telemetry import Snapshot
-from paceline.records.trial import BlobRef, ColdStart, Cut, Provenance, TrialRecord, TrialState
-from paceline.records.variant import Variant
-from paceline.trial.asking import Questions, ask_suites
-from paceline.trial.innocence import judge_client
+from paceline.records.trial import BlobRef, Cut, TrialRecord, TrialState
+from paceline.trial.account import Seen, trial_record
+from paceline.trial.allowance import Allowance, expected_load_s
+from paceline.trial.asking import Asking, Questions
 from paceline.trial.machine import TrialEvent, after
-from paceline.trial.metrics import Footprint, trial_metrics
-from paceline.trial.sequential import PairedRule
+from paceline.trial.order import FirstRung, TrialOrder
 from paceline.trial.slo import goodput
 from paceline.trial.speculation import SETTLE_S, counts_between, read_counters
 from paceline.trial.timeline import summarise
-from paceline.trial.workload import latency_limits_ms
+from paceline.units import Seconds
+
+AFTER_READING_S: Final = Seconds(1.0)
+"""Our own server gives the memory for distributions back when nobody asked for half a second."""
 
 
 class Journal(Protocol):
@@ -51,47 +51,6 @@ class Journal(Protocol):
     def moved(
         self, trial_id: str, *, was: TrialState, event: TrialEvent, cause: Cause | None
     ) -> None: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FirstRung:
-    """A short load before the whole one. `why_end` tells from its record why the trial ends there,
-    `None` when it goes on; `share` is its part (0–1) of the whole window."""
-
-    plan: LoadPlan
-    share: float
-    why_end: Callable[[TrialRecord], str | None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrialOrder:
-    """What one trial is to do. `suite` is `None` when quality is not to be measured."""
-
-    trial_id: str
-    variant: Variant
-    repeat: int
-    model: Model
-    accelerator: Accelerator
-    plan: LoadPlan
-    suite: Suite | None
-    garbage_rule: StopRule | None
-    quality_concurrency: int
-    constraints: tuple[Constraint, ...]
-    """Goodput counts requests within them; the client must be innocent of moving their verdicts."""
-    price_usd_per_hour: float | None
-    seed: int
-    cache: Path
-    log_path: Path
-    rung: FirstRung | None = None
-    """`None` measures the whole window at once."""
-    draft: Model | None = None
-    """The small model that guesses ahead where the variant says so."""
-    paired_rule: PairedRule | None = None
-    """Stops the suite when the comparison with the baseline is clear; `None` asks every item."""
-    own_suite: Suite | None = None
-    """The user's own test set, asked whole."""
-    until_s: float | None = None
-    """Monotonic time at which the budget is spent: the trial ends there with what it has."""
 
 
 Hold = Callable[[TrialOrder, Say], AbstractContextManager[Artefact]]
@@ -118,6 +77,7 @@ class Rig:
         clock: Clock,
         telemetry: tuple[Telemetry, ...] = (),
         hold: Hold | None = None,
+        reader: DistributionReader | None = None,
     ) -> None:
         self.engine = engine
         self.environment = environment
@@ -129,6 +89,7 @@ class Rig:
         self.archive = archive
         self.clock = clock
         self.telemetry = telemetry
+        self.reader = reader
         self.hold: Hold = hold or self._prepared
 
     @contextmanager
@@ -140,31 +101,6 @@ class Rig:
             cache=order.cache,
             say=say,
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Seen:
-    """What a trial has learned so far; grows as it goes on."""
-
-    cause: Cause = Cause.CRASHED
-    detail: str = ""
-    artefact: Artefact | None = None
-    argv: tuple[str, ...] = ()
-    env: tuple[tuple[str, str], ...] = ()
-    engine_s: float | None = None
-    warmup_s: float | None = None
-    quality: QualityResult | None = None
-    own_quality: QualityResult | None = None
-    quality_s: float | None = None
-    load: LoadResult | None = None
-    summary: LoadSummary | None = None
-    goodput_rps: float | None = None
-    foreign_cpu_share: float | None = None
-    peak_memory_gib: float | None = None
-    log_tail: str = ""
-    cut: Cut | None = None
-    speculation: SpeculationCounts | None = None
-    draft: Artefact | None = None
 
 
 class TrialRun:
@@ -185,8 +121,8 @@ class TrialRun:
         self._say = say
         self._cancelled = cancelled
         self._state = TrialState.QUEUED
-        self._seen = _Seen()
-        self._started_s = rig.clock.monotonic_s()
+        self._seen = Seen()
+        self._started_s = self._launched_s = rig.clock.monotonic_s()
         self._started_at = rig.clock.utc_now().isoformat(timespec="seconds")
 
     def run(self) -> TrialRecord:
@@ -196,9 +132,11 @@ class TrialRun:
             artefact = self._prepare(holding)
             if artefact is not None:
                 self._launch(artefact)
+        self._note(readings=self._keep_readings())
         return self._record(self._keep_samples())
 
     def _launch(self, artefact: Artefact) -> None:
+        self._launched_s = self._rig.clock.monotonic_s()
         with self._rig.executor.start(
             lambda port: self._spec(artefact, port),
             log_path=self._order.log_path,
@@ -289,21 +227,29 @@ class TrialRun:
         target = Target(base_url=server.base_url, model=server.spec.model_name)
         plan = _exact(self._order.plan, server.spec)
         probe = self._warm_up(target, plan)
-        rung = self._order.rung
-        if (rung is None or self._goes_on(target, rung, probe, server)) and self._ask(target):
-            self._load(target, plan, probe)
-        self._note(peak_memory_gib=server.peak_memory_gib())
+        asking = self._asking(target)
+        if self._reads_sound(asking, server):
+            rung = self._order.rung
+            goes_on = rung is None or self._goes_on(target, rung, probe, server)
+            if goes_on and self._ask(asking, plan, probe):
+                self._load(target, plan, probe)
+        self._note(peak_memory_gib=self._peak_gib(server))
 
     def _goes_on(self, target: Target, rung: FirstRung, probe: Probe, server: Server) -> bool:
         """Load for a short while; false when that is enough to know."""
         self._load(target, _exact(rung.plan, server.spec), probe)
-        self._note(peak_memory_gib=server.peak_memory_gib())
+        self._note(peak_memory_gib=self._peak_gib(server))
         if self._seen.cause is not Cause.FINISHED or self._seen.cut or self._cancelled():
             return False
         because = rung.why_end(self._record(samples=None))
         if because is not None:
             self._note(cut=Cut(share=rung.share, because=because))
         return because is None
+
+    def _peak_gib(self, server: Server) -> float | None:
+        """The highest before and after what was forgotten."""
+        found = (self._seen.peak_memory_gib, server.peak_memory_gib())
+        return max((value for value in found if value is not None), default=None)
 
     def _warm_up(self, target: Target, plan: LoadPlan) -> Probe:
         self._say("warming up")
@@ -312,26 +258,63 @@ class TrialRun:
         self._note(warmup_s=self._rig.clock.monotonic_s() - started_s)
         return probe
 
-    def _ask(self, target: Target) -> bool:
-        """Ask the suites; false when the answers are garbage: nothing else is worth measuring."""
-        order, began_s = self._order, self._rig.clock.monotonic_s()
+    def _asking(self, target: Target) -> Asking:
+        order, rig = self._order, self._rig
         questions = Questions(
             suite=order.suite,
             own=order.own_suite,
+            long=order.long_suite,
             garbage=order.garbage_rule,
             paired=order.paired_rule,
             late=self._too_late,
+            reading=order.reading,
+            no_reading=order.no_reading,
+            allowance=Allowance(share=order.quality_share),
+            seed=order.seed,
+            in_flight=order.quality_concurrency,
+            loaded_in_flight=order.loaded_concurrency,
         )
-        answers = ask_suites(questions, lambda suite, stop: self._answers(target, suite, stop))
-        self._note(quality=answers.quality, own_quality=answers.own)
-        if answers.quality is not None or answers.own is not None:
-            self._note(quality_s=self._rig.clock.monotonic_s() - began_s)
-        if answers.garbage is not None:
-            self._note(cause=Cause.GARBAGE, detail=answers.garbage)
+        return Asking(
+            questions,
+            target,
+            evaluator=rig.evaluator,
+            grader=rig.grader,
+            reader=rig.reader,
+            clock=rig.clock,
+            say=self._say,
+        )
+
+    def _reads_sound(self, asking: Asking, server: Server) -> bool:
+        """Read the distributions; false when they are garbage: no speed is worth measuring."""
+        before_gib = server.peak_memory_gib()
+        asking.read()
+        readings = asking.answers.closeness.readings
+        self._note(answers=asking.answers)
+        if readings is not None and isinstance(server, ForgetsPeak):
+            # What an engine needs to show its distributions is no part of what serving takes.
+            self._rig.clock.sleep(AFTER_READING_S)
+            server.forget_peak()
+            self._note(peak_memory_gib=before_gib)
+        return self._is_sound()
+
+    def _ask(self, asking: Asking, plan: LoadPlan, probe: Probe) -> bool:
+        """Ask the suites; false when the answers are garbage: nothing else is worth measuring."""
+        summary, spent_s = self._seen.summary, self._seen.answers.spent_s or 0.0
+        rate = summary.requests_per_s if summary else None
+        gone_s = self._rig.clock.monotonic_s() - self._launched_s - spent_s
+        asking.ask(rest_s=gone_s + expected_load_s(plan, probe, requests_per_s=rate))
+        self._note(answers=asking.answers)
+        if not self._is_sound():
             return False
         if self._late():
             self._spent(share=self._order.rung.share if self._order.rung else 0.0)
         return not self._late()
+
+    def _is_sound(self) -> bool:
+        garbage = self._seen.answers.garbage
+        if garbage is not None:
+            self._note(cause=Cause.GARBAGE, detail=garbage)
+        return garbage is None
 
     def _spent(self, *, share: float) -> None:
         """The budget is spent: what was loaded so far counts, and nothing loaded is nothing."""
@@ -339,17 +322,6 @@ class TrialRun:
             self._note(cause=Cause.CANCELLED, detail="the budget was spent before the load")
         else:
             self._note(cut=Cut(share=share, because="the budget was spent"))
-
-    def _answers(self, target: Target, suite: Suite, stop: StopRule) -> QualityResult:
-        self._say(f"asking {len(suite.items)} quality items")
-        return self._rig.evaluator.evaluate(
-            target,
-            suite,
-            grader=self._rig.grader,
-            seed=self._order.seed,
-            concurrency=self._order.quality_concurrency,
-            stop=stop,
-        )
 
     def _too_late(self, _scores: Sequence[ItemScore]) -> Stopped | None:
         because = "the budget was spent"
@@ -406,70 +378,30 @@ class TrialRun:
         self._state = following
 
     def _note(self, **learned: object) -> None:
-        self._seen = replace(self._seen, **learned)  # type: ignore[arg-type]  # names of _Seen
+        self._seen = replace(self._seen, **learned)  # type: ignore[arg-type]  # names of Seen
 
     def _record(self, samples: BlobRef | None) -> TrialRecord:
-        order, seen = self._order, self._seen
-        cold_start = ColdStart(
-            environment_s=self._rig.environment.installed_s,
-            weights_s=seen.artefact.prepared_s if seen.artefact else None,
-            engine_s=seen.engine_s,
-            warmup_s=seen.warmup_s,
-        )
-        footprint = Footprint(
-            peak_memory_gib=seen.peak_memory_gib,
-            memory_gib=order.accelerator.memory_gib,
-            cold_start_s=cold_start.total_s,
-            price_usd_per_hour=order.price_usd_per_hour,
-        )
-        client = (
-            judge_client(seen.load, limits_ms=latency_limits_ms(order.constraints))
-            if seen.load
-            else None
-        )
-        return TrialRecord(
-            trial_id=order.trial_id,
-            variant=order.variant,
-            repeat=order.repeat,
-            cause=seen.cause,
-            detail=seen.detail,
-            metrics=trial_metrics(
-                seen.summary,
-                seen.quality,
-                footprint,
-                goodput_rps=seen.goodput_rps,
-                speculation=seen.speculation,
-                own_quality=seen.own_quality,
-            ),
-            quality=seen.quality,
-            own_quality=seen.own_quality,
-            quality_s=seen.quality_s,
-            cold_start=cold_start,
+        rig = self._rig
+        return trial_record(
+            self._order,
+            self._seen,
             samples=samples,
-            provenance=Provenance(
-                engine_version=self._rig.engine.version,
-                argv=seen.argv,
-                env=dict(seen.env),
-                environment_lock_sha256=self._rig.environment.lock_sha256,
-                environment_lock=self._rig.environment.lock,
-                artefact=seen.artefact,
-                seed=order.seed,
-                started_at_utc=self._started_at,
-                log_tail=seen.log_tail,
-                draft=seen.draft,
-            ),
-            client=client,
-            steady=seen.summary.steady if seen.summary else False,
-            foreign_cpu_share=seen.foreign_cpu_share,
-            wall_s=self._rig.clock.monotonic_s() - self._started_s,
-            cut=seen.cut,
-            speculation=seen.speculation,
+            environment=rig.environment,
+            engine_version=rig.engine.version,
+            started_at_utc=self._started_at,
+            wall_s=rig.clock.monotonic_s() - self._started_s,
         )
 
     def _keep_samples(self) -> BlobRef | None:
         if self._seen.load is None:
             return None
         return self._rig.archive.keep(pack(self._seen.load.samples), suffix=".npz")
+
+    def _keep_readings(self) -> BlobRef | None:
+        readings = self._seen.answers.closeness.readings
+        if readings is None:
+            return None
+        return self._rig.archive.keep(pack_readings(readings), suffix=".readings")
 
 
 def _exact(plan: LoadPlan, spec: LaunchSpec) -> LoadPlan:

@@ -83,7 +83,7 @@ class PairedRule:
             return None
         verdict = _decide(differences, self._margin, self._reach)
         if verdict is Verdict.UNRESOLVED:
-            return None
+            return self._exhausted(len(differences))
         sign = "within" if verdict is Verdict.PASS else "beyond"
         return Stopped(
             cause=StopCause.CLEAR,
@@ -91,14 +91,28 @@ class PairedRule:
             f"the margin of {self._margin:g} ({np.mean(differences):+.3f})",
         )
 
-    def verdict(self) -> PairedVerdict:
-        """What can be said after the answers seen so far."""
+    def _exhausted(self, compared: int) -> Stopped | None:
+        """The baseline itself may have been asked a part of the suite: more cannot be compared."""
+        shared = len(self._reference.keys() & self._weights.keys())
+        if compared < shared or shared == len(self._weights):
+            return None
+        return Stopped(
+            cause=StopCause.SHARE,
+            because=f"the baseline answered no more than these {shared} items of "
+            f"{len(self._weights)}",
+        )
+
+    def verdict(self, *, over: bool = False) -> PairedVerdict:
+        """What can be said after the answers seen so far.
+
+        `over` tells that no more will be asked, for a reason that does not depend on the answers.
+        """
         differences = self._differences()
         return paired_verdict(
             differences,
             margin=self._margin,
             reach=self._reach,
-            complete=len(differences) == len(self._reference.keys() & self._weights.keys()),
+            complete=over or len(differences) == len(self._reference.keys() & self._weights.keys()),
         )
 
     @property
@@ -134,7 +148,8 @@ def judged_again(
     by_id = {score.item_id: score for score in stored.items}
     order = (item.item_id for item in suite.asking_order(seed))
     rule([by_id[item_id] for item_id in order if item_id in by_id])
-    return rule.verdict()
+    stopped = stored.stopped
+    return rule.verdict(over=stopped is not None and stopped.cause is StopCause.SHARE)
 
 
 def item_weights(suite: Suite) -> Mapping[str, float]:

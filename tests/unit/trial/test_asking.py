@@ -32,7 +32,8 @@ from paceline.testing.simulated_load import SimulatedLoad
 from paceline.trial.arrivals import plan_load
 from paceline.trial.garbage import garbage_rule
 from paceline.trial.machine import TrialEvent
-from paceline.trial.run import Rig, TrialOrder, TrialRun
+from paceline.trial.order import TrialOrder
+from paceline.trial.run import Rig, TrialRun
 from paceline.trial.scoring import SuiteGrader, summarize
 from paceline.trial.sequential import PairedRule
 from paceline.trial.workload import load_shape

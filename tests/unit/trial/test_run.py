@@ -17,7 +17,8 @@ from paceline.testing.builders import a_cpu, a_model, a_variant, a_workload
 from paceline.testing.simulated_load import SimulatedLoad
 from paceline.trial.arrivals import plan_load
 from paceline.trial.machine import TrialEvent
-from paceline.trial.run import FirstRung, Rig, TrialOrder, TrialRun
+from paceline.trial.order import FirstRung, TrialOrder
+from paceline.trial.run import Rig, TrialRun
 from paceline.trial.scoring import SuiteGrader
 from paceline.trial.workload import load_shape
 from paceline.units import Seconds

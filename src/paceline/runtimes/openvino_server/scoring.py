@@ -3,12 +3,13 @@
 The pipeline gives the log probability of the token it chose and of no other (OpenVINO GenAI
 2026.4.1). So the same exported model is compiled a second time, when it is first asked, and run
 over whole texts without batching. Same weights and arithmetic; its attention is the plain one, not
-the paged one. It takes the memory of the weights once more, from that moment on.
+the paged one. It takes the memory of the weights once more, until nobody has asked for a while.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,8 +27,12 @@ CHUNK_TOKENS: Final = 256
 """Read at once: the logits of so many positions over a vocabulary of 150k take 150 MB."""
 
 
+IDLE_S: Final = 0.5
+"""After the last text the second compilation is given up: the next asker pays for a new one."""
+
+
 class OpenVinoScorer:
-    """A `Scorer`. Not thread-safe: one thread asks."""
+    """A `Scorer`. One thread asks; another gives the memory back."""
 
     def __init__(self, model: Path, *, device: str, properties: Mapping[str, Any]) -> None:
         self._model = model
@@ -35,9 +40,28 @@ class OpenVinoScorer:
         self._properties = dict(properties)
         self._request: Any = None
         self._inputs: frozenset[str] = frozenset()
+        self._in_use = threading.Lock()
+        self._release: threading.Timer | None = None
 
     def score(self, ids: Sequence[int], *, top: int) -> Sequence[TokenScore]:
         """See `Scorer.score`. The first call compiles the model, which takes seconds."""
+        with self._in_use:
+            if self._release is not None:
+                self._release.cancel()
+            try:
+                return self._score(ids, top=top)
+            finally:
+                self._release = threading.Timer(IDLE_S, self._give_up)
+                self._release.daemon = True
+                self._release.start()
+
+    def _give_up(self) -> None:
+        with self._in_use:
+            if threading.current_thread() is self._release:  # nobody asked meanwhile
+                self._request = None
+                log.info("compilation for scoring given up after %.1f s without use", IDLE_S)
+
+    def _score(self, ids: Sequence[int], *, top: int) -> Sequence[TokenScore]:
         if self._request is None:
             self._compile()
         self._request.reset_state()

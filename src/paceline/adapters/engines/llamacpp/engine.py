@@ -12,10 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from paceline.adapters.engines.llamacpp.checkpoint import FILE, Kitchen, find_or_make
-from paceline.adapters.engines.llamacpp.formats import FORMATS, SUPPORT
+from paceline.adapters.engines.llamacpp.checkpoint import FILE, find_or_make
+from paceline.adapters.engines.llamacpp.formats import CALIBRATED, FORMATS, SUPPORT
+from paceline.adapters.engines.llamacpp.kitchen import Kitchen
 from paceline.adapters.engines.llamacpp.signs import SIGNS
 from paceline.ports.engine import Say
+from paceline.records.checkpoint import Calibration
+from paceline.records.fidelity import Reading
 from paceline.records.hardware import Accelerator
 from paceline.records.launch import (
     Artefact,
@@ -109,7 +112,7 @@ _KV_BYTES_PER_ELEMENT: Final = 2  # f16
 
 
 class LlamaCpp:
-    """An `Engine` that `CanSpeculate`, `CanDraft`, `HasNeeds` and `HasSupportTable`."""
+    """An `Engine` that `CanSpeculate`, `CanDraft`, `CanCalibrate`, `HasNeeds`, `HasSupportTable`."""
 
     name = "llamacpp"
     version = VERSION
@@ -148,6 +151,24 @@ class LlamaCpp:
         self, model: Model, format_: str, *, environment: Environment, cache: Path, say: Say
     ) -> Artefact:
         kitchen = Kitchen(model=model, environment=environment, cache=cache, say=say)
+        return find_or_make(format_, kitchen)
+
+    def calibrated_formats(self) -> tuple[str, ...]:
+        return CALIBRATED
+
+    def prepare_calibrated(
+        self,
+        model: Model,
+        format_: str,
+        *,
+        calibration: Calibration,
+        environment: Environment,
+        cache: Path,
+        say: Say,
+    ) -> Artefact:
+        kitchen = Kitchen(
+            model=model, environment=environment, cache=cache, say=say, calibration=calibration
+        )
         return find_or_make(format_, kitchen)
 
     def launch(
@@ -192,6 +213,13 @@ class LlamaCpp:
     def with_draft(self, launch: LaunchSpec, draft: Artefact) -> LaunchSpec:
         more = ("--spec-type", "draft-simple", "--model-draft", str(Path(draft.folder) / FILE))
         return replace(launch, argv=(*launch.argv, *more))
+
+    def readings(self) -> tuple[Reading, ...]:
+        """`echo` is ignored (0.5.0-dev)."""
+        return (Reading.GREEDY,)
+
+    def places(self, variant: Variant) -> int:
+        return int(dict(variant.knobs).get("slots", _SLOTS))
 
     def classify(self, end: ProcessEnd) -> Cause:
         return cause_of(end, SIGNS)

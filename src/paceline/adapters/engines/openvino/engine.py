@@ -10,6 +10,7 @@ from typing import Final
 from paceline.adapters.engines.openvino.export import RECIPES, find_or_make
 from paceline.adapters.engines.openvino.signs import SIGNS
 from paceline.ports.engine import Say
+from paceline.records.fidelity import Reading
 from paceline.records.hardware import Accelerator, AcceleratorKind
 from paceline.records.launch import (
     Artefact,
@@ -56,6 +57,7 @@ _FLAGS: Final = {
     "threads": "--threads",
 }
 _RUN: Final = Path(__file__).parents[3] / "runtimes" / "run.py"
+_PLACES: Final = 256  # --max-num-seqs of our server
 _START_S: Final = 60.0
 _START_S_PER_GIB: Final = 30.0
 _GRACE_S: Final = 5.0
@@ -116,6 +118,14 @@ class OpenVino:
             grace_s=_GRACE_S + 2.0,
             ready_timeout_s=_START_S + _START_S_PER_GIB * artefact.size_bytes / BYTES_PER_GIB,
         )
+
+    def readings(self) -> tuple[Reading, ...]:
+        """Our server compiles the model once more when it is first asked."""
+        return (Reading.FORCED, Reading.GREEDY)
+
+    def places(self, variant: Variant) -> int:
+        del variant
+        return _PLACES
 
     def classify(self, end: ProcessEnd) -> Cause:
         return cause_of(end, SIGNS)

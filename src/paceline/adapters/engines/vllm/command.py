@@ -17,7 +17,7 @@ GRACE_S: Final = 20
 
 _DTYPES: Final = {"bf16": "bfloat16", "fp16": "float16"}
 _DEFAULT_CONTEXT_TOKENS: Final = 4096
-_SEQUENCES: Final = 128
+SEQUENCES: Final = 128
 # The cache on a processor comes out of the memory that the weights, the compiler and the load
 # client need too; vLLM would take what is left.
 _CPU_KV_SHARE: Final = 0.3
@@ -53,7 +53,7 @@ def command_line(
         *(() if artefact.size_bytes else ("--load-format", "dummy")),
         *(("--quantization", "fp8") if _made_while_loading(variant, artefact) else ()),
         *(() if context == whole else ("--max-model-len", str(context))),
-        *_cache_size(model, place, room, sequences=int(knobs.get("max_num_seqs", _SEQUENCES))),
+        *_cache_size(model, place, room, sequences=int(knobs.get("max_num_seqs", SEQUENCES))),
         *flags_of(knobs, count=variant.count, context_tokens=context),
         *speculation_flags(variant),
     )

@@ -13,6 +13,7 @@ from typing import Final
 from paceline.adapters.engines.vllm.builds import VERSION, Build, build_for_host
 from paceline.adapters.engines.vllm.command import (
     GRACE_S,
+    SEQUENCES,
     command_line,
     offline_variables,
     variables,
@@ -21,6 +22,7 @@ from paceline.adapters.engines.vllm.knobs import draft_flags, knobs_for
 from paceline.adapters.engines.vllm.signs import SIGNS
 from paceline.adapters.engines.vllm.support import MADE_HERE, SUPPORT, format_of
 from paceline.ports.engine import Say
+from paceline.records.fidelity import Reading
 from paceline.records.hardware import Accelerator, AcceleratorKind
 from paceline.records.launch import (
     Artefact,
@@ -146,6 +148,13 @@ class Vllm:
 
     def with_draft(self, launch: LaunchSpec, draft: Artefact) -> LaunchSpec:
         return replace(launch, argv=(*launch.argv, *draft_flags(draft.folder)))
+
+    def readings(self) -> tuple[Reading, ...]:
+        """`echo` with `logprobs` on the completions route; `top_logprobs` on the chat route."""
+        return (Reading.FORCED, Reading.GREEDY)
+
+    def places(self, variant: Variant) -> int:
+        return int(dict(variant.knobs).get("max_num_seqs", SEQUENCES))
 
     def classify(self, end: ProcessEnd) -> Cause:
         return cause_of(end, SIGNS)

@@ -15,6 +15,7 @@ from paceline.units import BYTES_PER_GIB
 
 SAMPLE_EVERY_S: Final = 0.25
 _BYTES_PER_KIB: Final = 1024
+_RESET_PEAK: Final = "5"  # Documentation/filesystems/proc.rst, clear_refs
 
 
 class MemoryWatch:
@@ -32,6 +33,15 @@ class MemoryWatch:
         self._peak_bytes = max(self._peak_bytes, tree_bytes(self._root))
         return self._peak_bytes / BYTES_PER_GIB if self._peak_bytes else None
 
+    def forget(self) -> None:
+        """Take the peak from now on. Where the kernel's mark cannot be reset, it stays."""
+        for process in _below(self._root):
+            try:
+                Path(f"/proc/{process.pid}/clear_refs").write_text(_RESET_PEAK, encoding="ascii")
+            except OSError:
+                continue
+        self._peak_bytes = 0
+
     def stop(self) -> None:
         """End the sampling."""
         self._stop.set()
@@ -44,13 +54,17 @@ class MemoryWatch:
 
 def tree_bytes(root: int) -> int:
     """Memory below `root` now; 0 when nothing is left."""
-    try:
-        tree = psutil.Process(root).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return 0
+    tree = _below(root)
     if len(tree) == 1:
         return _high_water_bytes(tree[0].pid)
     return sum(_proportional_bytes(process) for process in tree)
+
+
+def _below(root: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(root).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _high_water_bytes(process: int) -> int:

@@ -73,6 +73,9 @@ class LocalServer:
     def peak_memory_gib(self) -> float | None:
         return self._memory.peak_gib()
 
+    def forget_peak(self) -> None:
+        self._memory.forget()
+
     def stop(self) -> None:
         """SIGTERM to the engine's group, its grace, then SIGKILL for everything below the shim."""
         if self._stopped:
