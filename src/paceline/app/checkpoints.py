@@ -7,10 +7,10 @@ from paceline.app.calibration import built_in
 from paceline.app.registry import adapter, engine_names, load_engine
 from paceline.app.wiring import Workshop
 from paceline.errors import CandidateError, Code, SpecError
-from paceline.ports.engine import Engine, LoadsCheckpoints, Say
+from paceline.ports.engine import CanCalibrate, Engine, LoadsCheckpoints, Say
 from paceline.ports.quantizer import Quantizer
 from paceline.records.checkpoint import Calibration
-from paceline.records.launch import Artefact, EnvironmentSpec, EnvironmentState
+from paceline.records.launch import Artefact, Environment, EnvironmentSpec, EnvironmentState
 from paceline.records.model import Model
 
 _FLOATS = frozenset({"bf16", "fp16", "fp32"})
@@ -88,6 +88,35 @@ def give_checkpoint(model: Model, format_: str, shop: Workshop, *, say: Say) -> 
         raise CandidateError(error.code, error.what, why=error.why, fix=error.fix) from error
 
 
+def give_artefact(
+    engine: Engine,
+    model: Model,
+    format_: str,
+    shop: Workshop,
+    *,
+    environment: Environment,
+    say: Say,
+    calibration: Calibration | None = None,
+) -> Artefact:
+    """What `engine` loads for this format, by whoever makes it: a hub, a quantizer or itself.
+
+    Raises what `give_checkpoint` and `Engine.prepare` raise.
+    """
+    if needs_quantizer(engine, model, format_):
+        return give_checkpoint(model, format_, shop, say=say)
+    cache = shop.places.cache
+    if isinstance(engine, CanCalibrate) and format_ in engine.calibrated_formats():
+        return engine.prepare_calibrated(
+            model,
+            format_,
+            calibration=calibration or built_in(),
+            environment=environment,
+            cache=cache,
+            say=say,
+        )
+    return engine.prepare(model, format_, environment=environment, cache=cache, say=say)
+
+
 def make_format(
     model: Model, name: str, shop: Workshop, *, calibration: Calibration | None, say: Say
 ) -> Artefact:
@@ -101,11 +130,13 @@ def make_format(
     maker = _made_by_engines().get(name)
     if maker is None:
         raise nobody_makes(name)
-    return maker.engine.prepare(
+    return give_artefact(
+        maker.engine,
         model,
         maker.format,
+        shop,
         environment=shop.environments.install(maker.environment, say=say),
-        cache=shop.places.cache,
+        calibration=calibration,
         say=say,
     )
 

@@ -11,46 +11,28 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from paceline.adapters.engines.llamacpp.formats import BASE, QUANTIZED
-from paceline.errors import CandidateError, Code, SetupError
-from paceline.ports.engine import Say
-from paceline.records.launch import Artefact, Environment
-from paceline.records.model import Model
+from paceline.adapters.engines.llamacpp.formats import BASE, CALIBRATED, QUANTIZED
+from paceline.adapters.engines.llamacpp.imatrix import CHUNK_TOKENS, importance_matrix
+from paceline.adapters.engines.llamacpp.kitchen import Kitchen, refused, run_tool
+from paceline.errors import Code, SetupError
+from paceline.records.launch import Artefact
 
 FILE: Final = "model.gguf"
 _RUN: Final = Path(__file__).parents[3] / "runtimes" / "run.py"
 _RECEIPT: Final = "paceline.json"
 _TOOLS: Final = ("llama-cpp-python", "torch", "transformers", "llama-quantize")
-_TIMEOUT_S: Final = 3600.0
-_TAIL_LINES: Final = 8
 _PRE_TOKENIZER: Final = re.compile(r"^(pre-tokenizer: .+)$", re.MULTILINE)
 _BECAME: Final = re.compile(r"converting to (\w+)")
 _BITS: Final = re.compile(r"quant size .*\(([\d.]+) BPW\)")
 _FELL_BACK: Final = re.compile(r"(\d+) of (\d+) tensor\(s\) required fallback quantization")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kitchen:
-    """Where and with what checkpoints are made."""
-
-    model: Model
-    environment: Environment
-    cache: Path
-    say: Say
-
-    @property
-    def root(self) -> Path:
-        return self.cache / "artefacts" / "llamacpp"
 
 
 def find_or_make(format_: str, kitchen: Kitchen) -> Artefact:
@@ -58,8 +40,10 @@ def find_or_make(format_: str, kitchen: Kitchen) -> Artefact:
 
     Raises CandidateError when the tools refuse the model, SetupError when the disk is full.
     """
+    if format_ in CALIBRATED and kitchen.calibration is None:
+        raise refused(kitchen.model, f"{format_} needs a text to see which weights matter")
     base = None if format_ == BASE else find_or_make(BASE, kitchen)
-    recipe = _recipe(format_, kitchen.environment)
+    recipe = _recipe(format_, kitchen)
     made_from = json.dumps([kitchen.model.sha256, recipe])
     sha256 = hashlib.sha256(made_from.encode()).hexdigest()
     folder = kitchen.root / f"{format_}-{sha256[:24]}"
@@ -91,9 +75,12 @@ def find_or_make(format_: str, kitchen: Kitchen) -> Artefact:
     )
 
 
-def _recipe(format_: str, environment: Environment) -> str:
-    """The command lines and the versions that decide what comes out."""
-    steps = ["convert_hf_to_gguf --outtype bf16"]
+def _recipe(format_: str, kitchen: Kitchen) -> str:
+    """The command lines, the text and the versions that decide what comes out."""
+    steps, environment = ["convert_hf_to_gguf --outtype bf16"], kitchen.environment
+    if format_ in CALIBRATED and kitchen.calibration is not None:
+        text = kitchen.calibration
+        steps.append(f"llama-imatrix -c {CHUNK_TOKENS} of {text.name} {text.sha256[:12]}")
     if format_ != BASE:
         steps.append(f"llama-quantize {QUANTIZED[format_]}")
     pins = (line.partition(" #") for line in environment.lock)
@@ -115,7 +102,8 @@ def _make(format_: str, kitchen: Kitchen, base: Artefact | None, folder: Path, r
         if base is None:
             notes = _convert(kitchen, output / FILE, scratch)
         else:
-            notes = _quantize(format_, kitchen, Path(base.folder) / FILE, output / FILE)
+            source = Path(base.folder) / FILE
+            notes = _quantize(format_, kitchen, source, output / FILE, Path(scratch))
         receipt = {
             "model": kitchen.model.name,
             "model_sha256": kitchen.model.sha256,
@@ -143,19 +131,23 @@ def _convert(kitchen: Kitchen, output: Path, scratch: str) -> list[str]:
         *(kitchen.model.folder, "--outtype", "bf16", "--outfile", str(output)),
         *("--model-name", kitchen.model.name),
     ]
-    said = _run(command, variables, kitchen)
+    said = run_tool(command, variables, kitchen, folder=Path(scratch))
     return _PRE_TOKENIZER.findall(said)
 
 
-def _quantize(format_: str, kitchen: Kitchen, source: Path, output: Path) -> list[str]:
+def _quantize(
+    format_: str, kitchen: Kitchen, source: Path, output: Path, scratch: Path
+) -> list[str]:
     """GGUF → smaller GGUF; says what became of the tensors, since no format is one type only.
 
     Blocks of k-quants are 256 weights long. A tensor with other rows gets another, larger type.
     """
-    program = Path(kitchen.environment.bin_dir) / "llama-quantize"
+    calibrated = format_ in CALIBRATED
+    matrix = ("--imatrix", importance_matrix(kitchen, source, scratch)) if calibrated else ()
     threads = str(os.cpu_count() or 1)
-    command = [str(program), str(source), str(output), QUANTIZED[format_], threads]
-    said = _run(command, {"PATH": kitchen.environment.bin_dir}, kitchen)
+    command = [kitchen.program("llama-quantize"), *matrix, str(source), str(output)]
+    command += [QUANTIZED[format_], threads]
+    said = run_tool(command, {"PATH": kitchen.environment.bin_dir}, kitchen, folder=scratch)
     became = Counter(_BECAME.findall(said)).most_common()
     notes = [", ".join(f"{count} tensors {kind}" for kind, count in became)]
     notes += [f"{bits} bits per weight in all" for bits in _BITS.findall(said)]
@@ -164,47 +156,6 @@ def _quantize(format_: str, kitchen: Kitchen, source: Path, output: Path) -> lis
         for count, of in _FELL_BACK.findall(said)
     ]
     return notes
-
-
-def _run(command: Sequence[str], variables: Mapping[str, str], kitchen: Kitchen) -> str:
-    try:
-        done = subprocess.run(  # noqa: S603 - built here
-            command,
-            env=dict(variables),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise _refused(kitchen.model, f"not done after {_TIMEOUT_S:.0f} s") from error
-    if done.returncode == 0:
-        return done.stdout
-    if "No space left on device" in done.stdout:
-        raise SetupError(
-            Code.DISK_FULL,
-            f"the disk filled up while {kitchen.model.name!r} was converted",
-            why=f"no space left under {kitchen.root}",
-            fix="free space there, or set PACELINE_CACHE to a larger disk",
-        )
-    raise _refused(kitchen.model, _reason(done.stdout, done.returncode))
-
-
-def _refused(model: Model, why: str) -> CandidateError:
-    return CandidateError(
-        Code.ENGINE_FAILED,
-        f"{model.name!r} cannot be made into GGUF",
-        why=why,
-        fix="leave llamacpp out with --engine",
-    )
-
-
-def _reason(output: str, exit_code: int) -> str:
-    lines = [line for line in output.strip().splitlines() if line.strip()]
-    return "\n".join(lines[-_TAIL_LINES:]) or f"the tool ended with {exit_code} and no words"
 
 
 @contextmanager

@@ -112,7 +112,7 @@ _KV_BYTES_PER_ELEMENT: Final = 2  # f16
 
 
 class LlamaCpp:
-    """An `Engine` that `CanSpeculate`, `CanDraft`, `CanCalibrate`, `HasNeeds`, `HasSupportTable`."""
+    """An `Engine`; it speculates, drafts, calibrates, has needs and a support table."""
 
     name = "llamacpp"
     version = VERSION

@@ -18,7 +18,11 @@ QUANTIZED: Final = {
     "gguf-q5_k_m": "Q5_K_M",
     "gguf-q4_k_m": "Q4_K_M",
     "gguf-q4_0": "Q4_0",
+    "gguf-q4_k_m-imatrix": "Q4_K_M",
+    "gguf-iq4_xs": "IQ4_XS",
 }
+CALIBRATED: Final = ("gguf-q4_k_m-imatrix", "gguf-iq4_xs")
+"""Made with an importance matrix, which takes a text that the model reads."""
 FORMATS: Final = (BASE, *QUANTIZED)
 
 SUPPORT: Final = tuple(
