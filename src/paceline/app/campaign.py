@@ -103,6 +103,9 @@ class Campaign:
         self._started_s = shop.clock.monotonic_s()
         self._tools: dict[str, _Tools] = {}
         self._exams = find_exams(run.request, planned.model, shop.suites)
+        self._references = References(
+            self._exams, lambda: self._trials, planned.plan.baseline, shop.archive
+        )
         self._seen_events = max(
             (event.number or 0 for event in shop.store.events(run_id=run.run_id)), default=0
         )
@@ -110,9 +113,6 @@ class Campaign:
     def measure(self) -> Stop:
         """Trial after trial until nothing is left, the budget is spent or someone cancels."""
         while not self.cancelled():
-        self._references = References(
-            self._exams, lambda: self._trials, planned.plan.baseline, shop.archive
-        )
             step = self._race.next(self._plan, self._trials, left_s=self._left_s())
             if isinstance(step, Stop):
                 return step
@@ -213,6 +213,9 @@ class Campaign:
             a for a in self._planned.accelerators if a.name == step.variant.accelerator
         )
         first = step.repeat == 0  # answers are asked for once
+        engine = self._tools_for(step.variant.engine).engine
+        places = engine.places(step.variant) if isinstance(engine, TakesBatches) else None
+        found = self._references.order_for(step.variant, engine) if first else None
         return TrialOrder(
             trial_id=trial_id,
             variant=step.variant,
@@ -220,14 +223,12 @@ class Campaign:
             model=self._planned.model,
             accelerator=accelerator,
             plan=plan_load(load_shape(request.workload, seed=request.seed + step.repeat)),
-        engine = self._tools_for(step.variant.engine).engine
-        places = engine.places(step.variant) if isinstance(engine, TakesBatches) else None
-        found = self._references.order_for(step.variant, engine) if first else None
             rung=self._rung(step),
             draft=self._planned.draft,
             until_s=self._until_s(step),
             suite=self._exams.suite if first else None,
             own_suite=self._exams.own if first else None,
+            long_suite=self._exams.long if first else None,
             garbage_rule=self._exams.garbage(self._baseline_quality()),
             paired_rule=self._exams.paired(request, self._baseline_quality()) if first else None,
             quality_concurrency=in_flight(request, places),
@@ -239,7 +240,6 @@ class Campaign:
             price_usd_per_hour=_times(request.price_usd_per_hour, step.variant.count),
             seed=request.seed,
             cache=self._shop.places.cache,
-            long_suite=self._exams.long if first else None,
             log_path=self._shop.places.logs / self._run.run_id / f"{trial_id}.log",
         )
 
@@ -285,6 +285,7 @@ class Campaign:
             archive=shop.archive,
             clock=shop.clock,
             telemetry=shop.telemetry,
+            reader=shop.reader,
         )
 
     def _hold(self, tools: _Tools) -> Hold:
@@ -292,7 +293,6 @@ class Campaign:
         shop = self._shop
 
         def make(order: TrialOrder, say: Say) -> Artefact:
-            reader=shop.reader,
             model, format_ = order.model, order.variant.format
             if needs_quantizer(tools.engine, model, format_):
                 made = give_checkpoint(model, format_, shop, say=say)

@@ -63,11 +63,6 @@ FORMULAS: Final[Mapping[str, str]] = {
     "speculation_draft_ratio": "drafted ÷ written tokens",
     "speculation_break_even": "acceptance + (TPOT ÷ TPOT without it − 1) ÷ draft ratio",
     "quality_mine": "as quality, over the items of the user's own test set",
-    "quality": "Σ over categories of share × weighted mean of the item scores",
-}
-"""Percentiles, means and their 95 % intervals are over the requests of the steady window."""
-
-
     "quality_under_load": "as quality, over items asked again in full batches",
     "quality_long_context": "as quality, over texts of the workload's length with codes in them",
     "quality_time_share": "seconds of the quality part ÷ seconds of the trial",
@@ -75,6 +70,11 @@ FORMULAS: Final[Mapping[str, str]] = {
     "taken as one; p of the reference, q of the variant",
     "fidelity_top1_agreement": "positions with the same most likely token ÷ positions",
     "fidelity_perplexity_ratio": "exp(mean of ln p − ln q of the token that stands there)",
+    "quality": "Σ over categories of share × weighted mean of the item scores",
+}
+"""Percentiles, means and their 95 % intervals are over the requests of the steady window."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recomputed:
     """A trial with every derived field computed again; a field that could not be is as stored."""

@@ -161,6 +161,8 @@ class StopCause(StrEnum):
     GARBAGE = "garbage"
     CLEAR = "clear"
     CANCELLED = "cancelled"
+    SHARE = "share"
+    """The quality part's share of the trial's time was used up; not by what was answered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,8 +174,6 @@ class Stopped:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-    SHARE = "share"
-    """The quality part's share of the trial's time was used up; not by what was answered."""
 class PairedVerdict:
     """Non-inferiority of a variant by a margin; shares are of the composite.
 

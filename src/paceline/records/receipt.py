@@ -45,10 +45,10 @@ class Receipt:
     trials: tuple[TrialRecord, ...]
     ranking: Ranking
     own_suite: BlobRef | None = None
-
-
     long_suite: BlobRef | None = None
     """The texts in which codes were to be found, where that was asked for."""
+
+
 class Fault(StrEnum):
     """What is wrong with a receipt."""
 
