@@ -23,6 +23,10 @@ class Scorer(StrEnum):
     CHECKS = "checks"
     SAME = "same"
     PYTHON = "python"
+    PICTURE = "picture"
+    """How like the baseline's picture of the same item it is; `Item.answer` says what it shows."""
+    SHOWS = "shows"
+    """Whether what `Item.answer` names can be seen: `red circle`."""
 
 
 class Split(StrEnum):
@@ -97,6 +101,8 @@ class Item:
     schema: str | None = None
     checks: tuple[Check, ...] = ()
     split: Split = Split.MAIN
+    seed: int | None = None
+    """Of a picture; items with the same prompt and seed are about the same picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +150,11 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemScore:
-    """One item answered: `score` is 0–1; `answer` is the model's text, kept for re-scoring."""
+    """One item answered: `score` is 0–1; `answer` is the model's text, kept for re-scoring.
+
+    Of a picture, `answer` is the path at which it was kept and `earlier` that of the picture it
+    is compared with; `figures` are further readings of it (`psnr_db`), no part of the score.
+    """
 
     item_id: str
     category: str
@@ -153,6 +163,7 @@ class ItemScore:
     error: str | None = None
     earlier: tuple[str, ...] = ()
     finish_reason: str | None = None
+    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 class StopCause(StrEnum):

@@ -1,4 +1,5 @@
-"""The Archive port in a folder: `receipts/SHA256.json`, `samples/SHA256.npz`.
+"""The Archive port in a folder: `receipts/SHA256.json`, `samples/SHA256.npz`, `pictures/SHA256.png`
+and so on by suffix.
 
 A file appears under its name only when it is whole, and names are hashes, so nothing is ever
 overwritten with something else.
@@ -14,7 +15,7 @@ from typing import Final
 from paceline.errors import Code, PacelineError, SetupError
 from paceline.records.trial import BlobRef
 
-FOLDER_BY_SUFFIX: Final = {".json": "receipts"}
+FOLDER_BY_SUFFIX: Final = {".json": "receipts", ".png": "pictures"}
 OTHER_FOLDER: Final = "samples"
 
 

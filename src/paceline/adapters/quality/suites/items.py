@@ -2,15 +2,19 @@
 
 import json
 import re
+from dataclasses import replace
 from typing import Final
 
 import jsonschema
 import jsonschema.validators
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from paceline.records.image import MOST_SEED
 from paceline.records.quality import Check, CheckName, Item, Message, Scorer, Split
 
 OWN_CATEGORY: Final = "own"
+FIDELITY: Final = "fidelity"
+CONTENT: Final = "content"
 DEFAULT_MAX_TOKENS: Final = 256
 
 
@@ -49,17 +53,30 @@ class ItemText(_Strict):
     max_tokens: int = Field(default=DEFAULT_MAX_TOKENS, ge=1, le=32_768)
     weight: float = Field(default=1.0, gt=0.0)
     split: Split = Split.MAIN
+    seed: int | None = Field(default=None, ge=0, le=MOST_SEED)
+    shows: str | None = None
 
 
 class Unusable(ValueError):
     """Why one item cannot be asked or marked."""
 
 
-def item_from(text: ItemText) -> Item:
-    """The item that the text describes. Raises Unusable."""
+def items_from(text: ItemText) -> tuple[Item, ...]:
+    """The item that the text describes; two for a picture that must show something. Raises
+    Unusable.
+    """
     item = _record(text)
     _require_markable(item)
-    return item
+    if item.scorer is not Scorer.PICTURE:
+        return (item,)
+    if "category" not in text.model_fields_set:
+        item = replace(item, category=FIDELITY)
+    if not item.answer:
+        return (item,)
+    content = replace(
+        item, item_id=f"{item.item_id}/{CONTENT}", category=CONTENT, scorer=Scorer.SHOWS
+    )
+    return (item, content)
 
 
 def _record(text: ItemText) -> Item:
@@ -80,6 +97,7 @@ def _record(text: ItemText) -> Item:
             for one in text.checks
         ),
         split=text.split,
+        seed=text.seed,
     )
 
 
@@ -106,12 +124,13 @@ def _scorer(text: ItemText) -> Scorer:
         (Scorer.SCHEMA, text.schema_),
         (Scorer.CHOICE, text.choices),
         (Scorer.CHECKS, text.checks),
+        (Scorer.PICTURE, text.seed is not None),
     )
     return next((scorer for scorer, given in fields if given), Scorer.FINAL)
 
 
 def _answer(text: ItemText) -> str:
-    given = text.regex or text.python or text.answer
+    given = text.regex or text.python or text.shows or text.answer
     if given is None:
         return ""
     if text.choices and isinstance(given, str) and given in text.choices:
@@ -134,6 +153,10 @@ def _require_markable(item: Item) -> None:
             _require(item.answer in labels, f"answer {item.answer!r} is none of {labels}")
         case Scorer.PYTHON:
             _require(item.answer.isidentifier(), f"{item.answer!r} is no function name")
+        case Scorer.PICTURE:
+            _require(item.seed is not None, "a picture needs a `seed`")
+        case Scorer.SHOWS:
+            raise Unusable("what a picture must show is said by `shows`, beside its `seed`")
         case _:
             _require(item.answer != "", "there is no answer")
             _require_parsable(item)

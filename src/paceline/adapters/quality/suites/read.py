@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from paceline.adapters.quality.suites.items import ItemText, Unusable, item_from
+from paceline.adapters.quality.suites.items import ItemText, Unusable, items_from
 from paceline.errors import Code, SpecError
 from paceline.records.quality import Item, Suite
 
@@ -131,10 +131,10 @@ def _from_cells(row: Mapping[str, str]) -> Mapping[str, object]:
 def _suite(path: Path, header: _HeaderText, lines: Sequence[_Line], body: str) -> Suite:
     items: dict[str, Item] = {}
     for line in lines:
-        item = _item(path, line)
-        if item.item_id in items:
-            raise _at(path, line.number, f"the id {item.item_id!r} is already taken")
-        items[item.item_id] = item
+        for item in _items(path, line):
+            if item.item_id in items:
+                raise _at(path, line.number, f"the id {item.item_id!r} is already taken")
+            items[item.item_id] = item
     if not items:
         raise _at(path, 1, "the suite has no items")
     sha256 = hash_of(body, header.weights)
@@ -170,10 +170,10 @@ def _check_weights(path: Path, weights: Mapping[str, float] | None, present: set
         )
 
 
-def _item(path: Path, line: _Line) -> Item:
+def _items(path: Path, line: _Line) -> tuple[Item, ...]:
     text = _validated(ItemText, path, line)
     try:
-        return item_from(text)
+        return items_from(text)
     except Unusable as error:
         raise _at(path, line.number, f"item {text.id!r}: {error}") from error
 

@@ -1,0 +1,1 @@
+"""Pictures as answers: reading them, comparing them, telling garbage."""

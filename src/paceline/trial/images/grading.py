@@ -1,0 +1,151 @@
+"""Pictures → scores: how like the baseline's each is, and whether it shows what was asked for.
+
+A picture is judged against the one that the baseline made of the same prompt and seed. The baseline
+is asked twice and judged by the same rule, its second picture against its first: what it loses to
+itself is the noise floor of the comparison.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Final
+
+from paceline.ports.archive import Archive
+from paceline.records.quality import (
+    Item,
+    ItemScore,
+    QualityResult,
+    Reply,
+    Scorer,
+    Stopped,
+    Suite,
+)
+from paceline.records.trial import BlobRef
+from paceline.trial.images.png import Pixels, Undecodable, read_png
+from paceline.trial.images.similarity import psnr_db, ssim
+from paceline.trial.scoring import require_same_suite, summarize
+
+Sees = Callable[[Pixels, str], bool]
+"""Whether a picture shows what the words name: `red circle`."""
+
+FLAT_LEVELS: Final = 1.0
+"""Of 255. A picture whose every channel deviates less from its mean shows nothing."""
+
+PSNR_DB: Final = "psnr_db"
+SSIM: Final = "ssim"
+
+
+class PictureGrader:
+    """A Grader of replies whose text is the path of a kept picture.
+
+    `references` names the baseline's picture of each item; an item that it lacks is compared with
+    the earlier picture that its reply brings.
+    """
+
+    def __init__(
+        self, archive: Archive, *, sees: Sees, references: Mapping[str, str] | None = None
+    ) -> None:
+        self._archive = archive
+        self._sees = sees
+        self._references = references or {}
+        self._decoded: dict[str, Pixels] = {}
+
+    def grade(self, item: Item, reply: Reply) -> ItemScore:
+        """0–1; a picture that is missing, unreadable or flat is 0 with its error."""
+        reference = self._references.get(item.item_id, *reply.earlier[:1]) or None
+        try:
+            if reply.error is not None or not reply.text:
+                raise Undecodable(reply.error or "no picture came")  # noqa: TRY301
+            pixels = self._pixels(reply.text)
+            refuse_flat(pixels)
+            figures = {} if reference is None else _likeness(pixels, self._pixels(reference))
+        except Undecodable as error:
+            return _scored(item, reply, reference, error=str(error))
+        seen = item.scorer is Scorer.SHOWS
+        score = float(self._sees(pixels, item.answer)) if seen else max(figures.get(SSIM, 0.0), 0.0)
+        return _scored(item, reply, reference, score=score, figures={} if seen else figures)
+
+    def summarize(
+        self, suite: Suite, scores: Sequence[ItemScore], *, stopped: Stopped | None
+    ) -> QualityResult:
+        """See `Grader.summarize`."""
+        return summarize(suite, scores, stopped=stopped)
+
+    def _pixels(self, path: str) -> Pixels:
+        if path not in self._decoded:
+            self._decoded[path] = read_png(self._archive.read(picture_ref(path)))
+        return self._decoded[path]
+
+
+def references_of(baseline: QualityResult) -> Mapping[str, str]:
+    """The first picture that the baseline made for each item: what others are compared with."""
+    return {score.item_id: score.earlier[0] for score in baseline.items if score.earlier}
+
+
+def rescore_pictures(suite: Suite, stored: QualityResult, grader: PictureGrader) -> QualityResult:
+    """The result that the kept pictures give now; equal to `stored` unless something was edited.
+
+    Raises SpecError when the suite is not the one that was asked, SetupError when a picture is
+    gone or changed.
+    """
+    require_same_suite(suite, stored)
+    by_id = {item.item_id: item for item in suite.items}
+    scores = [
+        grader.grade(
+            by_id[score.item_id],
+            Reply(
+                text=score.answer,
+                earlier=score.earlier,
+                error=None if score.answer else score.error,
+            ),
+        )
+        for score in stored.items
+    ]
+    return summarize(suite, scores, stopped=stored.stopped)
+
+
+def is_pictured(suite: Suite) -> bool:
+    """Whether a suite asks for pictures."""
+    return any(item.scorer in (Scorer.PICTURE, Scorer.SHOWS) for item in suite.items)
+
+
+def refuse_flat(pixels: Pixels) -> None:
+    """Raises Undecodable for a picture that shows nothing: NaN in a model ends as black."""
+    if float(pixels.std(axis=(0, 1)).max()) >= FLAT_LEVELS:
+        return
+    red, green, blue = (round(float(mean)) for mean in pixels.mean(axis=(0, 1)))
+    name = "black" if not red + green + blue else "one colour"
+    raise Undecodable(f"the picture is {name}: every pixel is about ({red}, {green}, {blue})")
+
+
+def picture_ref(path: str) -> BlobRef:
+    """A kept picture by its path: its name is the hash of its content."""
+    return BlobRef(path=path, sha256=PurePosixPath(path).stem, size_bytes=0)
+
+
+def _likeness(pixels: Pixels, reference: Pixels) -> dict[str, float]:
+    try:
+        found = {SSIM: ssim(pixels, reference)}
+        noise_db = psnr_db(pixels, reference)
+    except ValueError as error:
+        raise Undecodable(f"the picture and the baseline's differ in size: {error}") from error
+    return found if noise_db is None else {**found, PSNR_DB: noise_db}
+
+
+def _scored(
+    item: Item,
+    reply: Reply,
+    reference: str | None,
+    *,
+    score: float = 0.0,
+    figures: Mapping[str, float] | None = None,
+    error: str | None = None,
+) -> ItemScore:
+    return ItemScore(
+        item_id=item.item_id,
+        category=item.category,
+        score=score,
+        answer=reply.text,
+        error=error,
+        earlier=() if reference is None else (reference,),
+        figures=figures or {},
+    )
