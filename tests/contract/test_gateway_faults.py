@@ -101,8 +101,11 @@ class TestEngines:
     ) -> None:
         with golden_server(*QUICK, "--fault", fault.value) as broken:
             gateway.serve(endpoint(replica(broken.url, "bad"), replica(golden.url, "good")))
+            before = len(gateway.usage())
             replies = [gateway.ask(stream=stream) for _ in range(6)]
             assert [reply.status for reply in replies] == [200] * 6
+            ends = [line.ended for line in gateway.usage()[before:]]
+            assert ends == [Ended.BEGAN, Ended.OK] * 6, "tried twice, begun once"
 
     def test_an_engine_that_is_alone_and_fails_is_502(self, gateway: RunningGateway) -> None:
         with golden_server(*QUICK, "--fault", "500") as broken:

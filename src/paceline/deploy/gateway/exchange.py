@@ -173,7 +173,8 @@ class Exchange:
         self._attempts += 1
         self.started_s = now_s
         self._deadline_s = now_s + self.endpoint.route.first_byte_timeout_s
-        self._dispatch.spool.began(self)
+        if self._attempts == 1:  # its end is one line, however often it was tried
+            self._dispatch.spool.began(self)
         upstream = replica.pool.idle(oldest_idle_s)
         if upstream is None:
             self.waits()
