@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from paceline.app.artefacts import held, make_room
-from paceline.app.checkpoints import give_checkpoint, needs_quantizer
+from paceline.app.checkpoints import give_artefact
 from paceline.app.environment import own_environment
 from paceline.app.exams import find_exams, in_flight, loaded_in_flight
 from paceline.app.planning import Planned
@@ -294,13 +294,10 @@ class Campaign:
 
         def make(order: TrialOrder, say: Say) -> Artefact:
             model, format_ = order.model, order.variant.format
-            if needs_quantizer(tools.engine, model, format_):
-                made = give_checkpoint(model, format_, shop, say=say)
-            else:
-                made = tools.engine.prepare(
-                    model, format_, environment=tools.environment, cache=order.cache, say=say
-                )
-            return made
+            environment = tools.environment
+            return give_artefact(
+                tools.engine, model, format_, shop, environment=environment, say=say
+            )
 
         @contextmanager
         def hold(order: TrialOrder, say: Say) -> Iterator[Artefact]:
