@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from paceline.app.checkpoints import give_artefact
 from paceline.app.environment import own_environment
 from paceline.app.registry import load_engine
 from paceline.app.serving.facts import VersionFacts
@@ -112,11 +113,12 @@ class Preparation:
         environment = self.environment()
         with self._lock:
             if self._artefact is None:
-                self._artefact = self.engine.prepare(
+                self._artefact = give_artefact(
+                    self.engine,
                     self._facts.run.model,
                     self._facts.version.variant.format,
+                    self._shop,
                     environment=environment,
-                    cache=self._shop.places.cache,
                     say=_silent,
                 )
             return self._artefact
