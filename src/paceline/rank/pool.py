@@ -142,6 +142,8 @@ def _other_doubt(trial: TrialRecord) -> str | None:
             f"contended: other processes took {share:.0%} of the cores, "
             f"more than {CONTENDED_ABOVE:.0%}"
         )
+    if trial.strangers:
+        return f"shared: {'; '.join(process.text for process in trial.strangers)}"
     return None if trial.steady else "not steady: the load drifted within the window"
 
 

@@ -72,6 +72,12 @@ class DeviceProcess:
     ours: bool | None
     memory_gib: float | None = None
 
+    @property
+    def text(self) -> str:
+        """For people: which process had how much of which device."""
+        held = "" if self.memory_gib is None else f" with {self.memory_gib:.1f} GiB"
+        return f"process {self.pid} computed on {self.device}{held}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:

@@ -11,6 +11,7 @@ from paceline.records.launch import Artefact, Cause
 from paceline.records.measurement import Metric
 from paceline.records.quality import QualityResult
 from paceline.records.speculation import SpeculationCounts
+from paceline.records.telemetry import DeviceProcess
 from paceline.records.variant import Variant
 
 
@@ -138,5 +139,7 @@ class TrialRecord:
     """What the quality part was allowed to take; `None` without a limit."""
     loaded_quality: QualityResult | None = None
     """The first items of the suite asked again in full batches, where that was asked for."""
+    strangers: tuple[DeviceProcess, ...] = ()
+    """Who else computed on its accelerator while it was measured."""
     long_quality: QualityResult | None = None
     """Codes found in texts of the workload's length, where that was asked for."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from paceline.records.launch import Artefact, Cause, Environment
 from paceline.records.load import LoadResult, LoadSummary
 from paceline.records.speculation import SpeculationCounts
+from paceline.records.telemetry import DeviceProcess
 from paceline.records.trial import BlobRef, ColdStart, Cut, Provenance, TrialRecord
 from paceline.trial.asking import Answers
 from paceline.trial.innocence import judge_client
@@ -30,6 +31,7 @@ class Seen:
     summary: LoadSummary | None = None
     goodput_rps: float | None = None
     foreign_cpu_share: float | None = None
+    strangers: tuple[DeviceProcess, ...] = ()
     peak_memory_gib: float | None = None
     log_tail: str = ""
     cut: Cut | None = None
@@ -107,6 +109,7 @@ def trial_record(
         client=judge_client(seen.load, limits_ms=limits_ms) if seen.load else None,
         steady=seen.summary.steady if seen.summary else False,
         foreign_cpu_share=seen.foreign_cpu_share,
+        strangers=seen.strangers,
         wall_s=wall_s,
         cut=seen.cut,
         speculation=seen.speculation,

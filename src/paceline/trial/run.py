@@ -23,13 +23,14 @@ from paceline.ports.load import LoadGenerator
 from paceline.ports.quality import Evaluator, Grader
 from paceline.ports.telemetry import Telemetry
 from paceline.records.fidelity import pack_readings
+from paceline.records.hardware import AcceleratorKind
 from paceline.records.launch import Artefact, Cause, Environment, LaunchSpec, ProcessEnd
 from paceline.records.load import Probe, Target
 from paceline.records.load_plan import LoadPlan
 from paceline.records.quality import ItemScore, StopCause, Stopped
 from paceline.records.samples import pack
 from paceline.records.speculation import SpeculationCounts
-from paceline.records.telemetry import Snapshot
+from paceline.records.telemetry import DeviceProcess, Snapshot
 from paceline.records.trial import BlobRef, Cut, TrialRecord, TrialState
 from paceline.trial.account import Seen, trial_record
 from paceline.trial.allowance import Allowance, expected_load_s
@@ -38,11 +39,14 @@ from paceline.trial.machine import TrialEvent, after
 from paceline.trial.order import FirstRung, TrialOrder
 from paceline.trial.slo import goodput
 from paceline.trial.speculation import SETTLE_S, counts_between, read_counters
+from paceline.trial.strangers import device_processes, strangers
 from paceline.trial.timeline import summarise
 from paceline.units import Seconds
 
-AFTER_READING_S: Final = Seconds(1.0)
-"""Our own server gives the memory for distributions back when nobody asked for half a second."""
+_HERE: Final = Target(base_url="http://127.0.0.1", model="")
+"""Engines are on this machine, and devices are asked about before there is an endpoint."""
+AFTER_READING_S: Final = Seconds(0.5)
+"""Our own server gives the memory for distributions back when nobody asked for 0.3 s."""
 
 
 class Journal(Protocol):
@@ -122,6 +126,7 @@ class TrialRun:
         self._cancelled = cancelled
         self._state = TrialState.QUEUED
         self._seen = Seen()
+        self._there_before: tuple[DeviceProcess, ...] = ()
         self._started_s = self._launched_s = rig.clock.monotonic_s()
         self._started_at = rig.clock.utc_now().isoformat(timespec="seconds")
 
@@ -137,6 +142,7 @@ class TrialRun:
 
     def _launch(self, artefact: Artefact) -> None:
         self._launched_s = self._rig.clock.monotonic_s()
+        self._there_before = self._on_device()
         with self._rig.executor.start(
             lambda port: self._spec(artefact, port),
             log_path=self._order.log_path,
@@ -330,10 +336,11 @@ class TrialRun:
     def _load(self, target: Target, plan: LoadPlan, probe: Probe) -> None:
         self._say("loading")
         began_s = self._rig.clock.monotonic_s()
-        before = self._counted(target)
+        before, beside = self._counted(target), self._on_device()
         with self._rig.host.watch() as cpu:
             result = self._rig.load.run(target, plan, probe=probe, stop=self._ended_from_outside)
             share = cpu.foreign_cpu_share()
+        self._note(strangers=strangers(self._there_before, (*beside, *self._on_device())))
         summary = summarise(result.samples, open_loop=plan.open_loop)
         good = goodput(result.samples, summary, self._order.constraints, open_loop=plan.open_loop)
         self._note(load=result, summary=summary, goodput_rps=good, foreign_cpu_share=share)
@@ -348,6 +355,12 @@ class TrialRun:
         else:
             kinds = ", ".join(f"{count} {kind}" for kind, count in summary.outcomes.items())
             self._note(cause=Cause.LOAD_FAILED, detail=f"no request was answered: {kinds}")
+
+    def _on_device(self) -> tuple[DeviceProcess, ...]:
+        """Who computes on the accelerator now; on processors `foreign_cpu_share` tells instead."""
+        if self._order.accelerator.kind is AcceleratorKind.CPU:
+            return ()
+        return device_processes(self._rig.telemetry, _HERE)
 
     def _counted(self, target: Target) -> Snapshot | None:
         """The engine's own counters, where the variant guesses ahead."""

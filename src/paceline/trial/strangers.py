@@ -32,15 +32,6 @@ def strangers(
     return tuple(found.values())
 
 
-def stranger_text(found: Sequence[DeviceProcess]) -> str:
-    """For people: which process held how much of which device."""
-    return "; ".join(
-        f"process {process.pid} computed on {process.device}"
-        + ("" if process.memory_gib is None else f" with {process.memory_gib:.1f} GiB")
-        for process in found
-    )
-
-
 def device_processes(sources: Sequence[Telemetry], target: Target) -> tuple[DeviceProcess, ...]:
     """One reading of everyone on the devices beside `target`; empty where no source sees them."""
     found: list[DeviceProcess] = []

@@ -8,6 +8,7 @@ from paceline.rank.pool import CONTENDED_ABOVE, pool
 from paceline.records.client import ClientState, ClientVerdict
 from paceline.records.launch import Cause
 from paceline.records.measurement import Interval, Metric
+from paceline.records.telemetry import DeviceProcess
 from paceline.records.trial import Cut, TrialRecord
 from paceline.testing.builders import a_metric, a_trial, a_variant
 
@@ -63,6 +64,7 @@ def test_other_variants_and_trials_that_did_not_finish_do_not_count() -> None:
     assert pool(VARIANT, [crashed, other]) is None
 
 
+STRANGER = DeviceProcess(device="gpu0", pid=7, ours=False, memory_gib=3.0)
 BOUND = ClientVerdict(verdict=ClientState.CLIENT_BOUND, reasons=("loop lag 40 ms > 25 ms",))
 
 
@@ -72,8 +74,9 @@ BOUND = ClientVerdict(verdict=ClientState.CLIENT_BOUND, reasons=("loop lag 40 ms
         (replace(trial(50.0), client=BOUND), "loop lag 40 ms > 25 ms"),
         (replace(trial(50.0), steady=False), "not steady"),
         (replace(trial(50.0), foreign_cpu_share=0.23), "23% of the cores, more than 10%"),
+        (replace(trial(50.0), strangers=(STRANGER,)), "process 7 computed on gpu0 with 3.0 GiB"),
     ],
-    ids=["client-bound", "drifting", "contended"],
+    ids=["client-bound", "drifting", "contended", "shared"],
 )
 def test_a_doubtful_trial_is_set_aside_or_leaves_the_load_undecided(
     doubtful: TrialRecord, word: str

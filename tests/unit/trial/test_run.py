@@ -8,10 +8,12 @@ from pathlib import Path
 from paceline.adapters.engines.fake import Fake
 from paceline.clock import ManualClock
 from paceline.ports.load import OnProgress, Stop
-from paceline.records.hardware import HostFingerprint
+from paceline.ports.telemetry import Telemetry
+from paceline.records.hardware import Accelerator, AcceleratorKind, HostFingerprint
 from paceline.records.launch import Cause, Environment, LaunchSpec, ProcessEnd
 from paceline.records.load import LoadResult, Probe, Target
 from paceline.records.load_plan import LoadPlan
+from paceline.records.telemetry import DeviceProcess, Snapshot
 from paceline.records.trial import BlobRef, Cut, TrialRecord, TrialState
 from paceline.testing.builders import a_cpu, a_model, a_variant, a_workload
 from paceline.testing.simulated_load import SimulatedLoad
@@ -139,7 +141,14 @@ class Bench:
         self.journal = NoJournal()
         self.seen: list[TrialRecord] = []
 
-    def run(self, *, why_end: str | None = None, until_s: float | None = None) -> TrialRecord:
+    def run(
+        self,
+        *,
+        why_end: str | None = None,
+        until_s: float | None = None,
+        accelerator: Accelerator | None = None,
+        telemetry: tuple[Telemetry, ...] = (),
+    ) -> TrialRecord:
         def remember(so_far: TrialRecord) -> str | None:
             self.seen.append(so_far)
             return why_end
@@ -150,7 +159,7 @@ class Bench:
             variant=a_variant(),
             repeat=0,
             model=a_model(),
-            accelerator=a_cpu(),
+            accelerator=accelerator or a_cpu(),
             plan=a_plan(WINDOW_S, requests=240),
             suite=None,
             garbage_rule=None,
@@ -173,6 +182,7 @@ class Bench:
             host=Quiet(),
             archive=self.shelf,
             clock=self.clock,
+            telemetry=telemetry,
         )
         return TrialRun(order, rig, self.journal, say=lambda _: None, cancelled=lambda: False).run()
 
@@ -216,3 +226,42 @@ def test_the_budget_ends_a_start_that_takes_too_long() -> None:
     assert (trial.cause, trial.wall_s) == (Cause.CANCELLED, 3.0)
     assert "budget" in trial.detail
     assert bench.load.plans == []
+
+
+class Card:
+    """Tells at each opening who computes on it then."""
+
+    name = subject = "card"
+
+    def __init__(self, *readings: tuple[DeviceProcess, ...]) -> None:
+        self._readings = list(readings)
+
+    def open(self, target: Target) -> "Card":
+        del target
+        return self
+
+    def read(self) -> Snapshot:
+        raise AssertionError("nothing guesses ahead")
+
+    def device_processes(self) -> tuple[DeviceProcess, ...]:
+        return self._readings.pop(0)
+
+    def close(self) -> None:
+        pass
+
+
+OTHER = DeviceProcess(device="gpu0", pid=7, ours=False)
+OWN = DeviceProcess(device="gpu0", pid=8, ours=True)
+
+
+def test_who_else_computes_on_the_card_in_the_window_is_in_the_record() -> None:
+    gpu = replace(a_cpu(), name="gpu", kind=AcceleratorKind.GPU)
+    before, rung = (), ((OWN,), (OWN,))
+    came = Bench().run(accelerator=gpu, telemetry=(Card(before, *rung, (OWN,), (OWN, OTHER)),))
+    assert came.strangers == (OTHER,)
+    left = Bench().run(accelerator=gpu, telemetry=(Card((OTHER,), *rung, (OWN,), (OWN,)),))
+    assert left.strangers == ()
+
+
+def test_no_card_is_asked_about_a_trial_on_a_processor() -> None:
+    assert Bench().run(telemetry=(Card(),)).strangers == ()

@@ -5,7 +5,7 @@ import pytest
 from paceline.ports.telemetry import Telemetry
 from paceline.records.load import Target
 from paceline.records.telemetry import DeviceProcess, Snapshot, TelemetryGap
-from paceline.trial.strangers import device_processes, stranger_text, strangers
+from paceline.trial.strangers import device_processes, strangers
 
 HERE = Target(base_url="http://127.0.0.1:8000", model="m")
 
@@ -47,9 +47,9 @@ def test_only_who_is_not_ours_and_on_our_device_is_a_stranger(
 
 
 def test_a_stranger_is_named_with_its_device_and_memory() -> None:
-    assert stranger_text([OTHER]) == "process 7 computed on gpu0 with 1.5 GiB"
+    assert OTHER.text == "process 7 computed on gpu0 with 1.5 GiB"
     silent = DeviceProcess(device="gpu1", pid=9, ours=False)
-    assert stranger_text([OTHER, silent]).endswith("; process 9 computed on gpu1")
+    assert silent.text == "process 9 computed on gpu1"
 
 
 class Reader:
