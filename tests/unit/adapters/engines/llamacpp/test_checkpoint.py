@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from paceline.adapters.engines.llamacpp.checkpoint import FILE, Kitchen, find_or_make
+from paceline.adapters.engines.llamacpp.checkpoint import FILE, find_or_make
+from paceline.adapters.engines.llamacpp.kitchen import Kitchen
 from paceline.errors import CandidateError, Code, SetupError
+from paceline.records.checkpoint import Calibration
 from paceline.records.launch import Artefact, Environment
 from paceline.records.model import FileHash, Model
 from paceline.testing.builders import a_model
@@ -29,6 +31,18 @@ echo "llama_model_quantize_impl: WARNING: 1 of 3 tensor(s) required fallback qua
 """
 
 
+READS = """
+echo "$@" > calls
+[ "$(wc -w < calibration.txt)" -ge 3 ] || {{ echo you need at least 256 tokens; exit 1; }}
+while [ "$1" != --output ]; do shift; done
+cp calibration.txt "$2"; cp calls "{calls}"
+"""
+ROUNDS_BY_MATRIX = """
+[ "$1" = --imatrix ] || exit 1
+echo "$5 by $(cat "$2")" > "$4"
+"""
+
+
 class Place:
     """A converter, a quantizer, a cache, and what was said."""
 
@@ -47,7 +61,13 @@ class Place:
         path.write_text(f"#!/bin/sh\nPATH=/usr/bin:/bin\n{script}\n")
         path.chmod(0o755)
 
-    def make(self, format_: str = "gguf-q4_k_m", model: Model | None = None) -> Artefact:
+    def make(
+        self,
+        format_: str = "gguf-q4_k_m",
+        model: Model | None = None,
+        *,
+        text: str | None = None,
+    ) -> Artefact:
         environment = Environment(
             name="llamacpp",
             python=str(self.bin / "python"),
@@ -61,6 +81,7 @@ class Place:
             environment=environment,
             cache=self.cache,
             say=self.said.append,
+            calibration=None if text is None else Calibration(name="mine", texts=(text,)),
         )
         return find_or_make(format_, kitchen)
 
@@ -147,3 +168,45 @@ def test_an_unwritable_cache_is_told(place: Place) -> None:
     with pytest.raises(SetupError) as error:
         place.make()
     assert error.value.code is Code.CACHE_UNWRITABLE
+
+
+@pytest.fixture
+def reading(place: Place) -> Place:
+    """With llama-imatrix, and a quantizer that insists on its matrix."""
+    place.tool("llama-imatrix", READS.format(calls=place.calls))
+    place.tool("llama-quantize", ROUNDS_BY_MATRIX)
+    return place
+
+
+def test_the_calibration_text_decides_the_file_and_is_in_its_recipe(reading: Place) -> None:
+    text = "a text to read"
+    first = reading.make("gguf-iq4_xs", text=text)
+    assert (Path(first.folder) / FILE).read_text() == "IQ4_XS by a text to read\n"
+    sha256 = Calibration(name="mine", texts=(text,)).sha256
+    assert f"llama-imatrix -c 128 of mine {sha256[:12]} | llama-quantize IQ4_XS" in str(
+        first.recipe
+    )
+    assert reading.make("gguf-iq4_xs", text=text).prepared_s is None
+    assert reading.make("gguf-iq4_xs", text="another text altogether").folder != first.folder
+
+
+def test_no_path_of_this_machine_gets_into_the_file(reading: Place) -> None:
+    reading.make("gguf-q4_k_m-imatrix", text="a text to read")
+    given = reading.calls.read_text().split()
+    assert given[given.index("--file") + 1] == "calibration.txt"
+    assert given[given.index("--output") + 1] == "imatrix.gguf"
+
+
+def test_a_format_that_needs_a_text_is_refused_without_one(reading: Place) -> None:
+    with pytest.raises(CandidateError, match="gguf-iq4_xs needs a text"):
+        reading.make("gguf-iq4_xs")
+
+
+def test_a_text_too_short_is_told_in_the_tools_words(reading: Place) -> None:
+    with pytest.raises(CandidateError, match="at least 256 tokens"):
+        reading.make("gguf-iq4_xs", text="short")
+
+
+def test_an_installation_without_the_tool_is_named(place: Place) -> None:
+    with pytest.raises(CandidateError, match="no llama-imatrix in"):
+        place.make("gguf-iq4_xs", text="a text to read")
