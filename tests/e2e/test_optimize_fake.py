@@ -60,6 +60,28 @@ def test_a_run_ranks_writes_a_receipt_that_verifies_and_leaves_a_version(
     assert [(v["number"], v["variant"]) for v in versions] == [(1, run["winner"])]
 
 
+def test_a_receipt_is_measured_again_and_a_slower_winner_is_noticed(
+    paceline: Paceline, model: str
+) -> None:
+    def with_int8_at(token_ms: float) -> str:
+        return json.dumps({"bf16": {"token_ms": 6.0}, "int8": {"token_ms": token_ms}})
+
+    only = ("--format", "bf16", "--format", "int8", "--budget", "20s", "--json")
+    words = "optimize for throughput"
+    run = paceline("optimize", model, words, *SHORT, *only, PACELINE_FAKE=with_int8_at(1)).document
+    again = ("verify", run["receipt"], "--remeasure", "--json")
+    same = paceline(*again, PACELINE_FAKE=with_int8_at(1))
+    found = same.document["remeasured"]
+    assert {f["variant"] for f in found["figures"]} == {run["baseline"], run["winner"]}
+    # A busy machine leaves a short window open; it never turns the order round.
+    assert (same.code, found["order"]) in ((0, "agrees"), (4, "open"), (6, "agrees")), found
+    assert len(paceline("runs", "list", "--json").document["runs"]) == 1, "nothing is stored"
+
+    slow = paceline(*again, PACELINE_FAKE=with_int8_at(40))
+    found = slow.document["remeasured"]
+    assert (slow.code, found["order"]) in ((6, "differs"), (4, "open")), found
+
+
 def test_an_edited_receipt_is_named_field_by_field(paceline: Paceline, model: str) -> None:
     done = paceline("optimize", model, *SHORT, "--pin", "int8", "--json")
     receipt = Path(done.document["receipt"])

@@ -10,7 +10,7 @@ from paceline.app.checkpoints import give_artefact
 from paceline.app.environment import own_environment
 from paceline.app.exams import find_exams, in_flight, loaded_in_flight
 from paceline.app.planning import Planned
-from paceline.app.race import Race, with_variant
+from paceline.app.race import Race, Search, with_variant
 from paceline.app.receipts import write_receipt
 from paceline.app.references import References
 from paceline.app.registry import load_engine
@@ -88,7 +88,14 @@ class Campaign:
     """The measuring part of a run."""
 
     def __init__(
-        self, run: RunRecord, planned: Planned, shop: Workshop, writer: RunWriter, watch: Watch
+        self,
+        run: RunRecord,
+        planned: Planned,
+        shop: Workshop,
+        writer: RunWriter,
+        watch: Watch,
+        *,
+        search: Search | None = None,
     ) -> None:
         self._run = run
         self._request = run.request
@@ -96,7 +103,7 @@ class Campaign:
         self._shop = shop
         self._writer = writer
         self._watch = watch
-        self._race = Race(run.request)
+        self._race: Search = search or Race(run.request)
         self._plan = planned.plan
         self._trials = list(shop.store.trials(run.run_id))
         self._before = tuple(trial for trial in self._trials if trial.origin is None)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from paceline.plan.search import RULES, Known, Pruned, Step, Stop, next_step, stays
 from paceline.rank.standing import outlooks, scale, standings
@@ -9,6 +10,22 @@ from paceline.records.plan import Plan
 from paceline.records.request import Request
 from paceline.records.trial import Cut, PruningCheck, TrialRecord
 from paceline.records.variant import Rejection, RejectionReason, Variant
+
+
+class Search(Protocol):
+    """Decides what a campaign measures next, and what a trial is worth."""
+
+    def next(
+        self, plan: Plan, trials: Sequence[TrialRecord], *, left_s: float | None
+    ) -> Step | Stop: ...
+
+    def why_end(
+        self, plan: Plan, trials: Sequence[TrialRecord], so_far: TrialRecord, *, must_reach: float
+    ) -> str | None: ...
+
+    def check(self, step: Step) -> PruningCheck | None: ...
+
+    def rejection(self, pruned: Pruned) -> Rejection: ...
 
 
 class Race:

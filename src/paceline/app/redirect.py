@@ -95,12 +95,7 @@ def _ground(earlier: RunRecord, request: Request, planned: Planned, shop: Worksh
         return "the workload is another one"
     if earlier.host is None:
         return "the earlier run did not note its machine"
-    here = shop.host.fingerprint()
-    for name in ("cpu_model", "usable_cores", "memory_gib", "kernel", "governor"):
-        was, is_now = getattr(earlier.host, name), getattr(here, name)
-        if was != is_now:
-            return f"the machine has changed: {name} was {was}, is {is_now}"
-    return None
+    return shop.host.fingerprint().change_since(earlier.host)
 
 
 def _why_not(trial: TrialRecord, before: Request, request: Request, planned: Planned) -> str | None:

@@ -12,7 +12,7 @@ from paceline.app.registry import adapter
 from paceline.app.remark import Remarker, UnreadableAt
 from paceline.errors import Code, SetupError, SpecError
 from paceline.ports.archive import Archive
-from paceline.rank.receipt import Recomputed, check
+from paceline.rank.receipt import Recomputed, check, receipt_of
 from paceline.records.receipt import Fault, Finding, Receipt, Verification
 from paceline.records.serial import SCHEMA_VERSION, Malformed, NewerSchema
 from paceline.records.trial import TrialRecord
@@ -23,15 +23,7 @@ def verify_receipt(path: Path) -> Verification:
 
     Raises SpecError when there is no such file, SetupError when a newer Paceline wrote it.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise SpecError(
-            Code.BAD_INPUT_FILE,
-            f"cannot read the receipt {str(path)!r}",
-            why=f"{error.strerror} (errno {error.errno})",
-            fix="`paceline runs show RUN` names the receipt of a run",
-        ) from error
+    data = _bytes_of(path)
     archive = cast("Archive", adapter("archives", "folder")(path.absolute().parent.parent))
     try:
         return check(data, path.stem, _Bench(archive))
@@ -41,6 +33,32 @@ def verify_receipt(path: Path) -> Verification:
             f"the receipt {str(path)!r} was written by a newer Paceline",
             why=f"its schema version is {error.stored}; this program knows up to {SCHEMA_VERSION}",
             fix="check it with the version that it names under `software`",
+        ) from error
+
+
+def read_receipt(path: Path) -> Receipt:
+    """The receipt at `path`, unchecked. Raises SpecError when it is none."""
+    data = _bytes_of(path)
+    try:
+        return receipt_of(data)
+    except (Malformed, NewerSchema) as error:
+        raise SpecError(
+            Code.BAD_INPUT_FILE,
+            f"{str(path)!r} is no receipt of this program",
+            why=str(error),
+            fix="paceline verify RECEIPT says what is wrong with it",
+        ) from error
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SpecError(
+            Code.BAD_INPUT_FILE,
+            f"cannot read the receipt {str(path)!r}",
+            why=f"{error.strerror} (errno {error.errno})",
+            fix="`paceline runs show RUN` names the receipt of a run",
         ) from error
 
 

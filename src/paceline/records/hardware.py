@@ -64,3 +64,11 @@ class HostFingerprint:
     on_battery: bool | None
     huge_pages: str | None
     """Transparent huge pages: `always`, `madvise` or `never`."""
+
+    def change_since(self, earlier: "HostFingerprint") -> str | None:
+        """What makes figures of the two incomparable, with both sides; `None` for nothing."""
+        for name in ("cpu_model", "usable_cores", "memory_gib", "kernel", "governor"):
+            was, is_now = getattr(earlier, name), getattr(self, name)
+            if was != is_now:
+                return f"the machine has changed: {name} was {was}, is {is_now}"
+        return None

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from paceline.records.hardware import Accelerator, HostFingerprint
+from paceline.records.measurement import Metric
 from paceline.records.model import Model
 from paceline.records.plan import Plan
 from paceline.records.ranking import Ranking
 from paceline.records.request import Request
 from paceline.records.trial import BlobRef, TrialRecord
+from paceline.records.variant import Variant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,3 +104,49 @@ class Verification:
     def ok(self) -> bool:
         """Nothing differs."""
         return not self.findings
+
+
+class Agreement(StrEnum):
+    """What a second measurement says of a figure."""
+
+    AGREES = "agrees"
+    """The two cannot be told apart beyond their noise."""
+    DIFFERS = "differs"
+    OPEN = "open"
+    """Nothing can be said: one side has no interval, or was measured under doubt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FigureAgain:
+    """One figure of one variant, as the receipt has it and as it was measured again."""
+
+    variant: Variant
+    name: str
+    stored: Metric
+    found: Metric | None
+    agreement: Agreement
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remeasured:
+    """A receipt's baseline and winner, launched again under its request.
+
+    `run_id` is the new measurement. `elsewhere` tells why figures cannot be compared, since the
+    receipt was made on another machine; then only `order` counts: whether the winner is ahead
+    of the baseline again.
+    """
+
+    run_id: str
+    figures: tuple[FigureAgain, ...]
+    order: Agreement
+    order_because: str
+    elsewhere: str | None = None
+
+    @property
+    def agreement(self) -> Agreement:
+        """`DIFFERS` when anything does that counts, `OPEN` when the order could not be told."""
+        counted = [] if self.elsewhere else [figure.agreement for figure in self.figures]
+        if Agreement.DIFFERS in (self.order, *counted):
+            return Agreement.DIFFERS
+        return self.order

@@ -1,6 +1,6 @@
 """Records with sensible fields, so that a test names only what it is about."""
 
-from paceline.records.hardware import Accelerator, AcceleratorKind
+from paceline.records.hardware import Accelerator, AcceleratorKind, HostFingerprint
 from paceline.records.launch import Cause
 from paceline.records.measurement import Interval, Metric
 from paceline.records.model import Model
@@ -28,6 +28,31 @@ def a_cpu(memory_gib: float = 16.0, cores: int = 2) -> Accelerator:
     """The machine's processor as an accelerator."""
     return Accelerator(
         name="cpu", kind=AcceleratorKind.CPU, memory_gib=memory_gib, available=1, cores=cores
+    )
+
+
+def a_host() -> HostFingerprint:
+    """A plain machine of two cores."""
+    return HostFingerprint(
+        os="Linux",
+        kernel="6.1",
+        architecture="x86_64",
+        cpu_model="Some CPU",
+        cpu_features=("avx2",),
+        microcode=None,
+        physical_cores=2,
+        logical_cores=2,
+        usable_cores=2.0,
+        numa_nodes=1,
+        memory_gib=16.0,
+        memory_limit_gib=None,
+        hypervisor=None,
+        governor=None,
+        frequency_min_mhz=None,
+        frequency_max_mhz=None,
+        turbo=None,
+        on_battery=None,
+        huge_pages=None,
     )
 
 

@@ -8,15 +8,23 @@ from typing import Any
 
 import pytest
 
+from paceline import __version__
 from paceline.rank import rank
 from paceline.rank.receipt import Recomputed, check, differences, seal, section_hashes
-from paceline.records.hardware import HostFingerprint
 from paceline.records.measurement import Metric
 from paceline.records.plan import Plan
 from paceline.records.receipt import Fault, Finding, Receipt, Verification
 from paceline.records.request import Comparison, Constraint
 from paceline.records.serial import SCHEMA_VERSION, Json, NewerSchema, dump
-from paceline.testing.builders import a_cpu, a_metric, a_model, a_request, a_trial, a_variant
+from paceline.testing.builders import (
+    a_cpu,
+    a_host,
+    a_metric,
+    a_model,
+    a_request,
+    a_trial,
+    a_variant,
+)
 
 Document = dict[str, Any]
 
@@ -34,30 +42,6 @@ def figures(tokens_per_s: float) -> dict[str, Metric]:
     }
 
 
-def a_host() -> HostFingerprint:
-    return HostFingerprint(
-        os="Linux",
-        kernel="6.1",
-        architecture="x86_64",
-        cpu_model="Some CPU",
-        cpu_features=("avx2",),
-        microcode=None,
-        physical_cores=2,
-        logical_cores=2,
-        usable_cores=2.0,
-        numa_nodes=1,
-        memory_gib=16.0,
-        memory_limit_gib=None,
-        hypervisor=None,
-        governor=None,
-        frequency_min_mhz=None,
-        frequency_max_mhz=None,
-        turbo=None,
-        on_battery=None,
-        huge_pages=None,
-    )
-
-
 def a_receipt() -> Receipt:
     request = a_request(FAST_ENOUGH)
     plan = Plan(baseline=BASELINE, variants=(BASELINE, RIVAL), rejected=())
@@ -65,7 +49,7 @@ def a_receipt() -> Receipt:
     return Receipt(
         run_id="20260101-120000-ab12",
         created_at_utc="2026-01-01T12:00:00+00:00",
-        software={"paceline": "0.1.0"},
+        software={"paceline": __version__},
         request=request,
         model=a_model(),
         host=a_host(),
@@ -181,6 +165,22 @@ def test_an_edited_field_that_nothing_is_computed_from_is_named_too(
     found = edited(edit)
     assert paths(found, Fault.NAME) == ["$"]
     assert paths(found, Fault.SECTION) == [path]
+
+
+@pytest.mark.parametrize(("software", "holds"), [(__version__, False), ("0.0.9", True)])
+def test_only_its_own_program_words_a_ranking_alike(software: str, holds: bool) -> None:
+    receipt = a_receipt()
+    first, *others = receipt.ranking.ranked
+    reworded = replace(first, notes=("said in other words",), chips=())
+    other = replace(
+        receipt,
+        software={"paceline": software},
+        ranking=replace(receipt.ranking, ranked=(reworded, *others)),
+    )
+    found = checked(seal(other))
+    assert found.ok is holds
+    wrong = replace(other, ranking=replace(other.ranking, winner=None))
+    assert "$.ranking.winner" in paths(checked(seal(wrong)), Fault.ARITHMETIC)
 
 
 def test_parts_that_came_went_or_changed_are_told_apart() -> None:
