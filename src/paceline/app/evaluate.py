@@ -24,6 +24,7 @@ from paceline.records.quality import (
     Stopped,
     Suite,
 )
+from paceline.trial.asking import OTHER_ORDER
 from paceline.trial.fidelity import compare_fidelity
 from paceline.trial.garbage import broken_distributions, garbage_rule
 from paceline.trial.scoring import SuiteGrader
@@ -32,8 +33,8 @@ from paceline.trial.sequential import PairedRule, first_of
 MakeEvaluator = Callable[[Path | None], Evaluator]
 """An evaluator that keeps its answers in a file, when one is named."""
 
-OTHER_ORDER: Final = 1
-"""Added to the seed of a second asking: the same items in other company, other batches."""
+NOT_CONNECTED: Final = "Connect"
+"""Begins the names of httpx's errors of a connection that never was."""
 
 FIDELITY_PROMPTS: Final = 64
 """Prompts of the suite whose next tokens are read beside the fixed texts."""
@@ -231,7 +232,7 @@ class Examiner:
             grader=self._grader,
             seed=self._request.seed if seed is None else seed,
             concurrency=concurrency or self._request.concurrency,
-            stop=rule,
+            stop=_unreachable if rule is None else first_of(_unreachable, rule),
             on_progress=self._on_progress(part),
         )
         _require_answers(target, result)
@@ -242,6 +243,32 @@ class Examiner:
         if path is None or part == "answers":
             return path
         return path.with_name(f"{path.stem}.{part}{path.suffix}")
+
+
+def require_urls(request: EvalRequest) -> None:
+    """Raises SpecError for an address that nothing can be sent to; sends nothing."""
+    for target in filter(None, (request.target, request.against)):
+        _require_url(target.base_url)
+
+
+def _require_url(text: str) -> None:
+    scheme, _, rest = text.rpartition("://")
+    host = rest.rstrip("/").removesuffix("/v1")
+    if scheme in ("http", "https") and host and host == rest.rstrip("/"):
+        return
+    if scheme not in ("http", "https", ""):
+        why = f"it begins with {scheme}://, and an endpoint with http:// or https://"
+    elif not host:
+        why = "there is no host in it"
+    elif scheme:
+        why = "it ends with /v1, which is added to what is given"
+    else:
+        why = "it does not begin with http:// or https://"
+    port = "" if ":" in host or scheme else ":8000"
+    shown = f"{scheme if scheme in ('http', 'https') else 'http'}://{host or '127.0.0.1'}{port}"
+    raise SpecError(
+        Code.BAD_OPTION, f"{text!r} is not the URL of an endpoint", why=why, fix=f"type {shown}"
+    )
 
 
 def examine(request: EvalRequest, *, on_progress: Callable[[str], OnProgress]) -> Evaluation:
@@ -281,6 +308,14 @@ def _watching(paired: PairedRule) -> StopRule:
     return rule
 
 
+def _unreachable(scores: Sequence[ItemScore]) -> Stopped | None:
+    """Where nobody listens at the first request, no other is sent."""
+    error = scores[0].error or ""
+    if len(scores) > 1 or not error.startswith(NOT_CONNECTED):
+        return None
+    return Stopped(cause=StopCause.CANCELLED, because=error)
+
+
 def _is_broken(result: QualityResult) -> bool:
     return result.stopped is not None and result.stopped.cause is StopCause.GARBAGE
 
@@ -290,9 +325,15 @@ def _require_answers(target: Target, result: QualityResult) -> None:
     if not result.items or result.errors < len(result.items):
         return
     error = result.items[0].error or ""
-    unreachable = error.startswith("Connect")
+    if error.startswith(NOT_CONNECTED):
+        raise SetupError(
+            Code.ENDPOINT_UNREACHABLE,
+            f"nothing answers at {target.base_url!r}",
+            why=error,
+            fix="start the server, or correct host and port in the URL",
+        )
     raise SetupError(
-        Code.ENDPOINT_UNREACHABLE if unreachable else Code.ENDPOINT_FAILED,
+        Code.ENDPOINT_FAILED,
         f"no answer from {target.base_url!r}",
         why=f"all of the first {len(result.items)} requests failed: {error}",
         fix=_fix_for(error),

@@ -7,7 +7,7 @@ from paceline.errors import SetupError
 from paceline.ports.archive import Archive
 from paceline.records.hardware import Accelerator
 from paceline.records.load import LoadSummary
-from paceline.records.metric_names import PEAK_MEMORY_GIB
+from paceline.records.metric_names import PEAK_MEMORY_GIB, QUALITY_SHARE
 from paceline.records.quality import QualityResult
 from paceline.records.request import Request
 from paceline.records.samples import unpack
@@ -60,6 +60,7 @@ def footprint_of(
         memory_gib=place.memory_gib,
         cold_start_s=trial.cold_start.total_s,
         price_usd_per_hour=None if price is None else price * trial.variant.count,
+        images=request.workload.image is not None,
     )
 
 
@@ -81,7 +82,10 @@ def with_figures(
                 fidelity=trial.fidelity,
                 loaded=trial.loaded_quality,
                 long=trial.long_quality,
-                time_share=time_share(trial.quality_s, trial.wall_s),
+                # Trials of before did not keep it as a figure.
+                time_share=time_share(trial.quality_s, trial.wall_s)
+                if QUALITY_SHARE in trial.metrics
+                else None,
             ),
         ),
         quality=quality,

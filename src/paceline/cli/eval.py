@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from paceline.app.embeddings import embeddings_document, examine_embeddings
-from paceline.app.evaluate import EvalRequest, Evaluation, examine
+from paceline.app.evaluate import EvalRequest, Evaluation, examine, require_urls
 from paceline.app.evaluation_report import evaluation_document, evaluation_page
 from paceline.app.harness import HarnessRequest, examine_tasks
 from paceline.app.wiring import Workshop
@@ -122,6 +122,7 @@ def eval_command(
         format=format_,
         answers_path=resume,
     )
+    require_urls(request)
     if embeddings:
         _compare_embeddings(request, as_json=as_json)
         return

@@ -19,6 +19,7 @@ from paceline.ports.engine import CanDraft, Engine, Say
 from paceline.ports.executor import Executor, ForgetsPeak, Server
 from paceline.ports.fidelity import DistributionReader
 from paceline.ports.host import Host
+from paceline.ports.inspection import Inspector
 from paceline.ports.load import LoadGenerator
 from paceline.ports.quality import Evaluator, Grader
 from paceline.ports.telemetry import Telemetry
@@ -82,6 +83,7 @@ class Rig:
         telemetry: tuple[Telemetry, ...] = (),
         hold: Hold | None = None,
         reader: DistributionReader | None = None,
+        inspector: Inspector | None = None,
     ) -> None:
         self.engine = engine
         self.environment = environment
@@ -94,6 +96,7 @@ class Rig:
         self.clock = clock
         self.telemetry = telemetry
         self.reader = reader
+        self.inspector = inspector
         self.hold: Hold = hold or self._prepared
 
     @contextmanager
@@ -230,7 +233,9 @@ class TrialRun:
             self._move(TrialEvent.MEASURED, self._seen.cause)
 
     def _measure(self, server: Server) -> None:
-        target = Target(base_url=server.base_url, model=server.spec.model_name)
+        target = Target(
+            base_url=server.base_url, model=server.spec.model_name, route=self._order.route
+        )
         plan = _exact(self._order.plan, server.spec)
         probe = self._warm_up(target, plan)
         asking = self._asking(target)
@@ -239,6 +244,7 @@ class TrialRun:
             goes_on = rung is None or self._goes_on(target, rung, probe, server)
             if goes_on and self._ask(asking, plan, probe):
                 self._load(target, plan, probe)
+            self._look_inside(target)
         self._note(peak_memory_gib=self._peak_gib(server))
 
     def _goes_on(self, target: Target, rung: FirstRung, probe: Probe, server: Server) -> bool:
@@ -251,6 +257,15 @@ class TrialRun:
         if because is not None:
             self._note(cut=Cut(share=rung.share, because=because))
         return because is None
+
+    def _look_inside(self, target: Target) -> None:
+        """What the runtime found in its own modules; a trial stands without it, its chips do not."""
+        if self._rig.inspector is None:
+            return
+        try:
+            self._note(inspected=self._rig.inspector.inspect(target))
+        except SetupError as error:
+            self._note(detail=f"{error.what}: {error.why}")
 
     def _peak_gib(self, server: Server) -> float | None:
         """The highest before and after what was forgotten."""
@@ -419,4 +434,5 @@ class TrialRun:
 
 def _exact(plan: LoadPlan, spec: LaunchSpec) -> LoadPlan:
     """The plan in this engine's own words for an exact output length."""
-    return replace(plan, settings=replace(plan.settings, extra_body=spec.exact_output))
+    body = (*plan.settings.extra_body, *spec.exact_output)
+    return replace(plan, settings=replace(plan.settings, extra_body=body))

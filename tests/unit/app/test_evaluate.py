@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from paceline.app.evaluate import EvalRequest, Evaluation, Examiner
+from paceline.app.evaluate import EvalRequest, Evaluation, Examiner, require_urls
 from paceline.app.evaluation_report import evaluation_document, evaluation_page
 from paceline.errors import SetupError, SpecError
 from paceline.ports.quality import Grader, OnProgress, StopRule
@@ -305,7 +305,7 @@ def test_each_part_keeps_its_answers_apart() -> None:
 @pytest.mark.parametrize(
     ("error", "code", "fix"),
     [
-        ("ConnectError: refused", "endpoint-unreachable", "without /v1"),
+        ("ConnectError: refused", "endpoint-unreachable", "start the server"),
         ("HTTP 404: no such model", "endpoint-failed", "--model"),
         ("HTTP 401: who are you", "endpoint-failed", "--api-key"),
         ("HTTP 400: no chat template", "endpoint-failed", "--completions"),
@@ -316,6 +316,38 @@ def test_no_answer_at_all_is_an_error_and_no_score(error: str, code: str, fix: s
         run(REQUEST, Oracle(lambda _url, _number: Reply(text="", error=error)))
     assert error in caught.value.why
     assert fix in caught.value.fix
+
+
+def test_where_nobody_listens_one_request_is_sent() -> None:
+    oracle = Oracle(lambda _url, _number: Reply(text="", error="ConnectTimeout: "))
+    with pytest.raises(SetupError, match="nothing answers at 'http://good'"):
+        run(REQUEST, oracle)
+    assert oracle.asked == [("http://good", 1)]
+
+
+@pytest.mark.parametrize(
+    ("url", "why", "fix"),
+    [
+        ("notaurl", "does not begin with http", "type http://notaurl:8000"),
+        ("localhost:80", "does not begin with http", "type http://localhost:80"),
+        ("ftp://host:21", "ftp://", "type http://host:21"),
+        ("https://", "no host", "type https://127.0.0.1"),
+        ("", "no host", "type http://127.0.0.1:8000"),
+        ("http://host:1/v1/", "added to what is given", "type http://host:1"),
+    ],
+)
+def test_what_is_no_url_is_refused_with_what_to_type(url: str, why: str, fix: str) -> None:
+    wrong = replace(GOOD, base_url=url)
+    for request in (EvalRequest(target=wrong, suite="s"), replace(REQUEST, against=wrong)):
+        with pytest.raises(SpecError) as caught:
+            require_urls(request)
+        assert why in caught.value.why
+        assert caught.value.fix == fix
+
+
+@pytest.mark.parametrize("url", ["http://host", "https://host:8443/base/", "http://[::1]:8000"])
+def test_what_is_a_url_is_taken(url: str) -> None:
+    require_urls(EvalRequest(target=replace(GOOD, base_url=url), suite="s"))
 
 
 def test_a_split_without_items_is_refused_before_asking() -> None:

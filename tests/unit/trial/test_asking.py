@@ -1,10 +1,13 @@
 """How a trial asks its suites, against stand-ins for the engine, its process and the load."""
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
+
+import pytest
 
 from paceline.adapters.engines.fake import Fake
 from paceline.clock import ManualClock
@@ -12,10 +15,17 @@ from paceline.ports.archive import Archive
 from paceline.ports.executor import Executor
 from paceline.ports.host import Host
 from paceline.ports.quality import Grader, OnProgress, StopRule
+from paceline.records.fidelity import FidelityReading, NextToken, Reading, Readings, TextReading
 from paceline.records.launch import Cause, Environment, LaunchSpec, ProcessEnd
 from paceline.records.load import Target
 from paceline.records.measurement import Verdict
-from paceline.records.metric_names import QUALITY_MINE
+from paceline.records.metric_names import (
+    KL_NATS,
+    QUALITY_LOADED,
+    QUALITY_LONG,
+    QUALITY_MINE,
+    QUALITY_SHARE,
+)
 from paceline.records.quality import (
     Item,
     ItemScore,
@@ -30,6 +40,8 @@ from paceline.records.trial import BlobRef, TrialRecord, TrialState
 from paceline.testing.builders import a_cpu, a_model, a_variant, a_workload
 from paceline.testing.simulated_load import SimulatedLoad
 from paceline.trial.arrivals import plan_load
+from paceline.trial.asking import LOADED_ITEMS
+from paceline.trial.closeness import ReadingOrder, Reference
 from paceline.trial.garbage import garbage_rule
 from paceline.trial.machine import TrialEvent
 from paceline.trial.order import TrialOrder
@@ -48,6 +60,7 @@ class Examinee:
     clock: ManualClock
     name: str = "examinee"
     asked: list[tuple[str, int]] = field(default_factory=list)
+    in_flight: list[int] = field(default_factory=list)
 
     def evaluate(
         self,
@@ -60,7 +73,8 @@ class Examinee:
         stop: StopRule | None = None,
         on_progress: OnProgress | None = None,
     ) -> QualityResult:
-        del target, grader, concurrency, on_progress
+        del target, grader, on_progress
+        self.in_flight.append(concurrency)
         scores: list[ItemScore] = []
         stopped: Stopped | None = None
         for number, item in enumerate(suite.asking_order(seed)):
@@ -139,7 +153,39 @@ def answered(item: Item, score: float) -> ItemScore:
 SUITE, OWN = questions("suite", 300), questions("mine", 7)
 
 
-def examined(right: Callable[[int], bool]) -> tuple[TrialRecord, Examinee]:
+@dataclass
+class Reader:
+    """Every position of 300 gives `likely` to the token that stands there; takes a second."""
+
+    likely: float
+    clock: ManualClock
+    prompts: Sequence[str] = ()
+
+    def read(
+        self,
+        target: Target,
+        *,
+        prompts: Sequence[str],
+        concurrency: int,
+        reading: Reading | None = None,
+    ) -> FidelityReading:
+        del target, concurrency
+        self.prompts = prompts
+        self.clock.sleep(Seconds(1.0))
+        return distributions(self.likely, reading)
+
+
+def distributions(likely: float, way: Reading | None = Reading.FORCED) -> FidelityReading:
+    top = {"other": math.log(1 - likely)}
+    token = NextToken(text="word", logprob=math.log(likely), top=top)
+    return FidelityReading(
+        reading=way, texts=(TextReading(text_id="text-0", tokens=(token,) * 300),)
+    )
+
+
+def examined(
+    right: Callable[[int], bool], *, likely: float = 0.9, **changed: Any
+) -> tuple[TrialRecord, Examinee]:
     """A trial whose baseline answered everything rightly."""
     clock, notebook = ManualClock(), Notebook()
     examinee = Examinee(right, clock)
@@ -162,6 +208,7 @@ def examined(right: Callable[[int], bool]) -> tuple[TrialRecord, Examinee]:
         cache=Path("/nowhere"),
         log_path=Path("/nowhere"),
     )
+    order = replace(order, **changed)
     rig = Rig(
         engine=Fake(),
         environment=Environment(name="f", python="/p", bin_dir="/b", lock=(), lock_sha256=""),
@@ -172,6 +219,7 @@ def examined(right: Callable[[int], bool]) -> tuple[TrialRecord, Examinee]:
         host=cast("Host", notebook),
         archive=cast("Archive", notebook),
         clock=clock,
+        reader=Reader(likely, clock),
     )
     run = TrialRun(order, rig, notebook, say=lambda _line: None, cancelled=lambda: False)
     return run.run(), examinee
@@ -207,3 +255,101 @@ def test_garbage_is_asked_nothing_more_and_not_loaded() -> None:
     assert [name for name, _ in examinee.asked] == ["suite"]
     assert trial.own_quality is None
     assert trial.samples is None
+
+
+def a_reading(reference: Reference | None) -> ReadingOrder:
+    return ReadingOrder(
+        variant_id="v",
+        engine="fake",
+        way=Reading.FORCED,
+        prompts=("a prompt",),
+        bits=4.0,
+        reference=reference,
+    )
+
+
+SOUND = Reference(
+    variant_id="base", engine="fake", readings=Readings(first=distributions(0.9), again=None)
+)
+
+
+def test_distributions_are_read_before_the_questions_and_are_part_of_the_record() -> None:
+    trial, _ = examined(lambda _number: True, reading=a_reading(SOUND), likely=0.85)
+    assert trial.fidelity is not None
+    assert trial.fidelity.against == "base"
+    assert trial.metrics[KL_NATS].value == trial.fidelity.mean_kl_nats > 0
+    assert trial.readings is not None
+    assert trial.readings.path.endswith(".readings")
+    assert trial.quality is not None
+    assert trial.quality_s is not None
+    assert abs(trial.quality_s - 1.0 - 0.1 * (len(trial.quality.items) + 7)) < 1e-6
+
+
+def test_broken_distributions_end_a_trial_before_any_question_or_load() -> None:
+    trial, examinee = examined(lambda _number: True, reading=a_reading(SOUND), likely=0.2)
+    assert trial.cause is Cause.GARBAGE
+    assert "4 bits per weight" in trial.detail
+    assert examinee.asked == []
+    assert trial.samples is None
+    assert trial.readings is not None, "what it was found by is kept"
+
+
+def test_a_trial_that_reads_nothing_says_why() -> None:
+    trial, _ = examined(lambda _number: True, no_reading="fake gives no log probabilities")
+    assert (trial.fidelity, trial.fidelity_because) == (None, "fake gives no log probabilities")
+
+
+@pytest.mark.parametrize("share", [0.05, 0.25, 0.5])
+def test_questions_keep_to_their_share_of_the_trial(share: float) -> None:
+    """The load takes 12 s of the clock, the questions a tenth of a second each."""
+    clock_s = 12.0
+    trial, examinee = examined(
+        lambda number: number % 30 > 0,  # too few losses for a verdict: it would ask everything
+        quality_share=share,
+        plan=replace(ALL_IN_TIME, requests=None, duration_s=Seconds(clock_s)),
+        own_suite=None,
+        paired_rule=None,
+    )
+    assert trial.quality is not None
+    assert trial.quality.stopped is not None
+    assert trial.quality.stopped.cause is StopCause.SHARE
+    assert f"{share:.0%}" in trial.quality.stopped.because
+    assert trial.quality_s is not None
+    assert trial.quality_s <= max(share / (1 - share) * clock_s, 0.1 * 12)
+    assert trial.quality_allowed_s == pytest.approx(share / (1 - share) * clock_s)
+    assert 12 <= examinee.asked[0][1] < len(SUITE.items)
+
+
+def test_each_part_gets_its_part_of_what_is_left() -> None:
+    _, examinee = examined(
+        lambda _number: True,
+        quality_share=0.25,
+        plan=replace(ALL_IN_TIME, requests=None, duration_s=Seconds(12.0)),
+        own_suite=questions("mine", 200),
+        long_suite=questions("long", 200),
+        paired_rule=None,
+    )
+    asked = dict(examinee.asked)  # 3.6 s in all
+    assert asked == {"suite": 12, "mine": 12, "long": 12}
+
+
+def test_the_share_of_the_time_is_a_figure_of_the_trial() -> None:
+    trial, _ = examined(lambda _number: True)
+    assert trial.quality_s is not None
+    assert trial.metrics[QUALITY_SHARE].value == trial.quality_s / trial.wall_s
+
+
+def test_what_is_asked_besides_has_results_of_its_own() -> None:
+    trial, examinee = examined(
+        lambda number: number % 100 != 5, long_suite=questions("long", 9), loaded_concurrency=64
+    )
+    assert trial.metrics[QUALITY_LONG].n == 9
+    assert trial.loaded_quality is not None
+    assert trial.quality is not None
+    assert trial.metrics[QUALITY_LOADED].n == len(trial.loaded_quality.items) <= LOADED_ITEMS
+    first = {score.item_id for score in trial.quality.items}
+    assert {score.item_id for score in trial.loaded_quality.items} <= first
+    assert examinee.in_flight == [1, 1, 1, 64]
+
+
+ALL_IN_TIME = plan_load(load_shape(replace(a_workload(concurrency=2), max_requests=40), seed=0))

@@ -208,6 +208,28 @@ def test_items_that_the_baseline_was_not_asked_are_left_out() -> None:
     assert rule.verdict().items == 10
 
 
+def test_no_more_is_asked_than_the_baseline_was_and_that_is_the_last_look() -> None:
+    rule = PairedRule(suite(), baseline([1.0] * 60), margin=0.05)
+    values = [1.0] * ITEMS
+    values[7] = values[31] = 0.0
+    given = scores(values)[:60]
+    stopped = rule(given)
+    assert stopped is not None
+    assert stopped.cause is StopCause.SHARE
+    assert "60 items of 400" in stopped.because
+    assert rule.verdict() == paired_verdict(
+        [value - 1.0 for value in values[:60]], margin=0.05, complete=True
+    )
+
+
+def test_an_end_that_no_answer_has_a_part_in_is_a_last_look_too() -> None:
+    rule = PairedRule(suite(), baseline([1.0] * ITEMS), margin=0.1)
+    rule(scores([1.0, 0.0, *[1.0] * 35]))
+    open_, last = rule.verdict().difference_ci95, rule.verdict(over=True).difference_ci95
+    assert open_.lo < last.lo
+    assert last.hi < open_.hi
+
+
 def test_a_baseline_of_another_suite_is_refused() -> None:
     other = Suite(name="o", version="1", sha256="1" * 64, items=())
     with pytest.raises(SpecError, match="suite-changed"):

@@ -27,7 +27,7 @@ CHUNK_TOKENS: Final = 256
 """Read at once: the logits of so many positions over a vocabulary of 150k take 150 MB."""
 
 
-IDLE_S: Final = 0.5
+IDLE_S: Final = 0.3
 """After the last text the second compilation is given up: the next asker pays for a new one."""
 
 
