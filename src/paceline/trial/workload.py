@@ -1,13 +1,18 @@
 """From the request's workload to the load that one trial sends."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from paceline.records.load_plan import Arrivals, LengthKind, Lengths, LoadShape
 from paceline.records.request import Comparison, Constraint, Workload
+from paceline.units import Seconds
 
 WARMUP_ROUNDS: Final = 1
 """Warm-up requests per request in flight: the first batch compiles and allocates."""
+
+RUNG_SEEDS: Final = 2**31
+"""Seeds from here on are those of first rungs; nobody counts repeats that far."""
 
 LATENCIES: Final = frozenset({"ttft", "tpot", "itl", "e2e"})
 
@@ -28,6 +33,21 @@ def load_shape(workload: Workload, *, seed: int) -> LoadShape:
         warmup_requests=workload.concurrency * WARMUP_ROUNDS,
         seed=seed,
     )
+
+
+def rung_shape(workload: Workload, *, seed: int, share: float) -> LoadShape:
+    """The first `share` (0–1) of the window, as a load of its own that comes before the whole one.
+
+    None of its prompts comes again in the whole one: a server with a prefix cache would answer
+    those from the cache, and its first part would look better than the rest.
+    """
+    most = workload.max_requests
+    short = replace(
+        workload,
+        duration_s=Seconds(workload.duration_s * share),
+        max_requests=None if most is None else max(1, round(most * share)),
+    )
+    return load_shape(short, seed=seed + RUNG_SEEDS)
 
 
 def latency_limits_ms(constraints: Iterable[Constraint]) -> tuple[float, ...]:
