@@ -38,8 +38,7 @@ from paceline.trial.machine import TrialEvent, after
 from paceline.trial.order import FirstRung, TrialOrder
 from paceline.trial.run import Hold, Rig, TrialRun
 from paceline.trial.scoring import SuiteGrader
-from paceline.trial.workload import load_shape
-from paceline.units import Seconds
+from paceline.trial.workload import load_shape, rung_shape
 
 CANCEL: Final = "cancel-requested"
 """The audit event by which another process asks a run to stop."""
@@ -255,15 +254,9 @@ class Campaign:
         reach = step.must_reach
         if reach is None:
             return None
-        workload = self._request.workload
-        requests = workload.max_requests
-        short = replace(
-            workload,
-            duration_s=Seconds(workload.duration_s * RULES.rung),
-            max_requests=None if requests is None else max(1, round(requests * RULES.rung)),
-        )
+        seed = self._request.seed + step.repeat
         return FirstRung(
-            plan=plan_load(load_shape(short, seed=self._request.seed + step.repeat)),
+            plan=plan_load(rung_shape(self._request.workload, seed=seed, share=RULES.rung)),
             share=RULES.rung,
             why_end=lambda so_far: self._race.why_end(
                 self._plan, self._trials, so_far, must_reach=reach
