@@ -21,8 +21,8 @@ from paceline.records.variant import Variant
 
 TELLING_SD: Final = math.log(2.0) / 1.96
 """A prediction with a smaller deviation tells a speed within a factor of two."""
-WIDTHS: Final = ((6.0, "4 bits"), (12.0, "8 bits"))
-"""Below so many bits per weight, a format counts as one of these; wider ones are owed no look."""
+WIDTHS: Final = (("4 bits", 3.5, 5.0), ("8 bits", 7.5, 9.0))
+"""The widths that are owed a look, from and to how many bits per weight, scales included."""
 
 
 def owed(
@@ -94,12 +94,12 @@ def _kind(variant: Variant) -> object:
 
 
 def _width(variant: Variant) -> str | None:
-    """`4 bits` or `8 bits`; `None` for wider weights and formats of unknown width."""
+    """`4 bits` or `8 bits`; `None` for other widths and formats whose width is not known."""
     try:
         bits = tables.weight_format(variant.format).bits_linear
     except SpecError:
         return None
-    return next((name for below, name in WIDTHS if bits < below), None)
+    return next((name for name, least, most in WIDTHS if least <= bits < most), None)
 
 
 def _score(outlook: Outlook | None) -> float:

@@ -63,7 +63,9 @@ def test_one_look_is_enough_and_a_launch_that_died_hands_it_to_another_engine() 
 
 
 def test_each_engine_is_seen_once_in_8_and_in_4_bits_when_nobody_can_tell() -> None:
-    fresh = tuple(a_variant("fast", f) for f in ("int8", "w8a8", "gptq-4", "fp16", "odd"))
+    fresh = tuple(
+        a_variant("fast", f) for f in ("int8", "gguf-q6_k", "w8a8", "gptq-4", "fp16", "odd")
+    )
     assert [v.format for v in owed(fresh, [a_trial(BASE)], [], ())] == ["int8", "gptq-4"]
     seen = [a_trial(BASE), a_trial(a_variant("fast", "fp8"))]
     assert [v.format for v in owed(fresh, seen, [], ())] == ["gptq-4"]
