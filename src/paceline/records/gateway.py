@@ -166,12 +166,13 @@ class EndpointPulse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pulse:
-    """Sent a few times a second."""
+    """Sent a few times a second. `usage_waiting_bytes` is usage that the disk has not taken yet."""
 
     revision: int
     at_s: float
     endpoints: tuple[EndpointPulse, ...]
     replicas: tuple[ReplicaPulse, ...]
+    usage_waiting_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,9 @@ from paceline.deploy.gateway.fleet import Endpoint, Fleet, Replica
 from paceline.records.gateway import Ended, EndpointPulse, Pulse, ReplicaPulse
 
 
-def take_pulse(fleet: Fleet[Exchange], *, now_s: float, wall_s: float) -> Pulse:
+def take_pulse(
+    fleet: Fleet[Exchange], *, now_s: float, wall_s: float, usage_waiting_bytes: int
+) -> Pulse:
     """The state now and the counts since the last pulse, which begin anew."""
     endpoints = fleet.endpoints.values()
     return Pulse(
@@ -16,6 +18,7 @@ def take_pulse(fleet: Fleet[Exchange], *, now_s: float, wall_s: float) -> Pulse:
         replicas=tuple(
             _replica_pulse(replica, now_s) for one in endpoints for replica in one.replicas
         ),
+        usage_waiting_bytes=usage_waiting_bytes,
     )
 
 

@@ -106,7 +106,15 @@ class Gateway:
                 client.look(now_s)
             self._dispatcher.look(now_s)
             self._spool.flush()
-            self._channel.say(take_pulse(self._fleet, now_s=now_s, wall_s=time.time()))
+            waiting_bytes = self._spool.waiting_bytes
+            self._channel.say(
+                take_pulse(
+                    self._fleet,
+                    now_s=now_s,
+                    wall_s=time.time(),
+                    usage_waiting_bytes=waiting_bytes,
+                )
+            )
 
     async def _drain(self, server: asyncio.Server) -> None:
         server.close()

@@ -7,7 +7,6 @@ wait in memory and requests go on. (A mapped file is no faster: its page faults 
 """
 
 import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Final, Protocol
 
 import orjson
 
+from paceline.deploy.gateway.complaint import complain
 from paceline.deploy.gateway.fleet import Replica
 from paceline.deploy.gateway.limits import KeyMeter
 from paceline.deploy.gateway.routes import Route
@@ -174,7 +174,7 @@ class Spool:
                 self._open_next()
             return
         if not self._waiting:
-            print("the disk takes no more usage; it waits in memory", file=sys.stderr)  # noqa: T201
+            complain("the disk takes no more usage; it waits in memory")
         if written == 0 and len(self._waiting) + len(line) > MOST_WAITING_BYTES:
             self.lost_lines += 1
         else:
@@ -198,7 +198,7 @@ class Spool:
         try:
             self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_EXCL, 0o600)
         except OSError as error:
-            print(f"usage waits in memory: {path}: {error}", file=sys.stderr)  # noqa: T201
+            complain(f"usage waits in memory: {path}: {error}")
             self._fd = -1
             return
         self._number += 1

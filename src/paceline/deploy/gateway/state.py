@@ -2,9 +2,9 @@
 
 import fcntl
 import os
-import sys
 from pathlib import Path
 
+from paceline.deploy.gateway.complaint import complain
 from paceline.errors import Code, SetupError
 from paceline.records.gateway import Table
 from paceline.records.serial import Malformed, NewerSchema, pack, unpack
@@ -44,7 +44,7 @@ def keep_table(folder: Path, table: Table) -> None:
         partial.chmod(0o600)
         partial.replace(folder / TABLE)
     except OSError as error:
-        print(f"table {table.revision} was not kept: {error}", file=sys.stderr)  # noqa: T201
+        complain(f"table {table.revision} was not kept: {error}")
 
 
 def kept_table(folder: Path) -> Table | None:
@@ -54,5 +54,5 @@ def kept_table(folder: Path) -> Table | None:
     except FileNotFoundError:
         return None
     except (OSError, Malformed, NewerSchema) as error:
-        print(f"the kept table cannot be used: {error}", file=sys.stderr)  # noqa: T201
+        complain(f"the kept table cannot be used: {error}")
         return None
