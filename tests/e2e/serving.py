@@ -37,7 +37,9 @@ settings: {stable: 1s, burst: 1s, burst_hold: 0s, down_after: 0s, idle_timeout: 
 """Idle within seconds; otherwise the designed policy."""
 
 
-def plant_version(paceline: Paceline, model: str, variant: Variant | None = None) -> int:
+def plant_version(
+    paceline: Paceline, model: str, variant: Variant | None = None, *, concurrency: int = 4
+) -> int:
     """A finished run of the pipeline `demo` with one measured variant, and its version."""
     variant = variant or a_variant()
     paceline.data.mkdir(parents=True, exist_ok=True)
@@ -45,7 +47,7 @@ def plant_version(paceline: Paceline, model: str, variant: Variant | None = None
     store = SqlStore(paceline.data / "paceline.db")
     try:
         number = len([v for p in store.pipelines() for v in store.versions(p.name)]) + 1
-        request = replace(a_request(workload=a_workload(concurrency=4)), model=model)
+        request = replace(a_request(workload=a_workload(concurrency=concurrency)), model=model)
         run = RunRecord(
             run_id=f"2026010{number}-120000-ab12",
             request=replace(request, pipeline="demo"),

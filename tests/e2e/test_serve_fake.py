@@ -1,16 +1,15 @@
 """From versions to answers through the gateway, on the engine that is real except for the model."""
 
-import concurrent.futures
 import json
 import signal
-import time
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 from tests.e2e.conftest import Paceline
-from tests.e2e.serving import QUICK, Serving, chat_body, plant_version, serving
+from tests.e2e.roll import roll
+from tests.e2e.serving import QUICK, Serving, plant_version, serving
 
 from paceline.testing.builders import a_variant
 
@@ -60,38 +59,21 @@ def test_it_idles_to_zero_and_the_next_request_is_held_and_answered(
     assert all(line["because"] for line in log)
 
 
-def stream(url: str) -> tuple[int, bool, str]:
-    """Chunks with text, whether the stream ended as it must, and the version that answered."""
-    chunks, done = 0, False
-    with httpx.stream(
-        "POST", f"{url}/chat/completions", json=chat_body(300, stream=True), timeout=60.0
-    ) as answer:
-        assert answer.status_code == 200
-        for line in answer.iter_lines():
-            done = done or line == "data: [DONE]"
-            if line.startswith("data: {"):
-                choices = json.loads(line[6:])["choices"]
-                chunks += bool(choices and choices[0]["delta"].get("content"))
-        return chunks, done, answer.headers["x-paceline-version"]
-
-
 def test_a_redeploy_under_load_breaks_no_stream_and_rollback_goes_back(
-    demo: Paceline, model: str
+    paceline: Paceline, model: str
 ) -> None:
-    plant_version(demo, model, a_variant(format_="int8"))
+    demo = paceline
+    plant_version(demo, model, concurrency=64)
+    plant_version(demo, model, a_variant(format_="int8"), concurrency=64)
     assert demo("deploy", "demo@1", "--min", "1", "--max", "1").code == 0
-    with serving(demo) as one, concurrent.futures.ThreadPoolExecutor(8) as pool:
+    pace = json.dumps({"*": {"first_token_ms": 50, "token_ms": 25, "capacity": 64}})
+    with serving(demo, PACELINE_FAKE=pace) as one:
         one.heard("version 1 carries all traffic")
-        before = [pool.submit(stream, one.url) for _ in range(4)]
-        time.sleep(0.2)
-        assert demo("deploy", "demo", "--wait").code == 0
-        during = [pool.submit(stream, one.url) for _ in range(4)]
-        one.heard("version 2 carries all traffic")
-        results = [future.result() for future in (*before, *during)]
-        assert [(chunks, done) for chunks, done, _ in results] == [(300, True)] * 8
-        assert {version for _, _, version in results[:4]} == {"1"}
+        seen = roll(demo, one, to_version=2, streams=40, tokens=40, before_s=0.5, replicas=1)
+        assert seen.broken == ()
+        assert len(seen.ttft_before_ms) >= 40
+        assert len(seen.ttft_in_roll_ms) >= 40
         assert one.ask().headers["x-paceline-version"] == "2"
-        one.until(lambda it: len(it.children(FAKE)) == 1, "one replica")
         assert demo("rollback", "demo", "1").code == 0
         assert one.ask().headers["x-paceline-version"] == "2", "metadata only"
         assert demo("deploy", "demo").code == 0

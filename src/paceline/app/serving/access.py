@@ -26,7 +26,11 @@ class Gatekeeper:
         self._summed_s: float | None = None
 
     def guard(self) -> Guard:
-        """What the table says about keys now."""
+        """What the table says about keys, as last read."""
+        return self._guard
+
+    def read(self) -> None:
+        """Look keys and workspaces up; called by the thread that talks to the store."""
         access = self._shop.store.access
         try:
             self._sum_up()
@@ -36,8 +40,7 @@ class Gatekeeper:
                 required=self._required,
             )
         except SetupError:  # the journal tells the operator
-            return self._guard
-        return self._guard
+            return
 
     def _sum_up(self) -> None:
         now_s = self._shop.clock.monotonic_s()

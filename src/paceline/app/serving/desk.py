@@ -4,13 +4,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from paceline.app.serving.devices import MEASURING, DeviceLock
-from paceline.app.serving.facts import VersionFacts, learn, with_starts
+from paceline.app.serving.facts import (
+    STARTS_REMEMBERED,
+    VersionFacts,
+    cold_starts_s,
+    learn,
+    with_starts,
+)
 from paceline.app.serving.journal import Journal
 from paceline.app.serving.keeper import Keeper, Preparation, Told
 from paceline.app.serving.trial_period import TrialPeriod
 from paceline.app.wiring import Workshop
 from paceline.clock import Clock
-from paceline.errors import SetupError
 
 
 class Desk:
@@ -26,6 +31,7 @@ class Desk:
         self._tell = tell
         self._accelerators = {place.name: place for place in shop.executor.inventory()}
         self._learned: dict[tuple[str, int], VersionFacts] = {}
+        self._starts_s: dict[tuple[str, int], list[float]] = {}
         self._preparations: dict[tuple[str, int], Preparation] = {}
         self._devices: dict[str, DeviceLock] = {}
         # Keepers use these from threads of their own; made here, they are made once.
@@ -33,13 +39,19 @@ class Desk:
 
     def facts(self, pipeline: str, version: int) -> VersionFacts:
         """What its run measured and its starts since took. Raises PacelineError."""
-        if (pipeline, version) not in self._learned:
-            self._learned[pipeline, version] = learn(pipeline, version, self._shop)
-        learned = self._learned[pipeline, version]
-        try:
-            return with_starts(learned, self._shop)
-        except SetupError:  # the store is away: what the run measured has to do
-            return learned
+        same = (pipeline, version)
+        if same not in self._learned:
+            learned = learn(pipeline, version, self._shop)
+            self._starts_s[same] = list(cold_starts_s(learned.version, self._shop))
+            self._learned[same] = learned
+        return with_starts(self._learned[same], self._starts_s[same])
+
+    def started(self, pipeline: str, version: int, took_s: float) -> None:
+        """A replica of it came to serve; remembered here, for the store may be away."""
+        starts_s = self._starts_s.get((pipeline, version))
+        if starts_s is not None:
+            starts_s.insert(0, took_s)
+            del starts_s[STARTS_REMEMBERED:]
 
     def keeper(self, replica_id: str, endpoint: str, facts: VersionFacts) -> Keeper:
         """For a new replica. Raises PacelineError when its engine cannot be loaded."""

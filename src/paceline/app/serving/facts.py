@@ -1,5 +1,6 @@
 """What is known of a version from its measurement: what an autoscaler and a probe go by."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
@@ -88,9 +89,8 @@ def version_of(pipeline: str, number: int, shop: Workshop) -> Version:
     return found
 
 
-def with_starts(facts: VersionFacts, shop: Workshop) -> VersionFacts:
+def with_starts(facts: VersionFacts, seen_s: Sequence[float]) -> VersionFacts:
     """With the cold starts that were seen since, once there are any."""
-    seen_s = cold_starts_s(facts.version, shop)
     if not seen_s:
         return facts
     measured = replace(

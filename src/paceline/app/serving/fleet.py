@@ -270,6 +270,7 @@ class Fleet:
         took_s = 0.0 if one.record.cold_start is None else total_s(one.record.cold_start)
         self._log(LogKind.REPLICA, f"{one.id} serves after {took_s:.1f} s", version=one.version)
         self._crashes[one.version] = after_admission(self._crashes.get(one.version, Crashes()))
+        self._desk.started(self.endpoint.pipeline, one.version, took_s)
         self._facts.pop(one.version, None)  # its cold start is now known better
         if one.version == self._target().canary and self._trial is None:
             self._trial = self._desk.trial_period(one.version, now_s)
@@ -358,9 +359,9 @@ class Fleet:
             self._fail(trial.version, "canary", found.because)
         elif found.verdict is Verdict.PROMOTE:
             promoted = replace(self.endpoint, canary=None)
-            if self._desk.journal.replace_endpoint(promoted):
-                self._log(LogKind.CANARY, f"promoted: {found.because}", version=trial.version)
-                self._trial = None
+            self._desk.journal.replace_endpoint(promoted)
+            self._log(LogKind.CANARY, f"promoted: {found.because}", version=trial.version)
+            self._trial = None
 
     def _scale(self) -> None:
         wanted = self._target()

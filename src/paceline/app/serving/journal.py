@@ -1,12 +1,14 @@
 """Writes that outlive a store that is away: serving goes on, and what was to be stored is, later.
 
 A locked database holds up the writer for seconds; so after a failure nothing is tried for a while,
-and writes wait in order. Reading falls back to what was read last.
+and writes wait in order. What is wanted stays what was read last. `read` and `flush` are called by
+the thread that talks to the store, everything else by the one that decides.
 """
 
 import sys
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
@@ -29,48 +31,57 @@ MOST_WAITING: Final = 50_000
 
 
 def say(text: str) -> None:
-    """One line for the operator."""
-    sys.stderr.write(f"{datetime.now(UTC):%H:%M:%S} {text}\n")
-    sys.stderr.flush()
+    """One line for the operator; a terminal that has gone or a full disk is no reason to end."""
+    with suppress(OSError, ValueError):
+        sys.stderr.write(f"{datetime.now(UTC):%H:%M:%S} {text}\n")
+        sys.stderr.flush()
 
 
 class Journal:
-    """The supervisor's pen."""
+    """The supervisor's pen. `hurry` has `flush` called soon; without it that is done at once."""
 
-    def __init__(self, kept: Deployments, clock: Clock) -> None:
+    def __init__(
+        self, kept: Deployments, clock: Clock, *, hurry: Callable[[], None] | None = None
+    ) -> None:
         self._kept = kept
         self._clock = clock
+        self._hurry = self.flush if hurry is None else hurry
         self._waiting: deque[Callable[[], None]] = deque()
         self._away_until_s: float | None = None
         self._wanted: tuple[Endpoint, ...] = ()
+        self._stored: dict[str, EndpointStatus | None] = {}
+
+    def read(self) -> None:
+        """Look up what is wanted, unless the store was away a moment ago."""
+        if not self._ready():
+            return
+        try:
+            wanted = self._kept.endpoints()
+            stored = {
+                name: self._stored[name] if name in self._stored else self._kept.status(name)
+                for name in (one.name for one in wanted)
+            }
+        except SetupError as error:
+            self._lost(error)
+            return
+        self._wanted, self._stored = wanted, stored
 
     def wanted(self) -> tuple[Endpoint, ...]:
-        """The endpoints that are wanted; those last read while the store is away."""
-        if self._ready():
-            try:
-                self._wanted = self._kept.endpoints()
-            except SetupError as error:
-                self._lost(error)
+        """The endpoints that are wanted, as last read."""
         return self._wanted
 
     def status(self, name: str) -> EndpointStatus | None:
-        """What was stored of an endpoint before; `None` also while the store is away."""
-        try:
-            return self._kept.status(name)
-        except SetupError as error:
-            self._lost(error)
-            return None
+        """What was stored of an endpoint when it was first seen."""
+        return self._stored.get(name)
 
-    def replace_endpoint(self, endpoint: Endpoint) -> bool:
-        """Change what is wanted; false when the user changed it meanwhile."""
-        try:
-            self._kept.put_endpoint(endpoint, expected=endpoint.revision)
-        except StaleWrite:
-            return False
-        except SetupError as error:
-            self._lost(error)
-            return False
-        return True
+    def replace_endpoint(self, endpoint: Endpoint) -> None:
+        """Change what is wanted, unless the user changes it first."""
+
+        def replace() -> None:
+            with suppress(StaleWrite):
+                self._kept.put_endpoint(endpoint, expected=endpoint.revision)
+
+        self._write(replace)
 
     def add_replica(self, replica: ReplicaRecord) -> None:
         """Store a new one."""
@@ -109,7 +120,7 @@ class Journal:
         self._write(lambda: self._kept.log(line))
 
     def flush(self) -> None:
-        """Try what waits; called every second."""
+        """Try what waits, unless the store was away a moment ago."""
         if self._waiting and self._ready():
             self._drain()
 
@@ -121,8 +132,7 @@ class Journal:
         if len(self._waiting) >= MOST_WAITING:
             self._waiting.popleft()
         self._waiting.append(write)
-        if self._ready():
-            self._drain()
+        self._hurry()
 
     def _drain(self) -> None:
         while self._waiting:

@@ -13,6 +13,7 @@ import os
 import queue
 import selectors
 import signal
+import threading
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from types import FrameType, TracebackType
@@ -25,6 +26,7 @@ from paceline.app.serving.fleet import Fleet
 from paceline.app.serving.gateway_process import GatewayOptions, GatewayProcess
 from paceline.app.serving.journal import Journal, say
 from paceline.app.serving.keeper import Told
+from paceline.app.serving.scribe import Scribe
 from paceline.app.wiring import Workshop
 from paceline.deploy.machine import WAY_OUT, after
 from paceline.deploy.table import make_table
@@ -32,8 +34,6 @@ from paceline.records.deployment import LogKind, ReplicaRecord, ReplicaState, Re
 from paceline.records.gateway import Pulse, Table, Wake
 
 TICK_S: Final = 1.0
-READ_EVERY_S: Final = 0.5
-"""How often what is wanted is looked up; a `deploy` is seen after at most this long."""
 END_WITHIN_S: Final = 60.0
 
 
@@ -52,7 +52,8 @@ class Supervisor(AbstractContextManager["Supervisor"]):
     def __init__(self, shop: Workshop, options: ServeOptions) -> None:
         self._shop = shop
         self._options = options
-        self._journal = Journal(shop.store.deployments, shop.clock)
+        self._scribe = Scribe(write=self._flush, read=self._read, tell=self._have_read)
+        self._journal = Journal(shop.store.deployments, shop.clock, hurry=self._scribe.hurry)
         self._gateway = GatewayProcess(shop, GatewayOptions(host=options.host, port=options.port))
         self._inbox: queue.SimpleQueue[Told] = queue.SimpleQueue()
         self._woken, self._wake = os.pipe()
@@ -61,11 +62,12 @@ class Supervisor(AbstractContextManager["Supervisor"]):
         self._desk = Desk(shop, self._journal, spool=self._gateway.state, tell=self._tell)
         self._fleets: dict[str, Fleet] = {}
         self._gatekeeper = Gatekeeper(shop, keys_required=options.keys_required)
-        self._guard = self._gatekeeper.guard()
+        self._fresh = threading.Event()
         self._bookkeeper = Bookkeeper(shop, self._gateway.state)
         self._sent: Table | None = None
         self._revision = 0
         self._deaths_seen = 0
+        self._usage_waits = False
         self._ends = False
 
     def __exit__(
@@ -85,29 +87,30 @@ class Supervisor(AbstractContextManager["Supervisor"]):
                 say("some replicas did not end in time; they are killed")
                 break
             self._hear(self._inbox_within(0.5))
-        self._journal.flush()
+        if not self._scribe.stop():
+            say("the store took not everything in time: the end of the log is missing")
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises SetupError when the gateway cannot listen."""
         self._clear_up()
         self._gateway.start()
         self._bookkeeper.start()
-        self._read_wanted()
+        self._scribe.start()
+        self._follow_wanted()
         self._publish()  # before anybody is told the address: without a table it refuses all
         place = f"http://{self._options.host}:{self._gateway.port}"
         say(f"serving on {place}")
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._signalled)
         next_tick_s = float(self._shop.clock.monotonic_s())
-        next_read_s = next_tick_s + READ_EVERY_S
         while not self._ends:
-            self._wait(min(next_tick_s, next_read_s) - self._shop.clock.monotonic_s())
+            self._wait(next_tick_s - self._shop.clock.monotonic_s())
             self._hear(self._inbox_now())
             self._hear_gateway()
             now_s = self._shop.clock.monotonic_s()
-            if now_s >= next_read_s:
-                self._read_wanted()
-                next_read_s = now_s + READ_EVERY_S
+            if self._fresh.is_set():
+                self._fresh.clear()
+                self._follow_wanted()
             if now_s >= next_tick_s:
                 self._tick()
                 next_tick_s = max(next_tick_s + TICK_S, now_s)
@@ -201,11 +204,30 @@ class Supervisor(AbstractContextManager["Supervisor"]):
             self._gateway.revive()
 
     def _hear_pulse(self, pulse: Pulse) -> None:
+        if bool(pulse.usage_waiting_bytes) is not self._usage_waits:
+            self._usage_waits = bool(pulse.usage_waiting_bytes)
+            say(
+                "the disk takes no usage: it waits in the gateway's memory"
+                if self._usage_waits
+                else "the disk takes usage again"
+            )
         seen = {endpoint.name: endpoint for endpoint in pulse.endpoints}
         for name, fleet in self._fleets.items():
             fleet.pulsed(seen.get(name), pulse)
 
-    def _read_wanted(self) -> None:
+    def _flush(self) -> None:
+        self._journal.flush()
+
+    def _read(self) -> None:
+        """In the scribe's thread."""
+        self._journal.read()
+        self._gatekeeper.read()
+
+    def _have_read(self) -> None:
+        self._fresh.set()
+        self._nudge()
+
+    def _follow_wanted(self) -> None:
         wanted = {endpoint.name: endpoint for endpoint in self._journal.wanted()}
         for name, endpoint in wanted.items():
             if name in self._fleets:
@@ -230,7 +252,6 @@ class Supervisor(AbstractContextManager["Supervisor"]):
                 if one.state is not ReplicaState.QUEUED
             )
         )
-        self._guard = self._gatekeeper.guard()
         self._bookkeeper.prices(
             {
                 (name, version): usd
@@ -238,13 +259,12 @@ class Supervisor(AbstractContextManager["Supervisor"]):
                 for version, usd in fleet.prices_usd_per_mtok().items()
             }
         )
-        self._journal.flush()
 
     def _publish(self) -> None:
         """Send the table when it changed."""
         found = (fleet.route() for fleet in self._fleets.values())
         routes = tuple(route for route in found if route is not None)
-        table = make_table(self._revision, routes, self._guard)
+        table = make_table(self._revision, routes, self._gatekeeper.guard())
         if table == self._sent:
             return
         self._revision += 1

@@ -114,6 +114,7 @@ class FakeDesk(Desk):
         self.away = False
         self.keepers: dict[str, FakeKeeper] = {}
         self._spool = spool
+        self._starts_s = {}
 
     def facts(self, pipeline: str, version: int) -> VersionFacts:
         if self.away:
