@@ -12,7 +12,7 @@ from paceline.errors import Code, SpecError
 from paceline.plan.enumerate import EngineOffer
 from paceline.plan.make import make_plan
 from paceline.plan.price import default_price
-from paceline.ports.engine import Engine, Unverified
+from paceline.ports.engine import Engine, Unverified, why_refused
 from paceline.records.hardware import Accelerator
 from paceline.records.launch import EnvironmentState
 from paceline.records.model import Model
@@ -47,7 +47,7 @@ def plan_request(request: Request, shop: Workshop, model: Model | None = None) -
 
     def unsupported(variant: Variant) -> str | None:
         place = by_name[variant.accelerator]
-        return engines[variant.engine].unsupported(model, place, variant.format)
+        return why_refused(engines[variant.engine], model, place, variant.format)
 
     @cache
     def no_checkpoint(engine: str, format_: str) -> str | None:

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 from paceline.records.checkpoint import Calibration
 from paceline.records.fidelity import Reading
 from paceline.records.hardware import Accelerator
+from paceline.records.image_families import IMAGE_FAMILIES
 from paceline.records.launch import (
     Artefact,
     Cause,
@@ -158,6 +159,15 @@ class CanCalibrate(Protocol):
 
 
 @runtime_checkable
+class MakesImages(Protocol):
+    """An engine that makes pictures from text, and does not generate text."""
+
+    def pipelines(self) -> tuple[str, ...]:
+        """Diffusers' names of the pipelines it loads: `FluxPipeline` …"""
+        ...
+
+
+@runtime_checkable
 class CanValidate(Protocol):
     """An engine whose own parser judges a command line without starting it."""
 
@@ -191,3 +201,20 @@ class Unverified(Protocol):
     def unverified(self) -> str:
         """What was checked instead, in words; every output marks its variants."""
         ...
+
+
+def why_refused(engine: Engine, model: Model, accelerator: Accelerator, format_: str) -> str | None:
+    """Why an engine cannot run this combination; `None` when it can.
+
+    Language models and image models are kept apart here, once for all engines; the rest is
+    `Engine.unsupported`, which is only asked about models of its kind.
+    """
+    if isinstance(engine, MakesImages):
+        if model.image_family is None:
+            return f"{engine.name} makes pictures; {model.name} is a language model"
+        pipeline = IMAGE_FAMILIES[model.image_family].pipeline
+        if pipeline not in engine.pipelines():
+            return f"{engine.name} loads {', '.join(engine.pipelines())}, not a {pipeline}"
+    elif model.image_family is not None:
+        return f"{engine.name} generates text; {model.name} makes pictures"
+    return engine.unsupported(model, accelerator, format_)
