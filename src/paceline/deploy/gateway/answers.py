@@ -5,8 +5,9 @@ from typing import Final, Protocol
 
 import orjson
 
-from paceline.deploy.gateway.connection import ClientConnection, Request
+from paceline.deploy.gateway.connection import ClientConnection
 from paceline.deploy.gateway.fleet import Replica
+from paceline.deploy.gateway.heads import Request
 from paceline.deploy.gateway.limits import KeyMeter
 from paceline.deploy.gateway.problems import REASONS, TYPES, Problem
 

@@ -13,6 +13,7 @@ from typing import Final, Protocol, cast
 
 import httptools
 
+from paceline.deploy.gateway.heads import Head, KnownHead, Request, known_head
 from paceline.deploy.gateway.problems import REASONS, Problem, malformed
 from paceline.deploy.gateway.settings import GatewaySettings
 
@@ -43,31 +44,6 @@ class Phase(Enum):
     LINGER = auto()
 
 
-class Request:
-    """A complete request. Header names are in lower case; `began_ns` is of its last byte."""
-
-    __slots__ = ("began_ns", "body", "headers", "http_1_0", "keep_alive", "method", "target")
-
-    def __init__(
-        self,
-        *,
-        method: bytes,
-        target: bytes,
-        headers: dict[bytes, bytes],
-        body: bytes,
-        keep_alive: bool,
-        http_1_0: bool,
-        began_ns: int,
-    ) -> None:
-        self.method = method
-        self.target = target
-        self.headers = headers
-        self.body = body
-        self.keep_alive = keep_alive
-        self.http_1_0 = http_1_0
-        self.began_ns = began_ns
-
-
 class Listener(Protocol):
     """What a connection hands its requests to."""
 
@@ -90,13 +66,18 @@ class ClientConnection(asyncio.Protocol):
 
     __slots__ = (
         "_answered",
+        "_between",
         "_body",
         "_body_bytes",
+        "_body_left",
         "_busy",
+        "_first",
+        "_head",
         "_head_bytes",
         "_head_done",
         "_headers",
         "_held_bytes",
+        "_known",
         "_lingers",
         "_listener",
         "_parser",
@@ -123,8 +104,13 @@ class ClientConnection(asyncio.Protocol):
         self._headers: dict[bytes, bytes] = {}
         self._repeated: list[bytes] = []
         self._body: list[bytes] = []
+        self._body_left = 0
         self._target = b""
+        self._head = cast("Head", None)
         self._head_done = False
+        self._known: KnownHead[Head] | None = None
+        self._between = True
+        self._first = b""
         self._head_bytes = self._body_bytes = self._answered = self._read_ns = 0
         self._held_bytes = 0
         self._busy = self._lingers = self._paused = self._stalled = self.gone = False
@@ -166,19 +152,12 @@ class ClientConnection(asyncio.Protocol):
         self._read_ns = time.perf_counter_ns()
         if self._problem is not None:
             return  # refused already; what else comes is dropped until the close
-        self._head_bytes += len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserCallbackError:
-            if self._problem is None:
-                raise  # a bug of ours, not of the client
-        except httptools.HttpParserError as error:
-            if self._problem is None:
-                self._problem = malformed("malformed_request", f"This is no HTTP/1.1: {error}.")
-        except httptools.HttpParserUpgrade:
-            self._problem = malformed("upgrade_refused", "Only HTTP/1.1 is spoken here.")
-        if not self._head_done and self._head_bytes > self._listener.settings.max_header_bytes:
-            self._problem = self._problem or _headers_too_large(self._listener.settings)
+        if self._body_left:
+            data = self._more_body(data)
+        elif self._known is not None and self._between:
+            data = self._behind_known_head(data, self._known)
+        if data:
+            self._parse(data)
         if not self._busy:
             self._go_on()
         elif len(self._pending) >= self._listener.settings.max_pipelined:
@@ -195,7 +174,55 @@ class ClientConnection(asyncio.Protocol):
         if self.when_writable is not None:
             self.when_writable(True)
 
+    # A head that came before, and the body behind it: bytes that need no parser.
+
+    def _behind_known_head(self, data: bytes, known: KnownHead[Head]) -> bytes:
+        """Take a request that begins like the last one; what is left for the parser."""
+        body = known.begins(data)
+        if body is None or body.size_bytes > self._listener.settings.max_body_bytes:
+            return data
+        self._head = known.meaning
+        self._head_done = True
+        self._body_left = body.size_bytes
+        return self._more_body(data[body.at :])
+
+    def _more_body(self, data: bytes) -> bytes:
+        """Take the body as far as it has come; what is left for the parser."""
+        left, rest = self._body_left, b""
+        if len(data) > left:
+            data, rest = data[:left], data[left:]
+        self._body_left = left - len(data)
+        try:
+            if data:
+                self.on_body(data)
+            if not self._body_left:
+                self._complete()
+        except _Refused:
+            return b""
+        return rest
+
+    def _parse(self, data: bytes) -> None:
+        if self._between:
+            self._first = data
+        self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserCallbackError:
+            if self._problem is None:
+                raise  # a bug of ours, not of the client
+        except httptools.HttpParserError as error:
+            if self._problem is None:
+                self._problem = malformed("malformed_request", f"This is no HTTP/1.1: {error}.")
+        except httptools.HttpParserUpgrade:
+            self._problem = malformed("upgrade_refused", "Only HTTP/1.1 is spoken here.")
+        self._first = b""
+        if not self._head_done and self._head_bytes > self._listener.settings.max_header_bytes:
+            self._problem = self._problem or _headers_too_large(self._listener.settings)
+
     # Called by httptools while it parses.
+
+    def on_message_begin(self) -> None:
+        self._between = False
 
     def on_url(self, url: bytes) -> None:
         self._target += url
@@ -217,6 +244,12 @@ class ClientConnection(asyncio.Protocol):
         if problem is not None:
             self._problem = problem
             raise _Refused
+        parser, headers = self._parser, self._headers
+        http_1_0 = parser.get_http_version() == "1.0"
+        self._head = Head(parser.get_method(), self._target, headers, http_1_0=http_1_0)
+        if self._first and headers.keys().isdisjoint(RARE):
+            self._known = known_head(self._first, headers.get(b"content-length"), self._head)
+        self._first = b""  # what follows in these bytes does not begin them
 
     def on_body(self, data: bytes) -> None:
         size = len(data)
@@ -239,22 +272,18 @@ class ClientConnection(asyncio.Protocol):
         self._body.append(data)
 
     def on_message_complete(self) -> None:
+        # Behind a last message the parser takes no other, so neither do we.
+        self._between = self._head.keep_alive = self._parser.should_keep_alive()
+        self._complete()
+
+    def _complete(self) -> None:
+        """A request is whole."""
         if len(self._pending) >= self._listener.settings.max_pipelined:
             self._problem = malformed("too_many_pipelined", "Wait for answers between requests.")
             raise _Refused
         body = self._body
-        parser = self._parser
-        self._pending.append(
-            Request(
-                method=parser.get_method(),
-                target=self._target,
-                headers=self._headers,
-                body=body[0] if len(body) == 1 else b"".join(body),
-                keep_alive=parser.should_keep_alive(),
-                http_1_0=parser.get_http_version() == "1.0",
-                began_ns=self._read_ns,
-            )
-        )
+        whole = body[0] if len(body) == 1 else b"".join(body)
+        self._pending.append(Request(self._head, whole, self._read_ns))
         self._body_bytes = self._head_bytes = 0
         self._headers = {}
         self._repeated = []
@@ -267,7 +296,7 @@ class ClientConnection(asyncio.Protocol):
     def closes_after(self, request: Request) -> bool:
         """Whether the answer to this request is the last one on this connection."""
         return (
-            not request.keep_alive
+            not request.head.keep_alive
             or request.http_1_0
             or self._listener.draining
             or self._answered + 1 >= self._listener.settings.max_requests_per_connection

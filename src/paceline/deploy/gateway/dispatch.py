@@ -12,6 +12,7 @@ from paceline.deploy.gateway.exchange import Exchange
 from paceline.deploy.gateway.fleet import Endpoint, Fleet, Replica
 from paceline.deploy.gateway.problems import Problem, Progress
 from paceline.deploy.gateway.settings import GatewaySettings
+from paceline.deploy.gateway.sockets import Sockets
 from paceline.deploy.gateway.spool import Spool
 from paceline.deploy.routing import choose
 from paceline.records.gateway import EndpointRoute, Table, Wake
@@ -32,12 +33,14 @@ class Dispatcher:
         spool: Spool,
         fleet: Fleet[Exchange],
         wake: Callable[[Wake], None],
+        sockets: Sockets,
     ) -> None:
         self.settings = settings
         self.spool = spool
         self.active: set[Exchange] = set()
         self._fleet = fleet
         self._wake = wake
+        self._sockets = sockets
         self._connecting: set[asyncio.Task[None]] = set()
 
     def submit(self, exchange: Exchange, now_s: float) -> None:
@@ -201,7 +204,7 @@ class Dispatcher:
     async def _connect(self, exchange: Exchange, replica: Replica) -> None:
         timeout_s = exchange.endpoint.route.connect_timeout_s
         try:
-            upstream = await replica.pool.connect(timeout_s)
+            upstream = await replica.pool.connect(self._sockets, timeout_s)
         except TimeoutError:
             exchange.cannot_connect(replica, f"no connection in {timeout_s:g} s")
         except OSError as error:

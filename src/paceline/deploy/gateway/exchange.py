@@ -22,8 +22,9 @@ from paceline.deploy.gateway.answers import (
     whole_answer,
 )
 from paceline.deploy.gateway.ask import Ask, engine_body
-from paceline.deploy.gateway.connection import ClientConnection, Request
+from paceline.deploy.gateway.connection import ClientConnection
 from paceline.deploy.gateway.fleet import Endpoint, Replica
+from paceline.deploy.gateway.heads import Request
 from paceline.deploy.gateway.limits import KeyMeter, Reservation
 from paceline.deploy.gateway.problems import Problem
 from paceline.deploy.gateway.routes import Route
@@ -76,6 +77,7 @@ class Exchange:
         "_body",
         "_body_for",
         "_chunked",
+        "_closes",
         "_comment_s",
         "_deadline_s",
         "_dispatch",
@@ -144,7 +146,7 @@ class Exchange:
         self._body_for: str | None = None
         self._filter: EventFilter | None = None
         self._chunked = not request.http_1_0
-        self._head_sent = self._paused = False
+        self._head_sent = self._paused = self._closes = False
         self._held = b""
         self._deadline_s: float | None = None
         self._mark_ns = request.began_ns
@@ -366,10 +368,8 @@ class Exchange:
             self._begin_stream(b"")
         if self._chunked:
             last = (chunk(last) if last else b"") + LAST_CHUNK
-        client = self.client
-        client.send(last)
-        self._let_go(keep=ended is Ended.OK)
-        client.done(self.request, close=not self._chunked or client.closes_after(self.request))
+        close = not self._chunked or self.client.closes_after(self.request)
+        self._leave_with(last, close=close, keep=ended is Ended.OK)
 
     def _whole(self, upstream: UpstreamConnection, replica: Replica) -> None:
         status, body = upstream.status or 0, upstream.take()
@@ -401,12 +401,19 @@ class Exchange:
     def _answer(
         self, data: bytes, status: int, ended: Ended, counts: Counts, *, close: bool
     ) -> None:
-        """A whole answer in one write, after the account is written."""
-        client = self.client
+        """A whole answer in one write."""
         self._finish(status, ended, counts)
-        client.send(data)
-        self._let_go(keep=True)
-        client.done(self.request, close=close)
+        self._leave_with(data, close=close, keep=True)
+
+    def _leave_with(self, last: bytes, *, close: bool, keep: bool) -> None:
+        """Send the end, after the account is written."""
+        self._held, self._closes = last, close
+        self._let_go(keep=keep)
+        self._dispatch.spool.when_written(self._leave)
+
+    def _leave(self) -> None:
+        self.client.send(self._held)
+        self.client.done(self.request, close=self._closes)
 
     def _failed(self, failure: Failure) -> None:
         """The replica did not answer: another one, if the client has seen nothing yet."""

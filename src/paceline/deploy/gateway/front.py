@@ -10,10 +10,11 @@ import orjson
 
 from paceline.deploy.gateway.answers import own_answer
 from paceline.deploy.gateway.ask import Ask, apply_policy, understand
-from paceline.deploy.gateway.connection import ClientConnection, Request
+from paceline.deploy.gateway.connection import ClientConnection
 from paceline.deploy.gateway.dispatch import Dispatcher
 from paceline.deploy.gateway.exchange import Exchange
 from paceline.deploy.gateway.fleet import Endpoint, Fleet
+from paceline.deploy.gateway.heads import Request
 from paceline.deploy.gateway.idempotency import Answer, Entry, Idempotency
 from paceline.deploy.gateway.limits import NOTHING, KeyMeter, Reservation
 from paceline.deploy.gateway.problems import Problem, malformed, no_such_model, not_told_yet
@@ -56,7 +57,7 @@ class Front:
         if route is None:
             self._other(client, request, request_id)
             return
-        if request.method != b"POST":
+        if request.head.method != b"POST":
             self._refuse(client, request, request_id, _not_allowed(request, b"POST"))
             return
         meter = self._who(request)
@@ -114,14 +115,16 @@ class Front:
         Keys are looked up by digest: how long that takes depends on digests, which nobody can
         steer, and not on the key.
         """
-        given = request.headers.get(b"authorization", b"")
-        key = given[len(BEARER) :].strip() if given[: len(BEARER)].lower() == BEARER else b""
-        meter = self._fleet.meters.get(hashlib.sha256(key).hexdigest())
+        digest = request.head.key_digest
+        if digest is None:
+            digest = request.head.key_digest = _digest(request.headers.get(b"authorization", b""))
+        meter = self._fleet.meters.get(digest)
         if meter is None:
             if not self._fleet.table.keys_required:
                 return None
             if self._fleet.table.revision == 0:
                 return not_told_yet()
+            given = request.headers.get(b"authorization")
             code = "invalid_api_key" if given else "api_key_required"
             return _unauthorized(code, "Give a valid key as `Authorization: Bearer pl_live_…`.")
         expires_at_s = meter.rule.expires_at_s
@@ -172,7 +175,7 @@ class Front:
     def _models(
         self, client: ClientConnection, request: Request, request_id: bytes, path: bytes
     ) -> None:
-        if request.method != b"GET":
+        if request.head.method != b"GET":
             self._refuse(client, request, request_id, _not_allowed(request, b"GET"))
             return
         meter = self._who(request)
@@ -232,6 +235,12 @@ class Keeper:
     def __call__(self, status: int, content_type: bytes, body: bytes) -> None:
         answer = Answer(status=status, content_type=content_type, body=body)
         self._store.finish(self._entry, answer)
+
+
+def _digest(given: bytes) -> str:
+    """Of the key in an `Authorization` header; of nothing where there is none."""
+    key = given[len(BEARER) :].strip() if given[: len(BEARER)].lower() == BEARER else b""
+    return hashlib.sha256(key).hexdigest()
 
 
 def _replay(exchange: Exchange, answer: Answer) -> None:
@@ -295,5 +304,5 @@ def _unauthorized(code: str, message: str) -> Problem:
 
 
 def _not_allowed(request: Request, method: bytes) -> Problem:
-    message = f"{request.method.decode()} is not for this path; {method.decode()} is."
+    message = f"{request.head.method.decode()} is not for this path; {method.decode()} is."
     return Problem(status=405, code="method_not_allowed", message=message)

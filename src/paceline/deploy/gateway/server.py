@@ -18,6 +18,7 @@ from paceline.deploy.gateway.fleet import Fleet
 from paceline.deploy.gateway.front import Front
 from paceline.deploy.gateway.pulse import take_pulse
 from paceline.deploy.gateway.settings import GatewaySettings
+from paceline.deploy.gateway.sockets import Sockets
 from paceline.deploy.gateway.spool import Spool
 from paceline.deploy.gateway.state import keep_table, kept_table, take_folder
 from paceline.errors import Code, SetupError
@@ -34,9 +35,13 @@ class Gateway:
         self._fleet: Fleet[Exchange] = Fleet()
         self._spool = Spool(settings.state, later=asyncio.get_running_loop().call_soon)
         self._channel = Channel(on_table=self._take_table, metrics=self._metrics)
-        self._dispatcher = Dispatcher(settings, self._spool, self._fleet, self._channel.say)
+        self._sockets = Sockets()
+        self._dispatcher = Dispatcher(
+            settings, self._spool, self._fleet, self._channel.say, self._sockets
+        )
         self._front = Front(settings, self._fleet, self._dispatcher)
         self._ending = asyncio.Event()
+        self._stop_listening = self._sockets.stop_listening
 
     async def serve(self) -> None:
         """Serve until a signal, then let what is under way end. Raises SetupError."""
@@ -47,29 +52,28 @@ class Gateway:
         if table is not None:
             self._dispatcher.follow(table)
         control = await self._listen_control()
-        server = await self._listen()
-        port = server.sockets[0].getsockname()[1]
+        port = await self._listen()
         os.write(1, b"listening on %d\n" % port)
         try:
             async with asyncio.TaskGroup() as tasks:  # a fault of the look ends the process
                 looking = tasks.create_task(self._look())
                 await self._ending.wait()
-                await self._drain(server)
+                await self._drain()
                 looking.cancel()
         finally:
             control.close()
             self._settings.control.unlink(missing_ok=True)
             self._spool.close()
 
-    async def _listen(self) -> asyncio.Server:
-        settings = self._settings
+    async def _listen(self) -> int:
+        """Take connections; the port."""
+        settings, tls = self._settings, _tls(self._settings)
+        host, port = settings.host, settings.port
         try:
-            return await asyncio.get_running_loop().create_server(
-                lambda: ClientConnection(self._front),
-                settings.host,
-                settings.port,
-                backlog=BACKLOG,
-                ssl=_tls(settings),
+            if tls is None:
+                return self._sockets.listen(host, port, BACKLOG, self._connection)
+            server = await asyncio.get_running_loop().create_server(
+                self._connection, host, port, backlog=BACKLOG, ssl=tls
             )
         except OSError as error:
             raise SetupError(
@@ -78,6 +82,12 @@ class Gateway:
                 why=str(error),
                 fix="end whatever listens there, or choose another `--port`",
             ) from error
+        self._stop_listening = server.close
+        listening: int = server.sockets[0].getsockname()[1]
+        return listening
+
+    def _connection(self) -> ClientConnection:
+        return ClientConnection(self._front)
 
     async def _listen_control(self) -> asyncio.Server:
         try:
@@ -116,8 +126,8 @@ class Gateway:
                 )
             )
 
-    async def _drain(self, server: asyncio.Server) -> None:
-        server.close()
+    async def _drain(self) -> None:
+        self._stop_listening()
         self._front.draining = True
         for client in list(self._front.connections):
             client.close_if_idle()

@@ -1,13 +1,15 @@
 """Writing the usage spool: one line when a request goes to a replica, one when it ends.
 
-An end is handed to the kernel at once, with all lines before it; beginnings of one turn of the
-event loop together, right after it. What the kernel has outlives this process by any signal; it is
-not synced to the disk, so a power failure may take the last seconds. When the disk is full, lines
-wait in memory and requests go on. (A mapped file is no faster: its page faults cost as much.)
+All lines of one turn of the event loop are handed to the kernel together, right after it, and only
+then do the ends of the answers leave that they account for: no client has an answer whose line is
+not the kernel's. What the kernel has outlives this process by any signal; it is not synced to the
+disk, so a power failure may take the last seconds. When the disk is full, lines wait in memory and
+requests go on. (A mapped file is no faster: its page faults cost as much.)
 """
 
 import os
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
@@ -63,7 +65,8 @@ class Spool:
         self._folder = folder
         self._wall_s = wall_s
         self._later = later
-        self._beginnings = bytearray()
+        self._turn = bytearray()
+        self._calls: deque[Callable[[], None]] = deque()
         numbers = [int(path.stem.split("-")[1]) for path in folder.glob("usage-*.jsonl")]
         # After a reader deleted files their numbers must not come again: it goes by the order.
         self._number = max([*numbers, int(wall_s() * 1000)])
@@ -85,12 +88,7 @@ class Spool:
             self._wall_s(),
             self._who(request),
         )
-        if self._later is None:
-            self._write(line)
-            return
-        if not self._beginnings:
-            self._later(self._write_beginnings)
-        self._beginnings += line
+        self._add(line)
 
     def ended(
         self,
@@ -102,7 +100,7 @@ class Spool:
         *,
         images: int = 0,
     ) -> None:
-        """It is over; call this before the client can know."""
+        """It is over; the client may know when the line is written, see `when_written`."""
         more = b""
         if request.queue_s or request.cold_s or images:  # what is left out is zero
             more = b',"queue_s":%.6f,"cold_s":%.6f,"images":%d' % (
@@ -114,7 +112,7 @@ class Spool:
             more += b',"ttft_s":%.6f' % request.ttft_s
         if request.trace_parent is not None:
             more += b',"trace_parent":"%b"' % request.trace_parent
-        self._write(
+        self._add(
             b'{"request_id":"%b","at_s":%.6f,%b"status":%d,"ended":"%b","execution_s":%.6f,'
             b'"input_tokens":%d,"output_tokens":%d%b}\n'
             % (
@@ -130,6 +128,13 @@ class Spool:
             )
         )
 
+    def when_written(self, call: Callable[[], None]) -> None:
+        """Call back when all lines so far are the kernel's, or wait in memory for a full disk."""
+        if self._turn:
+            self._calls.append(call)
+        else:
+            call()
+
     def flush(self) -> None:
         """Try again what the disk had no room for; called every now and then."""
         if not self._waiting:
@@ -141,7 +146,7 @@ class Spool:
 
     def close(self) -> None:
         """The process ends."""
-        self._write_beginnings()
+        self._end_turn()
         self.flush()
         if self._fd >= 0:
             os.close(self._fd)
@@ -160,25 +165,39 @@ class Spool:
             )
         return shared
 
-    def _write_beginnings(self) -> None:
-        if self._beginnings:
-            self._write(b"")
+    def _add(self, line: bytes) -> None:
+        if self._later is None:
+            self._write(line)
+            return
+        if not self._turn:
+            self._later(self._end_turn)
+        self._turn += line
 
-    def _write(self, line: bytes) -> None:
-        if self._beginnings:
-            line = bytes(self._beginnings) + line
-            self._beginnings.clear()
-        written = 0 if self._waiting else self._put(line)
-        if written == len(line):
+    def _end_turn(self) -> None:
+        """Write what this turn of the loop brought, and let those go on who wait for it."""
+        if self._turn:
+            self._write(self._turn)
+            self._turn = bytearray()
+        calls = self._calls
+        try:
+            while calls:
+                calls.popleft()()
+        finally:
+            if calls and self._later is not None:  # one failed: the others go on without it
+                self._later(self._end_turn)
+
+    def _write(self, lines: bytes | bytearray) -> None:
+        written = 0 if self._waiting else self._put(lines)
+        if written == len(lines):
             if self._written >= FILE_BYTES:
                 self._open_next()
             return
         if not self._waiting:
             complain("the disk takes no more usage; it waits in memory")
-        if written == 0 and len(self._waiting) + len(line) > MOST_WAITING_BYTES:
-            self.lost_lines += 1
+        if written == 0 and len(self._waiting) + len(lines) > MOST_WAITING_BYTES:
+            self.lost_lines += lines.count(b"\n")
         else:
-            self._waiting += line[written:]
+            self._waiting += lines[written:]
 
     def _put(self, data: bytes | bytearray) -> int:
         """How many bytes the kernel took."""

@@ -99,19 +99,43 @@ def test_a_new_process_never_writes_where_another_did(tmp_path: Path) -> None:
     assert [line.request_id for line in read(tmp_path)] == ["process-0", "process-1", "process-2"]
 
 
-def test_beginnings_of_one_turn_are_written_together_and_before_any_end(tmp_path: Path) -> None:
+def test_lines_of_one_turn_are_written_together_and_answers_wait_for_them(tmp_path: Path) -> None:
     turn: list[Callable[[], None]] = []
+    left: list[tuple[str, ...]] = []
+
+    def leaves() -> None:
+        left.append(tuple(line.request_id for line in read(tmp_path)))
+
     spool = Spool(tmp_path, later=turn.append)
+    spool.when_written(leaves)
+    assert left.pop() == (), "nothing to wait for"
     for name in (b"a", b"b"):
         spool.began(Account(request_id=name))
-    assert len(turn) == 1 and read(tmp_path) == ()
     spool.ended(Account(request_id=b"a"), 200, Ended.OK, Counts(1, 1), 0.1)
-    assert [line.request_id for line in read(tmp_path)] == ["a", "b", "a"]
+    spool.when_written(leaves)
+    assert len(turn) == 1 and read(tmp_path) == () and left == []
     turn.pop()()
-    assert len(read(tmp_path)) == 3
+    assert left == [("a", "b", "a")]
     spool.began(Account(request_id=b"c"))
     turn.pop()()
     assert [line.request_id for line in read(tmp_path)][3:] == ["c"]
+
+
+def test_a_fault_in_one_answer_does_not_keep_the_others(tmp_path: Path) -> None:
+    turn: list[Callable[[], None]] = []
+    left: list[str] = []
+
+    def fails() -> None:
+        raise ZeroDivisionError
+
+    spool = Spool(tmp_path, later=turn.append)
+    spool.began(Account())
+    spool.when_written(fails)
+    spool.when_written(lambda: left.append("other"))
+    with pytest.raises(ZeroDivisionError):
+        turn.pop()()
+    turn.pop()()
+    assert left == ["other"] and len(read(tmp_path)) == 1
 
 
 def full(*_: object) -> int:
