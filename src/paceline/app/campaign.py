@@ -9,6 +9,7 @@ from paceline.app.artefacts import held, make_room
 from paceline.app.checkpoints import give_artefact
 from paceline.app.environment import own_environment
 from paceline.app.exams import find_exams, in_flight, loaded_in_flight
+from paceline.app.images import prompts_of, route_of, studio
 from paceline.app.planning import Planned
 from paceline.app.race import Race, Search, with_variant
 from paceline.app.receipts import write_receipt
@@ -109,6 +110,7 @@ class Campaign:
         self._started_s = shop.clock.monotonic_s()
         self._tools: dict[str, _Tools] = {}
         self._exams = find_exams(run.request, planned.model, shop.suites)
+        self._prompts = prompts_of(run.request.workload, self._exams.suite)
         self._references = References(
             self._exams, lambda: self._trials, planned.plan.baseline, shop.archive
         )
@@ -221,14 +223,20 @@ class Campaign:
         first = step.repeat == 0  # answers are asked for once
         engine = self._tools_for(step.variant.engine).engine
         places = engine.places(step.variant) if isinstance(engine, TakesBatches) else None
-        found = self._references.order_for(step.variant, engine) if first else None
+        texts = first and request.workload.image is None
+        found = self._references.order_for(step.variant, engine) if texts else None
         return TrialOrder(
             trial_id=trial_id,
             variant=step.variant,
             repeat=step.repeat,
             model=self._planned.model,
             accelerator=accelerator,
-            plan=plan_load(load_shape(request.workload, seed=request.seed + step.repeat)),
+            plan=plan_load(
+                load_shape(
+                    request.workload, seed=request.seed + step.repeat, prompts=self._prompts
+                )
+            ),
+            route=route_of(request.workload),
             rung=self._rung(step),
             draft=self._planned.draft,
             until_s=self._until_s(step),
@@ -254,9 +262,14 @@ class Campaign:
         reach = step.must_reach
         if reach is None:
             return None
-        seed = self._request.seed + step.repeat
+        shape = rung_shape(
+            self._request.workload,
+            seed=self._request.seed + step.repeat,
+            share=RULES.rung,
+            prompts=self._prompts,
+        )
         return FirstRung(
-            plan=plan_load(rung_shape(self._request.workload, seed=seed, share=RULES.rung)),
+            plan=plan_load(shape),
             share=RULES.rung,
             why_end=lambda so_far: self._race.why_end(
                 self._plan, self._trials, so_far, must_reach=reach
@@ -273,14 +286,16 @@ class Campaign:
 
     def _rig(self, tools: _Tools) -> Rig:
         shop = self._shop
+        painting = studio(self._request, self._baseline_quality(), shop)
         return Rig(
             engine=tools.engine,
             environment=tools.environment,
             hold=self._hold(tools),
             executor=shop.executor,
             load=shop.load,
-            evaluator=shop.evaluator,
-            grader=SuiteGrader(self._exams.program),
+            evaluator=painting.evaluator if painting else shop.evaluator,
+            grader=painting.grader if painting else SuiteGrader(self._exams.program),
+            inspector=painting.inspector if painting else None,
             host=shop.host,
             archive=shop.archive,
             clock=shop.clock,

@@ -13,9 +13,13 @@ from paceline.records.model import Model
 from paceline.records.quality import QualityResult, Scorer, Split, Suite
 from paceline.records.request import Beside, Comparison, Constraint, Priority, Request
 from paceline.trial.garbage import garbage_rule
+from paceline.trial.images.garbage import picture_garbage_rule
+from paceline.trial.images.grading import is_pictured
 from paceline.trial.sequential import PairedRule, quality_margin
 
 STANDARD: Final = "standard"
+PICTURES: Final = "pictures"
+"""For an image model that brings no suite along."""
 
 FIDELITY_PROMPTS: Final = 16
 """Prompts that distributions are read over beside the fixed texts: about half a second."""
@@ -57,7 +61,10 @@ class Exams:
 
     def garbage(self, baseline: QualityResult | None) -> StopRule | None:
         """The rule that tells a broken variant by its first answers."""
-        return None if self.suite is None else garbage_rule(self.suite, baseline)
+        if self.suite is None:
+            return None
+        rule = picture_garbage_rule if is_pictured(self.suite) else garbage_rule
+        return rule(self.suite, baseline)
 
     def paired(self, request: Request, baseline: QualityResult | None) -> PairedRule | None:
         """The rule that stops when the comparison with the baseline is clear."""
@@ -74,12 +81,27 @@ def find_exams(request: Request, model: Model, suites: Suites) -> Exams:
     """
     if not model.trained or not model.has_chat_template:
         return Exams(suite=None, own=None)
-    suite = suites.find(request.suite or model.suite_path or STANDARD).only(Split.MAIN)
+    usual = STANDARD if model.image_family is None else PICTURES
+    suite = suites.find(request.suite or model.suite_path or usual).only(Split.MAIN)
+    _check_kind(suite, model)
     own = None if request.own_suite is None else suites.find(request.own_suite)
     return Exams(
         suite=_part(suite, request.quality_items, seed=request.seed),
         own=own,
         long=suites.find(needle_of(request)) if Beside.CONTEXT in request.beside else None,
+    )
+
+
+def _check_kind(suite: Suite, model: Model) -> None:
+    """Raises SpecError for questions to an image model and pictures from a language model."""
+    if is_pictured(suite) is (model.image_family is not None):
+        return
+    wanted, given = ("pictures", "texts") if model.image_family else ("texts", "pictures")
+    raise SpecError(
+        Code.CONTRADICTION,
+        f"the suite {suite.name!r} asks for {given}",
+        why=f"{model.name!r} answers with {wanted}",
+        fix="name another with --suite; docs/reference/suites.md has both kinds",
     )
 
 

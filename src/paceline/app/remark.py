@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from paceline.app.figures import Unreadable
+from paceline.app.images import picture_grader
 from paceline.app.references import readings_of
 from paceline.errors import SetupError, SpecError
 from paceline.ports.archive import Archive
@@ -12,6 +13,7 @@ from paceline.records.receipt import Receipt
 from paceline.records.serial import Malformed, NewerSchema, unpack
 from paceline.records.trial import BlobRef, TrialRecord
 from paceline.trial.closeness import Reference, fidelity_to
+from paceline.trial.images.grading import is_pictured, rescore_pictures
 from paceline.trial.scoring import rescore
 from paceline.trial.sequential import judged_again
 
@@ -71,9 +73,12 @@ class Remarker:
             return None
         if kept is None:
             raise UnreadableAt(path, "quality was measured, but the receipt names no suite")
+        suite = self._read_suite(path, kept)
         try:
-            return rescore(self._read_suite(path, kept), stored)
-        except SpecError as error:
+            if is_pictured(suite):
+                return rescore_pictures(suite, stored, picture_grader(self._archive))
+            return rescore(suite, stored)
+        except (SpecError, SetupError) as error:
             raise UnreadableAt(path, f"{error.what}: {error.why}") from error
 
     def _read_suite(self, path: str, kept: BlobRef) -> Suite:

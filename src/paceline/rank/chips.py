@@ -3,7 +3,9 @@
 from typing import Final
 
 from paceline.rank.filter import Measured
+from paceline.rank.inside import inside_chips
 from paceline.rank.objective import Dimensions
+from paceline.rank.pool import Pooled
 from paceline.records.metric_names import (
     OUTPUT_TOKENS_PER_S,
     PEAK_MEMORY_GIB,
@@ -18,7 +20,7 @@ TWO_DIGITS: Final = 10  # from here on a decimal would be below the noise
 def chips(measured: Measured, dims: Dimensions) -> tuple[str, ...]:
     """Format, speed against the baseline, quality, latency, cost and memory, where measured."""
     pooled = measured.pooled
-    found = [pooled.variant.format, _speed(measured), _quality(measured)]
+    found = [*_made_of(pooled, dims), _speed(measured, dims), _quality(measured)]
     latency = pooled.metrics.get(dims.latency)
     if latency is not None:
         name, _, statistic = dims.latency.removesuffix("_ms").rpartition("_")
@@ -37,19 +39,27 @@ def chips(measured: Measured, dims: Dimensions) -> tuple[str, ...]:
     return tuple(chip for chip in found if chip is not None)
 
 
+def _made_of(pooled: Pooled, dims: Dimensions) -> tuple[str, ...]:
+    """Of an image variant what was seen inside it, if anything; its format is only its name."""
+    if dims.throughput == OUTPUT_TOKENS_PER_S:
+        return (pooled.variant.format,)
+    return () if pooled.inspected is None else inside_chips(pooled.inspected)
+
+
 def _is_baseline(measured: Measured) -> bool:
     return measured.baseline is not None and measured.baseline.variant == measured.pooled.variant
 
 
-def _speed(measured: Measured) -> str | None:
+def _speed(measured: Measured, dims: Dimensions) -> str | None:
     if _is_baseline(measured):
         return "baseline"
-    own = measured.pooled.metrics.get(OUTPUT_TOKENS_PER_S)
-    base = measured.baseline.metrics.get(OUTPUT_TOKENS_PER_S) if measured.baseline else None
+    own = measured.pooled.metrics.get(dims.throughput)
+    base = measured.baseline.metrics.get(dims.throughput) if measured.baseline else None
     if own is None or base is None or base.value <= 0:
         return None
     gain = own.value / base.value
-    return f"{gain:.{0 if gain >= TWO_DIGITS else 1}f}x baseline tokens/s"
+    unit = "tokens/s" if dims.throughput == OUTPUT_TOKENS_PER_S else "images/s"
+    return f"{gain:.{0 if gain >= TWO_DIGITS else 1}f}x baseline {unit}"
 
 
 def _quality(measured: Measured) -> str | None:

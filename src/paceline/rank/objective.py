@@ -13,6 +13,7 @@ from paceline.records.metric_names import (
     COST_USD_PER_REQUEST,
     OUTPUT_TOKENS_PER_S,
     QUALITY,
+    REQUESTS_PER_S,
     constrained_name,
     latency_name,
 )
@@ -20,15 +21,18 @@ from paceline.records.request import Priority, Request
 from paceline.stats import Bounds
 
 DEFAULT_LATENCY: Final = ("e2e", "p95")
+IMAGE_LATENCY: Final = ("e2e", "p50")
+"""A picture's time hardly varies; what a second start or a queue adds is shown apart."""
 _UNIT_COSTS: Final = (COST_USD_PER_MTOK, COST_USD_PER_REQUEST, COST_USD_PER_IMAGE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dimensions:
-    """The figures that stand for latency and cost in one request."""
+    """The figures that stand for latency, cost and throughput in one request."""
 
     latency: str
     cost: str
+    throughput: str = OUTPUT_TOKENS_PER_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +49,13 @@ def dimensions(request: Request) -> Dimensions:
     """The first latency that the request limits from above, else e2e p95; the cost likewise.
 
     A cost per month is no cost per unit: it is the same for every variant on the same hardware.
+    Images have no tokens: there the default is e2e p50, the cost of an image, and requests/s.
     """
     open_loop = request.workload.rate_rps is not None
-    latency = latency_name(*DEFAULT_LATENCY, open_loop=open_loop)
-    cost = COST_USD_PER_MTOK
+    images = request.workload.image is not None
+    usual = IMAGE_LATENCY if images else DEFAULT_LATENCY
+    latency = latency_name(*usual, open_loop=open_loop)
+    cost = COST_USD_PER_IMAGE if images else COST_USD_PER_MTOK
     for constraint in reversed(request.constraints):
         if not constraint.comparison.wants_less:
             continue
@@ -57,7 +64,9 @@ def dimensions(request: Request) -> Dimensions:
             latency = name
         elif name in _UNIT_COSTS:
             cost = name
-    return Dimensions(latency=latency, cost=cost)
+    return Dimensions(
+        latency=latency, cost=cost, throughput=REQUESTS_PER_S if images else OUTPUT_TOKENS_PER_S
+    )
 
 
 def objective(request: Request, baseline: Pooled | None) -> Objective:
@@ -68,7 +77,8 @@ def objective(request: Request, baseline: Pooled | None) -> Objective:
             return _figure("latency", dims.latency, "ms", less=True)
         case Priority.THROUGHPUT:
             load = _load(request)
-            return _figure(f"throughput at {load}", OUTPUT_TOKENS_PER_S, "tokens/s", less=False)
+            unit = _rate_unit(dims.throughput)
+            return _figure(f"throughput at {load}", dims.throughput, unit, less=False)
         case Priority.COST:
             return _figure("cost", dims.cost, _cost_unit(dims.cost), less=True)
         case Priority.QUALITY:
@@ -98,6 +108,10 @@ def _cost_unit(name: str) -> str:
     return name.removeprefix("cost_").replace("_per_", "/")
 
 
+def _rate_unit(name: str) -> str:
+    return "tokens/s" if name == OUTPUT_TOKENS_PER_S else "requests/s"
+
+
 def _load(request: Request) -> str:
     workload = request.workload
     if workload.rate_rps is not None:
@@ -123,21 +137,24 @@ def _balanced(dims: Dimensions, baseline: Pooled | None) -> Objective:
         if baseline is None
         else {
             name: metric.value
-            for name in (dims.latency, OUTPUT_TOKENS_PER_S, dims.cost)
+            for name in (dims.latency, dims.throughput, dims.cost)
             if (metric := baseline.metrics.get(name)) is not None and metric.value > 0
         }
     )
     with_quality = baseline is not None and baseline.quality is not None
 
     def gains(measured: Measured) -> Reading | None:
-        found = [_gain(measured.pooled, name, base) for name, base in figures.items()]
+        found = [
+            _gain(measured.pooled, name, base, more=name == dims.throughput)
+            for name, base in figures.items()
+        ]
         if with_quality:
             found.append(quality_of(measured))
         known = [reading for reading in found if reading is not None]
         return geometric_mean(known) if known and len(known) == len(found) else None
 
     terms = [
-        f"{name} ÷ baseline" if name == OUTPUT_TOKENS_PER_S else f"baseline ÷ {name}"
+        f"{name} ÷ baseline" if name == dims.throughput else f"baseline ÷ {name}"
         for name in figures
     ]
     terms += ["quality ÷ baseline"] if with_quality else []
@@ -151,9 +168,9 @@ def _balanced(dims: Dimensions, baseline: Pooled | None) -> Objective:
     )
 
 
-def _gain(pooled: Pooled, name: str, base: float) -> Reading | None:
+def _gain(pooled: Pooled, name: str, base: float, *, more: bool) -> Reading | None:
     own = read(pooled.metrics, name)
     if own is None:
         return None
     relative = scaled(own, by=1 / base)
-    return relative if name == OUTPUT_TOKENS_PER_S else inverse(relative)
+    return relative if more else inverse(relative)

@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 from paceline.records.client import ClientState
 from paceline.records.fidelity import Fidelity
+from paceline.records.image import ImageFacts
 from paceline.records.launch import Cause
 from paceline.records.measurement import Interval, Metric
 from paceline.records.metric_names import (
@@ -53,7 +54,8 @@ class Pooled:
     `set_aside` names single trials that were left out because others were sound. `trials` counts
     the finished ones. `cut` tells why even the longest of them was ended early, `None` when one
     went through its whole window; then those that did not are left out. `client_added_ms` is the
-    most that the client added to a latency when nothing else is in doubt, else `None`.
+    most that the client added to a latency when nothing else is in doubt, else `None`. `inspected`
+    is what the last launch of an image model was seen to have inside.
     """
 
     variant: Variant
@@ -69,6 +71,9 @@ class Pooled:
     fidelity: Fidelity | None = None
     fidelity_because: str | None = None
     client_added_ms: float | None = None
+    inspected: ImageFacts | None = None
+    remarks: tuple[str, ...] = ()
+    """What finished trials have to say besides, such as why nothing was inspected."""
 
     def doubt(self, name: str) -> str | None:
         """Why no verdict may rest on figure `name`, `None` when one may."""
@@ -110,6 +115,8 @@ def pool(variant: Variant, trials: Iterable[TrialRecord]) -> Pooled | None:
         set_aside=tuple(f"{i} set aside: {why}" for i, why in doubts.items()) if sound else (),
         trials=len(finished),
         cut=None if cut is None else f"ended after {cut.share:.0%} of its window: {cut.because}",
+        remarks=tuple(dict.fromkeys(t.detail for t in finished if t.detail)),
+        inspected=next((t.inspected for t in reversed(finished) if t.inspected), None),
         client_added_ms=None if sound else _client_added_ms(finished),
     )
 

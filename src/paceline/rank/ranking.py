@@ -10,6 +10,7 @@ from paceline.rank.advice import advise
 from paceline.rank.chips import chips
 from paceline.rank.choose import Candidate, Place, in_order, tied_with
 from paceline.rank.filter import Measured, judge, shown
+from paceline.rank.inside import inside_notes
 from paceline.rank.objective import Dimensions, Objective, dimensions, objective, quality_of
 from paceline.rank.pareto import Point, pareto_front
 from paceline.rank.pool import Pooled, pool
@@ -177,6 +178,9 @@ def _notes(place: Place) -> tuple[str, ...]:
         )
     if place.because is not None:
         notes.append(place.because)
+    if pooled.inspected is not None:
+        notes += inside_notes(pooled.inspected)
+    notes += pooled.remarks
     failed = pooled.metrics.get(FAILED_SHARE)
     if failed is not None and failed.value > 0:
         notes.append(f"{failed.value:.2%} of the requests failed")

@@ -17,7 +17,6 @@ from paceline.rank.pool import Pooled, pool
 from paceline.rank.ranking import judged
 from paceline.rank.reading import Reading
 from paceline.records.measurement import Metric, Verdict
-from paceline.records.metric_names import OUTPUT_TOKENS_PER_S
 from paceline.records.plan import Plan, Predicted
 from paceline.records.quality import QualityResult
 from paceline.records.race import Outlook, Standing
@@ -160,7 +159,7 @@ def _edges(reading: Reading, pooled: Pooled, request: Request) -> Bounds | None:
     At either edge of the window up to as many requests as are in flight may be counted that
     belong outside, or missed that belong inside.
     """
-    rate = pooled.metrics.get(OUTPUT_TOKENS_PER_S)
+    rate = pooled.metrics.get(dimensions(request).throughput)
     if rate is None or not rate.n or request.priority in (Priority.LATENCY, Priority.QUALITY):
         return None
     off = 1 + request.workload.concurrency / rate.n

@@ -105,6 +105,8 @@ class ClientSettings:
     tokenizer_path: str | None = None
     """A `tokenizer.json` or a folder with one; prompts then have exact lengths."""
     processes: int | None = None
+    own_seeds: bool = False
+    """Every request for a picture gets a `seed` of its own, which follows from the plan's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

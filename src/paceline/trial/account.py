@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from paceline.records.image import ImageFacts
 from paceline.records.launch import Artefact, Cause, Environment
-from paceline.records.load import LoadResult, LoadSummary
+from paceline.records.load import LoadResult, LoadSummary, Route
 from paceline.records.speculation import SpeculationCounts
 from paceline.records.telemetry import DeviceProcess
 from paceline.records.trial import BlobRef, ColdStart, Cut, Provenance, TrialRecord
@@ -37,6 +38,7 @@ class Seen:
     cut: Cut | None = None
     speculation: SpeculationCounts | None = None
     draft: Artefact | None = None
+    inspected: ImageFacts | None = None
 
 
 def trial_record(
@@ -72,6 +74,7 @@ def trial_record(
                 memory_gib=order.accelerator.memory_gib,
                 cold_start_s=cold_start.total_s,
                 price_usd_per_hour=order.price_usd_per_hour,
+                images=order.route is Route.IMAGES,
             ),
             goodput_rps=seen.goodput_rps,
             speculation=seen.speculation,
@@ -113,4 +116,5 @@ def trial_record(
         wall_s=wall_s,
         cut=seen.cut,
         speculation=seen.speculation,
+        inspected=seen.inspected,
     )

@@ -9,6 +9,7 @@ from paceline.records.load import LoadSummary
 from paceline.records.measurement import Interval, Metric, Stat
 from paceline.records.metric_names import (
     COLD_START_S,
+    COST_USD_PER_IMAGE,
     COST_USD_PER_MONTH,
     COST_USD_PER_MTOK,
     COST_USD_PER_REQUEST,
@@ -36,12 +37,16 @@ from paceline.trial.speculation import speculation_metrics
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Footprint:
-    """What a trial saw besides its load. `price_usd_per_hour` is for all its accelerators."""
+    """What a trial saw besides its load. `price_usd_per_hour` is for all its accelerators.
+
+    Of `images`, one per request, nothing is said of tokens.
+    """
 
     peak_memory_gib: float | None
     memory_gib: float
     cold_start_s: float | None
     price_usd_per_hour: float | None
+    images: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +85,10 @@ def trial_metrics(
     if goodput_rps is not None and load is not None:
         found[GOODPUT] = Metric(value=goodput_rps, unit="requests/s", ci95=None, n=load.ok)
     if load is not None:
-        found |= _latencies(load) | _rates(load)
+        tokens = not footprint.images
+        found |= _latencies(load, tokens=tokens) | _rates(load, tokens=tokens)
         if footprint.price_usd_per_hour is not None:
-            found |= _costs(load, footprint.price_usd_per_hour)
+            found |= _costs(load, footprint.price_usd_per_hour, tokens=tokens)
     beside = beside or Beside()
     found |= _scores(
         {
@@ -118,15 +124,15 @@ def _closeness(fidelity: Fidelity) -> dict[str, Metric]:
     }
 
 
-def _latencies(load: LoadSummary) -> dict[str, Metric]:
-    stats: Mapping[str, Stat] = {
-        "ttft": load.ttft_ms,
-        "tpot": load.tpot_ms,
-        "itl": load.itl_ms,
-        "e2e": load.e2e_ms,
-        "scheduled_ttft": load.scheduled_ttft_ms,
-        "scheduled_e2e": load.scheduled_e2e_ms,
-    }
+def _latencies(load: LoadSummary, *, tokens: bool) -> dict[str, Metric]:
+    stats: dict[str, Stat] = {"e2e": load.e2e_ms, "scheduled_e2e": load.scheduled_e2e_ms}
+    if tokens:
+        stats |= {
+            "ttft": load.ttft_ms,
+            "tpot": load.tpot_ms,
+            "itl": load.itl_ms,
+            "scheduled_ttft": load.scheduled_ttft_ms,
+        }
     values = (
         (latency_name(name, statistic), getattr(stat, statistic), stat.ci95.get(statistic), stat.n)
         for name, stat in stats.items()
@@ -139,15 +145,9 @@ def _latencies(load: LoadSummary) -> dict[str, Metric]:
     }
 
 
-def _rates(load: LoadSummary) -> dict[str, Metric]:
+def _rates(load: LoadSummary, *, tokens: bool) -> dict[str, Metric]:
     asked = load.ok + load.failed
     rates = {
-        OUTPUT_TOKENS_PER_S: Metric(
-            value=load.output_tokens_per_s,
-            unit="tokens/s",
-            ci95=load.output_tokens_per_s_ci95,
-            n=load.ok,
-        ),
         REQUESTS_PER_S: Metric(
             value=load.requests_per_s,
             unit="requests/s",
@@ -155,12 +155,19 @@ def _rates(load: LoadSummary) -> dict[str, Metric]:
             n=load.ok,
         ),
     }
+    if tokens:
+        rates[OUTPUT_TOKENS_PER_S] = Metric(
+            value=load.output_tokens_per_s,
+            unit="tokens/s",
+            ci95=load.output_tokens_per_s_ci95,
+            n=load.ok,
+        )
     if asked:
         rates[FAILED_SHARE] = Metric(value=load.failed / asked, unit="", ci95=None, n=asked)
     return rates
 
 
-def _costs(load: LoadSummary, price_usd_per_hour: float) -> dict[str, Metric]:
+def _costs(load: LoadSummary, price_usd_per_hour: float, *, tokens: bool) -> dict[str, Metric]:
     """Price ÷ rate; the interval is that of the rate, turned round."""
     per_mtok = _inverse(
         load.output_tokens_per_s, load.output_tokens_per_s_ci95, price_usd_per_hour, tokens=True
@@ -170,10 +177,13 @@ def _costs(load: LoadSummary, price_usd_per_hour: float) -> dict[str, Metric]:
     )
     month = usd_per_month(price_usd_per_hour)
     costs = {
-        COST_USD_PER_MTOK: (per_mtok, "usd/mtok"),
         COST_USD_PER_REQUEST: (per_request, "usd/request"),
         COST_USD_PER_MONTH: ((month, None), "usd/month"),
     }
+    if tokens:
+        costs[COST_USD_PER_MTOK] = (per_mtok, "usd/mtok")
+    else:
+        costs[COST_USD_PER_IMAGE] = (per_request, "usd/image")
     return {
         name: Metric(value=found[0], unit=unit, ci95=found[1], n=load.ok)
         for name, (found, unit) in costs.items()

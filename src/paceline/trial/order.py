@@ -6,6 +6,7 @@ from pathlib import Path
 
 from paceline.ports.quality import StopRule
 from paceline.records.hardware import Accelerator
+from paceline.records.load import Route
 from paceline.records.load_plan import LoadPlan
 from paceline.records.model import Model
 from paceline.records.quality import Suite
@@ -62,5 +63,7 @@ class TrialOrder:
     reading: ReadingOrder | None = None
     """What to read of the distributions, where the engine gives them; else `no_reading` why not."""
     no_reading: str | None = None
+    route: Route = Route.CHAT
+    """Where the load goes."""
     until_s: float | None = None
     """Monotonic time at which the budget is spent: the trial ends there with what it has."""

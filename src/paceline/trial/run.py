@@ -259,7 +259,7 @@ class TrialRun:
         return because is None
 
     def _look_inside(self, target: Target) -> None:
-        """What the runtime found in its own modules; a trial stands without it, its chips do not."""
+        """What the runtime found in its modules; a trial stands without it, its chips do not."""
         if self._rig.inspector is None:
             return
         try:

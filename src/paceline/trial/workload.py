@@ -1,11 +1,12 @@
 """From the request's workload to the load that one trial sends."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
 from paceline.records.load_plan import Arrivals, LengthKind, Lengths, LoadShape
 from paceline.records.request import Comparison, Constraint, Workload
+from paceline.trial.images.load import image_shape
 from paceline.units import Seconds
 
 WARMUP_ROUNDS: Final = 1
@@ -17,10 +18,13 @@ RUNG_SEEDS: Final = 2**31
 LATENCIES: Final = frozenset({"ttft", "tpot", "itl", "e2e"})
 
 
-def load_shape(workload: Workload, *, seed: int) -> LoadShape:
-    """Closed loop when the workload has no rate, else open loop at that rate."""
+def load_shape(workload: Workload, *, seed: int, prompts: Sequence[str] = ()) -> LoadShape:
+    """Closed loop when the workload has no rate, else open loop at that rate.
+
+    `prompts` are what a load of images asks for.
+    """
     open_loop = workload.rate_rps is not None
-    return LoadShape(
+    shape = LoadShape(
         arrivals=Arrivals(workload.arrivals) if open_loop else Arrivals.CLOSED,
         concurrency=None if open_loop else workload.concurrency,
         rate_rps=workload.rate_rps,
@@ -33,9 +37,12 @@ def load_shape(workload: Workload, *, seed: int) -> LoadShape:
         warmup_requests=workload.concurrency * WARMUP_ROUNDS,
         seed=seed,
     )
+    return shape if workload.image is None else image_shape(shape, workload.image, prompts)
 
 
-def rung_shape(workload: Workload, *, seed: int, share: float) -> LoadShape:
+def rung_shape(
+    workload: Workload, *, seed: int, share: float, prompts: Sequence[str] = ()
+) -> LoadShape:
     """The first `share` (0–1) of the window, as a load of its own that comes before the whole one.
 
     None of its prompts comes again in the whole one: a server with a prefix cache would answer
@@ -47,7 +54,7 @@ def rung_shape(workload: Workload, *, seed: int, share: float) -> LoadShape:
         duration_s=Seconds(workload.duration_s * share),
         max_requests=None if most is None else max(1, round(most * share)),
     )
-    return load_shape(short, seed=seed + RUNG_SEEDS)
+    return load_shape(short, seed=seed + RUNG_SEEDS, prompts=prompts)
 
 
 def latency_limits_ms(constraints: Iterable[Constraint]) -> tuple[float, ...]:

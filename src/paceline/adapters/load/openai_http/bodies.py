@@ -8,6 +8,7 @@ import orjson
 
 from paceline.adapters.load.openai_http.pace import Share, Turn, sessions_of
 from paceline.adapters.load.openai_http.texts import Texts
+from paceline.records.image import MOST_SEED
 from paceline.records.load import Probe, Route, Target
 from paceline.records.load_plan import LoadPlan, PlannedRequest
 
@@ -52,7 +53,7 @@ class Bodies:
         chat = chat + self._new_messages(turn.row, turn.occurrence)
         if turn.later:
             self._chats[turn.occurrence] = chat
-        return self._encode(turn.row, chat)
+        return self._encode(turn.row, chat, turn.occurrence)
 
     def answered(self, turn: Turn, text: str) -> None:
         """Put an answer into the history, where the session goes on."""
@@ -71,7 +72,7 @@ class Bodies:
         if self._plan.open_loop and number >= len(self._sessions):
             return False
         row = self._sessions[number % len(self._sessions)][0]
-        body = self._encode(row, self._new_messages(row, number))
+        body = self._encode(row, self._new_messages(row, number), number)
         self._ahead.append((number, body))
         self._ahead_bytes += len(body)
         self._made += 1
@@ -98,7 +99,7 @@ class Bodies:
             self._prefixes[group] = text
         return self._prefixes[group]
 
-    def _encode(self, row: PlannedRequest, chat: Chat) -> bytes:
+    def _encode(self, row: PlannedRequest, chat: Chat, occurrence: int) -> bytes:
         fields: dict[str, Any] = dict(self._fixed)
         match self._route:
             case Route.CHAT:
@@ -109,6 +110,8 @@ class Bodies:
                 fields["input"] = chat[-1]["content"]
             case Route.IMAGES:
                 fields["prompt"] = chat[-1]["content"]
+                if self._plan.settings.own_seeds:
+                    fields["seed"] = (self._plan.seed + occurrence) % (MOST_SEED + 1)
         if self._route.streams:
             fields["max_tokens"] = row.output_tokens
             if self._plan.settings.exact_output:

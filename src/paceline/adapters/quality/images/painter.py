@@ -6,7 +6,7 @@ Items about the same picture share it. Nothing is retried: a failure is a result
 import asyncio
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Final
 
 import httpx
@@ -37,7 +37,8 @@ class ImageEvaluator:
     """Evaluator over the images route. The text of a reply is the path of the kept picture.
 
     `twice` asks for every picture a second time: the second is the reply, the first its earlier
-    one. `transport` replaces the network in tests. Each `evaluate` runs an event loop of its own.
+    one. `only` names the items to ask, `None` asks all. `transport` replaces the network in tests.
+    Each `evaluate` runs an event loop of its own.
     """
 
     name: Final = "images"
@@ -48,12 +49,14 @@ class ImageEvaluator:
         *,
         load: ImageLoad,
         twice: bool = False,
+        only: Container[str] | None = None,
         answer_timeout_s: float = ANSWER_TIMEOUT_S,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._archive = archive
         self._load = load
         self._twice = twice
+        self._only = only
         self._answer_timeout_s = answer_timeout_s
         self._transport = transport
 
@@ -71,7 +74,12 @@ class ImageEvaluator:
         """See `Evaluator.evaluate`. Raises ValueError for a concurrency below 1."""
         if concurrency < 1:
             raise ValueError(f"concurrency {concurrency} < 1")
-        sheet = _Sheet(suite.asking_order(seed), stop=stop, on_progress=on_progress)
+        items = [
+            item
+            for item in suite.asking_order(seed)
+            if self._only is None or item.item_id in self._only
+        ]
+        sheet = _Sheet(items, stop=stop, on_progress=on_progress)
         asyncio.run(self._ask_all(target, sheet, grader, concurrency=concurrency))
         return grader.summarize(suite, sheet.scores, stopped=sheet.stopped)
 
