@@ -29,6 +29,13 @@ class Accelerator:
     compute_capability: float | None = None
     features: tuple[str, ...] = ()
     """Instruction sets or native types, e.g. `avx512_bf16`, `fp8`."""
+    engine_cores: tuple[int, ...] = ()
+    """The cores that an engine is kept to in a trial, as the kernel numbers them; empty: any."""
+
+    @property
+    def threads(self) -> int:
+        """How many threads an engine should compute with."""
+        return len(self.engine_cores) or self.cores or 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -111,6 +111,8 @@ class LaunchSpec:
     ready_timeout_s: float
     exact_output: tuple[tuple[str, Scalar], ...] = (("ignore_eos", True),)
     """Request fields that make this engine generate to `max_tokens`, whatever the model says."""
+    cores: tuple[int, ...] = ()
+    """The cores that it may run on, as the kernel numbers them; empty: those of its parent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

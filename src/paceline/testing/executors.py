@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -265,6 +266,16 @@ class ExecutorContract:
             assert until(lambda: (server.peak_memory_gib() or 0.0) > 0.18)
             time.sleep(1.5)
             assert 0.18 < (server.peak_memory_gib() or 0.0) < 2.0
+
+    def test_an_engine_keeps_to_the_cores_of_its_launch(
+        self, executor: Executor, log: Path
+    ) -> None:
+        core = max(os.sched_getaffinity(0))
+        build = program(before="print('cores', os.sched_getaffinity(0), flush=True)")
+        with executor.start(lambda p: replace(build(p), cores=(core,)), log_path=log) as server:
+            assert server.wait_ready() is None
+        assert f"cores {{{core}}}" in log.read_text()
+        assert core in os.sched_getaffinity(0), "Paceline itself is not kept to them"
 
     def test_a_taken_port_is_replaced_by_another(self, executor: Executor, log: Path) -> None:
         with ExitStack() as stack:

@@ -164,6 +164,7 @@ class TrialRun:
             accelerator=self._order.accelerator,
             port=port,
         )
+        spec = replace(spec, cores=self._order.accelerator.engine_cores)
         return engine.with_draft(spec, draft) if draft and isinstance(engine, CanDraft) else spec
 
     def _ended_from_outside(self) -> bool:

@@ -187,7 +187,7 @@ class LlamaCpp:
         if context is None:
             left_bytes = accelerator.memory_gib * BYTES_PER_GIB - artefact.size_bytes
             context = _slot_context_tokens(model, left_bytes, slots)
-        knobs: dict[str, Scalar] = {"threads": accelerator.cores or 1, **_DEFAULTS, **asked}
+        knobs: dict[str, Scalar] = {"threads": accelerator.threads, **_DEFAULTS, **asked}
         return LaunchSpec(
             argv=(
                 *(environment.python, str(_RUN), "drained", "--port", str(port)),

@@ -102,7 +102,7 @@ class OpenVino:
         accelerator: Accelerator,
         port: int,
     ) -> LaunchSpec:
-        knobs = {"threads": accelerator.cores or 1, **dict(variant.knobs)}
+        knobs = {"threads": accelerator.threads, **dict(variant.knobs)}
         return LaunchSpec(
             argv=(
                 *(environment.python, str(_RUN), "openvino_server"),

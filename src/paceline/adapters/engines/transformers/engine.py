@@ -107,7 +107,7 @@ class Transformers:
                 "HF_HUB_OFFLINE": "1",
                 "HF_HUB_DISABLE_TELEMETRY": "1",
                 "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-                "OMP_NUM_THREADS": str(accelerator.cores or 1),
+                "OMP_NUM_THREADS": str(accelerator.threads),
                 "PYTHONUNBUFFERED": "1",
             },
             port=port,

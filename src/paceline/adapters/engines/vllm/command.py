@@ -126,6 +126,6 @@ def _made_while_loading(variant: Variant, artefact: Artefact) -> bool:
 
 
 def _every_core(place: Accelerator) -> str:
-    """The cores this process may use, up to as many as the variant has."""
-    cores = sorted(os.sched_getaffinity(0))[: place.cores]
+    """The cores that engines are kept to, or all that this process may use."""
+    cores = place.engine_cores or sorted(os.sched_getaffinity(0))[: place.cores]
     return ",".join(str(core) for core in cores)

@@ -101,7 +101,10 @@ class LocalServer:
         watched, self._control = os.pipe()
         try:
             self._process = subprocess.Popen(  # noqa: S603 - the launch spec is ours
-                [sys.executable, "-I", "-S", shim.__file__, str(watched), *self._spec.argv],
+                [
+                    *(sys.executable, "-I", "-S", shim.__file__, str(watched)),
+                    *(shim.written(self._spec.cores), *self._spec.argv),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=subprocess.STDOUT,

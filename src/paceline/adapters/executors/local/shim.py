@@ -1,7 +1,8 @@
 """Stands between Paceline and one engine, so that no crash of ours leaves the engine running.
 
-Run by path as a program of its own: `python -I -S shim.py CONTROL_FD PROGRAM ARGUMENT…`. It imports
-only the standard library and starts in some 20 ms.
+Run by path as a program of its own: `python -I -S shim.py CONTROL_FD CORES PROGRAM ARGUMENT…`, with
+the engine's cores as in `0,1,2` or `any`. It imports only the standard library and starts in some
+20 ms.
 
 Three nets, because each has a hole:
 - Paceline holds the other end of a pipe. When Paceline ends in any way, SIGKILL included, the pipe
@@ -27,6 +28,7 @@ from typing import Final, NoReturn
 PR_SET_PDEATHSIG: Final = 1
 PR_SET_CHILD_SUBREAPER: Final = 36
 PARENT_CHECK_MS: Final = 1000
+ANY_CORE: Final = "any"
 EXIT_NOT_STARTED: Final = 127  # as shells report a program that cannot be executed
 
 # A stray Ctrl-C of the terminal must not end the watcher before the watched.
@@ -36,7 +38,7 @@ _FORWARDED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 def main() -> NoReturn:
     """Start the program, watch the pipe and the program, leave nothing behind."""
     control = int(sys.argv[1])
-    command = sys.argv[2:]
+    cores, command = read(sys.argv[2]), sys.argv[3:]
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
@@ -45,6 +47,7 @@ def main() -> NoReturn:
         signal.signal(number, lambda *_: None)
     engine = os.fork()
     if engine == 0:
+        keep_to(cores)
         become(command, close=(control, woken, wake))
     make_group(engine)
     status = watch(engine, control, woken)
@@ -52,11 +55,29 @@ def main() -> NoReturn:
     end_like(status)
 
 
+def written(cores: tuple[int, ...]) -> str:
+    """Cores as the command line has them."""
+    return ",".join(map(str, cores)) or ANY_CORE
+
+
+def read(text: str) -> set[int]:
+    """The cores that `written` wrote; empty for any."""
+    return set() if text == ANY_CORE else {int(core) for core in text.split(",")}
+
+
 def prctl(option: int, value: int) -> None:
     """Linux process control of this process; raises OSError."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(option, value, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), f"prctl({option}, {value})")
+
+
+def keep_to(cores: set[int]) -> None:
+    """In the child: only these cores from here on; any when there are none, or not these."""
+    try:
+        os.sched_setaffinity(0, cores or os.sched_getaffinity(0))
+    except OSError as error:  # a core went offline since they were counted
+        os.write(2, f"cannot keep to cores {sorted(cores)}: {error.strerror}\n".encode())
 
 
 def become(command: list[str], *, close: tuple[int, ...]) -> NoReturn:

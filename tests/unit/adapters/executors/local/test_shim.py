@@ -18,3 +18,9 @@ def test_a_process_that_is_gone_has_no_parent(tmp_path: Path) -> None:
 def test_this_process_is_below_its_parent_and_not_below_itself() -> None:
     assert os.getpid() in shim.descendants(os.getppid())
     assert os.getpid() not in shim.descendants(os.getpid())
+
+
+def test_cores_are_read_as_they_were_written() -> None:
+    assert shim.written(()) == shim.ANY_CORE
+    assert shim.read(shim.written(())) == set()
+    assert shim.read(shim.written((0, 3, 12))) == {0, 3, 12}
