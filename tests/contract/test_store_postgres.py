@@ -1,18 +1,12 @@
 """The SQL store on a real PostgreSQL server, which the tests start on a socket of its own."""
 
-import itertools
-import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine
+from tests.postgres import Server, postgres_server
 
 from paceline.adapters.stores.sql import SqlStore
 from paceline.adapters.stores.sql.tables import METADATA
@@ -23,54 +17,12 @@ from paceline.testing.deployments import DeploymentsContract
 from paceline.testing.stores import StoreContract
 
 pytestmark = pytest.mark.enable_socket
-NUMBERS = itertools.count()
-SETTINGS = "-c fsync=off -c synchronous_commit=off -c listen_addresses= -c max_connections=40"
-
-
-@dataclass(frozen=True)
-class Server:
-    """A cluster in a folder, heard on a Unix socket there."""
-
-    folder: Path
-
-    def url(self, database: str) -> str:
-        return f"postgresql://postgres@/{database}?host={self.folder}"
-
-    def run(self, statement: str) -> None:
-        url = self.url("postgres").replace("postgresql:", "postgresql+psycopg:")
-        engine = create_engine(url, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(text(statement))
-        engine.dispose()
-
-    def database(self, template: str) -> str:
-        name = f"db{next(NUMBERS)}"
-        self.run(f"CREATE DATABASE {name} TEMPLATE {template}")
-        return self.url(name)
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    programs = _programs()
-    folder = Path(tempfile.mkdtemp(prefix="paceline-pg-"))
-    as_user: tuple[str, ...] = ()
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        shutil.chown(folder, "postgres", "postgres")
-        as_user = ("runuser", "-u", "postgres", "--")
-
-    def call(program: str, *arguments: str) -> None:
-        command = [*as_user, str(programs / program), *arguments]
-        subprocess.run(command, check=True, cwd="/", stdout=subprocess.DEVNULL)
-
-    data = str(folder / "data")
-    options = f"{SETTINGS} -c unix_socket_directories={folder}"
-    try:
-        call("initdb", "-D", data, "-U", "postgres", "-A", "trust", "--locale=C.UTF-8", "--no-sync")
-        call("pg_ctl", "-D", data, "-w", "-l", str(folder / "log"), "-o", options, "start")
-        yield Server(folder)
-    finally:
-        call("pg_ctl", "-D", data, "-m", "immediate", "stop")
-        shutil.rmtree(folder)
+    with postgres_server() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -113,14 +65,3 @@ def test_a_database_that_is_not_there_is_told_without_its_password(
     assert caught.value.code is Code.STORE_UNUSABLE
     assert "PACELINE_DATABASE" in caught.value.fix
     assert "secret" not in str(caught.value)
-
-
-def _programs() -> Path:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    beside = shutil.which("initdb")
-    if found or beside:
-        return (found[-1] if found else Path(str(beside))).parent
-    reason = "PostgreSQL is not installed (apt-get install postgresql)"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)

@@ -44,7 +44,7 @@ def plant_version(
     variant = variant or a_variant()
     paceline.data.mkdir(parents=True, exist_ok=True)
     cache = Path(paceline.env.get("PACELINE_CACHE") or Path.home() / ".cache/paceline")
-    store = SqlStore(paceline.data / "paceline.db")
+    store = SqlStore(paceline.env.get("PACELINE_DATABASE") or paceline.data / "paceline.db")
     try:
         number = len([v for p in store.pipelines() for v in store.versions(p.name)]) + 1
         request = replace(a_request(workload=a_workload(concurrency=concurrency)), model=model)
@@ -128,16 +128,22 @@ class Serving:
     def ask(self, *, tokens: int = 4, timeout_s: float = WITHIN_S) -> httpx.Response:
         return httpx.post(f"{self.url}/chat/completions", json=chat_body(tokens), timeout=timeout_s)
 
-    def until(self, holds: Callable[["Serving"], bool], what: str) -> None:
-        deadline_s = time.monotonic() + WITHIN_S
+    def until(
+        self, holds: Callable[["Serving"], bool], what: str, *, within_s: float = WITHIN_S
+    ) -> None:
+        deadline_s = time.monotonic() + within_s
         while not holds(self):
             assert time.monotonic() < deadline_s, f"not {what}: {''.join(self.said)}"
             assert self.process.poll() is None, "".join(self.said)
             time.sleep(0.05)
 
-    def heard(self, text: str, times: int = 1) -> None:
+    def heard(self, text: str, times: int = 1, *, within_s: float = WITHIN_S) -> None:
         """Wait until it said so on stderr."""
-        self.until(lambda _: sum(text in line for line in list(self.said)) >= times, text)
+        self.until(
+            lambda _: sum(text in line for line in list(self.said)) >= times,
+            text,
+            within_s=within_s,
+        )
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
