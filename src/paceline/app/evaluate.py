@@ -27,6 +27,7 @@ from paceline.records.quality import (
 from paceline.trial.asking import OTHER_ORDER
 from paceline.trial.fidelity import compare_fidelity
 from paceline.trial.garbage import broken_distributions, garbage_rule
+from paceline.trial.images.grading import is_pictured
 from paceline.trial.scoring import SuiteGrader
 from paceline.trial.sequential import PairedRule, first_of
 
@@ -287,6 +288,13 @@ def examine(request: EvalRequest, *, on_progress: Callable[[str], OnProgress]) -
 
 
 def _part(suite: Suite, split: Split) -> Suite:
+    if is_pictured(suite):
+        raise SpecError(
+            Code.BAD_OPTION,
+            f"the suite {suite.name!r} asks for pictures",
+            why="eval asks for texts; pictures are compared with a baseline's, in a run",
+            fix="paceline optimize MODEL --suite " + suite.name,
+        )
     part = suite.only(split)
     if part.items:
         return part

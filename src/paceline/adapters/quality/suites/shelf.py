@@ -13,6 +13,7 @@ from paceline.errors import Code, SetupError, SpecError
 from paceline.records.quality import Suite
 
 STANDARD: Final = "standard"
+BUILT_IN: Final = (STANDARD, "pictures")
 MODELS_GROUP: Final = "paceline.models"
 _SUFFIXES: Final = (".jsonl", ".csv")
 
@@ -21,9 +22,9 @@ class SuiteShelf:
     """Suites by name or file; every read checks the hash that the suite declares."""
 
     def names(self) -> tuple[str, ...]:
-        """The standard suite, then the models' own by name."""
+        """The suites that come with Paceline, then the models' own by name."""
         models = {point.name for point in entry_points(group=MODELS_GROUP)}
-        return (STANDARD, *sorted(models))
+        return (*BUILT_IN, *sorted(models))
 
     def find(self, name: str) -> Suite:
         """See `Suites.find`. A mixture is `SHARE*NAME+SHARE*NAME`."""
@@ -35,8 +36,8 @@ class SuiteShelf:
     def _one(self, name: str) -> Suite:
         if name.startswith(NEEDLE):
             return needle_suite(name)
-        if name == STANDARD:
-            return read_suite(Path(str(files(__package__) / "data" / "standard.jsonl")))
+        if name in BUILT_IN:
+            return read_suite(Path(str(files(__package__) / "data" / f"{name}.jsonl")))
         for point in entry_points(group=MODELS_GROUP, name=name):
             return read_suite(_suite_path(point.load()()))
         if name.endswith(_SUFFIXES):

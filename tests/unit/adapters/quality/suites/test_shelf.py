@@ -42,7 +42,7 @@ def test_knows_the_standard_suite_and_the_models_own(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     offer(monkeypatch, suite_file(tmp_path))
-    assert SuiteShelf().names() == ("standard", "tiny")
+    assert SuiteShelf().names() == ("standard", "pictures", "tiny")
     assert SuiteShelf().find("tiny").items[0].item_id == "a"
 
 
