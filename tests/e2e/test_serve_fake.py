@@ -112,7 +112,7 @@ def test_what_is_killed_comes_back_once_and_nothing_is_left(demo: Paceline) -> N
         _, alive = psutil.wait_procs(left, timeout=10)
         assert alive == []
     with serving(demo) as other:
-        other.heard("an earlier `paceline serve` was killed: 1 replicas")
+        other.heard("an earlier `paceline serve` was killed, and with it 1 replica")
         other.heard("serves after")
         assert other.ask().status_code == 200
         assert len(other.children(FAKE)) == 1

@@ -25,6 +25,8 @@ from paceline.records.scaling import Bounds, Mode, PacelinePolicy
 from paceline.records.version import Version
 
 POLL_S: Final = 0.2
+SERVED_WITHIN_S: Final = 15.0
+"""How long a `paceline serve` that was started at the same time, or again, may take to be there."""
 ATTEMPTS: Final = 5
 SETTLED: Final = (EndpointState.LIVE, EndpointState.CANARY)
 
@@ -109,9 +111,10 @@ def wait_settled(
 ) -> EndpointStatus:
     """Block until this deployment serves. Raises CandidateError when its version failed.
 
-    Raises CapacityError when no `paceline serve` runs, or another deployment took its place.
+    Raises CapacityError when no `paceline serve` comes, or another deployment took its place.
     """
     last: EndpointStatus | None = None
+    served_s = shop.clock.monotonic_s()
     while True:
         status = shop.store.deployments.status(endpoint.name)
         current = shop.store.deployments.endpoint(endpoint.name)
@@ -122,7 +125,10 @@ def wait_settled(
             _raise_failed(endpoint, status)
             if status.state in SETTLED and status.ready:
                 return status
-        if current.revision != endpoint.revision or not is_served(shop.places.data):
+        if is_served(shop.places.data):
+            served_s = shop.clock.monotonic_s()
+        alone_s = shop.clock.monotonic_s() - served_s
+        if current.revision != endpoint.revision or alone_s > SERVED_WITHIN_S:
             raise _given_up(endpoint, current)
         shop.clock.sleep(POLL_S)
 
@@ -265,6 +271,6 @@ def _given_up(endpoint: Endpoint, current: Endpoint) -> CapacityError:
     return CapacityError(
         Code.SERVE_BUSY,
         "no `paceline serve` runs on this data folder",
-        why=f"{endpoint.name!r} is stored as wanted, and nobody does it",
+        why=f"{endpoint.name!r} is stored as wanted; nobody came in {SERVED_WITHIN_S:g} s to do it",
         fix="start `paceline serve`",
     )

@@ -112,9 +112,12 @@ def deploy_command(
     shop = Workshop()
     endpoint = deploy(order, shop)
     typer.echo(f"endpoint {endpoint.name!r}: version {endpoint.version} is wanted", err=True)
+    served = is_served(shop.places.data)
     if wait:
+        if not served:
+            typer.echo("nobody serves it yet; waiting for a paceline serve", err=True)
         wait_settled(endpoint, shop, on_change=_print_change)
-    elif not is_served(shop.places.data):
+    elif not served:
         typer.echo("nobody serves it yet: paceline serve", err=True)
     if as_json:
         print_json(endpoint_document(one_endpoint(endpoint.name, shop)))

@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
+
+LANGUAGE_COLD_START_S: Final = 420.0
+IMAGE_COLD_START_S: Final = 240.0
+"""The longest that a replica may take to serve, where nobody says otherwise."""
 
 
 class Mode(StrEnum):
@@ -44,7 +49,8 @@ class PacelinePolicy:
     peak_s: float = 600.0
     idle_timeout_s: float | None = None
     """`None` is four measured cold starts, at least one minute and at most five."""
-    cold_start_budget_s: float = 420.0
+    cold_start_budget_s: float | None = None
+    """`None` is the replica's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +143,7 @@ class Replica:
     usd_per_hour: float
     service: tuple[ServicePoint, ...]
     cold_start_p90_s: float | None = None
+    cold_start_budget_s: float = LANGUAGE_COLD_START_S
     ttft_ms_per_1k_input: float = 0.0
     requests_per_s: float | None = None
 

@@ -6,12 +6,19 @@ from pathlib import Path
 import pytest
 
 from paceline.adapters.stores.memory import MemoryStore
-from paceline.app.deploy import DeployOrder, deploy, read_target
+from paceline.app import deploy as module
+from paceline.app.deploy import (
+    SERVED_WITHIN_S,
+    DeployOrder,
+    deploy,
+    read_target,
+    wait_settled,
+)
 from paceline.app.places import Places
 from paceline.app.wiring import Workshop
 from paceline.clock import ManualClock
-from paceline.errors import Code, SpecError
-from paceline.records.deployment import Canary
+from paceline.errors import CapacityError, Code, SpecError
+from paceline.records.deployment import Canary, Endpoint, EndpointState, EndpointStatus
 from paceline.records.model import FileHash, Model
 from paceline.records.run import RunRecord
 from paceline.records.scaling import Mode
@@ -112,3 +119,42 @@ def test_a_model_that_changed_since_it_was_measured_is_refused(shop: Workshop) -
     with pytest.raises(SpecError) as caught:
         deploy(DeployOrder(pipeline="small"), shop)
     assert caught.value.code is Code.BAD_MODEL
+
+
+def status(endpoint: Endpoint, state: EndpointState) -> EndpointStatus:
+    return EndpointStatus(
+        name=endpoint.name,
+        revision=endpoint.revision,
+        state=state,
+        because="",
+        updated_at_utc="",
+        stable=1,
+        ready=1,
+    )
+
+
+def test_who_waits_is_told_that_nobody_serves(shop: Workshop) -> None:
+    placed = deploy(DeployOrder(pipeline="small"), shop)
+    before_s = shop.clock.monotonic_s()
+    with pytest.raises(CapacityError, match="no `paceline serve` runs"):
+        wait_settled(placed, shop, on_change=lambda _: None)
+    assert shop.clock.monotonic_s() - before_s >= SERVED_WITHIN_S, "one may be starting"
+
+
+def test_who_waits_sees_a_serve_that_comes_later(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed = deploy(DeployOrder(pipeline="small"), shop)
+    served_from_s = shop.clock.monotonic_s() + SERVED_WITHIN_S / 2
+
+    def served(_: Path) -> bool:
+        if shop.clock.monotonic_s() < served_from_s:
+            return False
+        if shop.clock.monotonic_s() > served_from_s + 10 * SERVED_WITHIN_S:  # a long start
+            shop.store.deployments.save_status(status(placed, EndpointState.LIVE))
+        return True
+
+    monkeypatch.setattr(module, "is_served", served)
+    seen: list[EndpointState] = []
+    found = wait_settled(placed, shop, on_change=lambda one: seen.append(one.state))
+    assert (found.state, seen) == (EndpointState.LIVE, [EndpointState.LIVE])

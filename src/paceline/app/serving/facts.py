@@ -20,13 +20,19 @@ from paceline.records.metric_names import (
 from paceline.records.quality import Suite
 from paceline.records.request import Comparison, Request, Workload
 from paceline.records.run import RunRecord
-from paceline.records.scaling import Replica, ServicePoint
+from paceline.records.scaling import (
+    IMAGE_COLD_START_S,
+    LANGUAGE_COLD_START_S,
+    Replica,
+    ServicePoint,
+)
 from paceline.records.trial import TrialRecord
 from paceline.records.version import Version
 from paceline.stats import quantile
 from paceline.units import MS_PER_S
 
 ROUTES: Final = (Route.CHAT.value, Route.COMPLETIONS.value)
+IMAGE_ROUTES: Final = (Route.IMAGES.value,)
 PROBE_ITEMS: Final = 8
 STARTS_REMEMBERED: Final = 20
 
@@ -35,8 +41,9 @@ STARTS_REMEMBERED: Final = 20
 class VersionFacts:
     """A version as its run measured it.
 
-    `probe` holds items that it answered rightly then, `None` when quality was not measured.
-    `usd_per_mtok` is what a million output tokens cost, 0 when no price was known.
+    It is warmed up by the first of `routes`. `probe` holds items that it answered rightly then,
+    `None` when quality was not measured. `usd_per_mtok` is what a million output tokens cost, 0
+    when no price was known.
     """
 
     version: Version
@@ -65,6 +72,7 @@ def learn(pipeline: str, number: int, shop: Workshop) -> VersionFacts:
         replica=Replica(
             concurrency=measured_concurrency(run.request.workload, metrics),
             cold_start_s=_value(metrics, COLD_START_S, 0.0),
+            cold_start_budget_s=usual_cold_start_s(run.request.workload),
             usd_per_hour=0.0 if price is None else price * version.variant.count,
             service=(_service(run.request.workload, metrics),),
             requests_per_s=_value(metrics, REQUESTS_PER_S, 0.0) or None,
@@ -72,7 +80,18 @@ def learn(pipeline: str, number: int, shop: Workshop) -> VersionFacts:
         limits=ttft_limits(run.request),
         probe=_probe(run, trials, shop),
         usd_per_mtok=_value(metrics, COST_USD_PER_MTOK, 0.0),
+        routes=served_routes(run.request.workload),
     )
+
+
+def served_routes(workload: Workload) -> tuple[str, ...]:
+    """The routes of an engine that was measured under this load."""
+    return ROUTES if workload.image is None else IMAGE_ROUTES
+
+
+def usual_cold_start_s(workload: Workload) -> float:
+    """How long a start may take where nobody says otherwise."""
+    return LANGUAGE_COLD_START_S if workload.image is None else IMAGE_COLD_START_S
 
 
 def version_of(pipeline: str, number: int, shop: Workshop) -> Version:

@@ -18,6 +18,7 @@ from paceline.deploy.autoscale import decide
 from paceline.deploy.canary import Verdict
 from paceline.deploy.coldstart import over_budget, times, total_s
 from paceline.deploy.crashes import Crashes, after_admission, after_crash, given_up
+from paceline.deploy.policies.paceline import cold_start_budget_s
 from paceline.deploy.pulses import PulseMeter
 from paceline.deploy.reconcile import Act, Action, reconcile
 from paceline.deploy.rollout import Target, carries_all, failed_versions, target
@@ -312,9 +313,9 @@ class Fleet:
         one.released()
 
     def _check_starts(self) -> None:
-        budget_s = self.endpoint.policy.cold_start_budget_s
         for one in self.replicas:
             if one.state is ReplicaState.STARTING and one.start is not None:
+                budget_s = cold_start_budget_s(self.endpoint.policy, one.facts.replica)
                 eaten = over_budget(one.start, self._now_s(), budget_s)
                 if eaten is not None:
                     phase, because = eaten

@@ -25,7 +25,7 @@ from paceline.ports.executor import Server
 from paceline.records.deployment import Phase
 from paceline.records.hardware import Accelerator
 from paceline.records.launch import Artefact, Cause, Environment, ProcessEnd
-from paceline.records.load import Target
+from paceline.records.load import Route, Target
 from paceline.trial.arrivals import plan_load
 from paceline.trial.scoring import SuiteGrader
 from paceline.trial.workload import load_shape
@@ -266,7 +266,11 @@ class Keeper:
                 return
 
     def _target(self, server: Server) -> Target:
-        return Target(base_url=server.base_url, model=server.spec.model_name)
+        return Target(
+            base_url=server.base_url,
+            model=server.spec.model_name,
+            route=Route(self._facts.routes[0]),
+        )
 
     def _ended(self, end: ProcessEnd) -> None:
         cause = self._preparation.engine.classify(end)

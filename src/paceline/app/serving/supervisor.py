@@ -128,7 +128,8 @@ class Supervisor(AbstractContextManager["Supervisor"]):
         swept = self._shop.executor.sweep()
         left = self._shop.store.deployments.replicas(live=True)
         if swept or left:
-            say(f"an earlier `paceline serve` was killed: {len(left)} replicas of it are gone")
+            counted = "1 replica" if len(left) == 1 else f"{len(left)} replicas"
+            say(f"an earlier `paceline serve` was killed, and with it {counted}")
         for replica in left:
             self._record_end(replica)
 

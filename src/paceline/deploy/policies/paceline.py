@@ -48,7 +48,14 @@ def idle_timeout_s(policy: PacelinePolicy, replica: Replica) -> float:
 
 def keeps_one(policy: PacelinePolicy, replica: Replica) -> bool:
     """Whether the endpoint never goes to zero: active, or too slow to start again."""
-    return policy.mode is Mode.ACTIVE or replica.cold_start_s > policy.cold_start_budget_s
+    return policy.mode is Mode.ACTIVE or replica.cold_start_s > cold_start_budget_s(policy, replica)
+
+
+def cold_start_budget_s(policy: PacelinePolicy, replica: Replica) -> float:
+    """How long a start may take: as the user has it, else what is usual for what it serves."""
+    if policy.cold_start_budget_s is not None:
+        return policy.cold_start_budget_s
+    return replica.cold_start_budget_s
 
 
 def _remember(memory: Memory, asked: Demand, policy: PacelinePolicy) -> Memory:
@@ -88,7 +95,7 @@ def _last(
     if policy.mode is Mode.ACTIVE:
         return "active: the last one stays"
     if keeps_one(policy, replica):
-        budget_s = policy.cold_start_budget_s
+        budget_s = cold_start_budget_s(policy, replica)
         return f"a cold start of {replica.cold_start_s:g} s is over the budget of {budget_s:g} s"
     return f"idle for {quiet_s(memory):.0f} s of {idle_timeout_s(policy, replica):g} s"
 

@@ -2,8 +2,14 @@
 
 from dataclasses import replace
 
-from paceline.app.serving.facts import measured_concurrency, ttft_limits
+from paceline.app.serving.facts import (
+    measured_concurrency,
+    served_routes,
+    ttft_limits,
+    usual_cold_start_s,
+)
 from paceline.deploy.canary import LatencyLimit
+from paceline.records.image import ImageLoad
 from paceline.records.request import Comparison, Constraint
 from paceline.testing.builders import a_metric, a_request, a_workload
 
@@ -31,3 +37,11 @@ def test_only_absolute_upper_limits_on_percentiles_of_ttft_bind_a_canary() -> No
     )
     (found,) = ttft_limits(a_request(limit, *others))
     assert found == LatencyLimit(share=0.95, limit_s=0.2)
+
+
+def test_images_have_a_route_and_a_cold_start_budget_of_their_own() -> None:
+    text = a_workload()
+    images = replace(text, image=ImageLoad(width_px=64, height_px=64))
+    assert served_routes(text) == ("/v1/chat/completions", "/v1/completions")
+    assert served_routes(images) == ("/v1/images/generations",)
+    assert (usual_cold_start_s(text), usual_cold_start_s(images)) == (420.0, 240.0)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from paceline.deploy.policies.paceline import decide, idle_timeout_s
+from paceline.deploy.policies.paceline import cold_start_budget_s, decide, idle_timeout_s
 from paceline.records.scaling import Decision, Memory, Mode, PacelinePolicy, Peak
 from paceline.testing.scaling import NOW_S, REPLICA, fleet, window
 
@@ -133,6 +133,13 @@ def test_active_mode_and_slow_starters_keep_the_last_one() -> None:
     kept = decide(window(0.0), fleet(1, memory=QUIET, replica=slow), POLICY, NOW_S)
     assert kept.replicas == 1
     assert kept.because == "a cold start of 500 s is over the budget of 420 s"
+
+
+def test_a_start_may_take_what_is_usual_for_what_is_served_unless_the_user_says() -> None:
+    image = replace(REPLICA, cold_start_budget_s=240.0)
+    assert cold_start_budget_s(PacelinePolicy(), REPLICA) == 420.0
+    assert cold_start_budget_s(PacelinePolicy(), image) == 240.0
+    assert cold_start_budget_s(PacelinePolicy(cold_start_budget_s=60.0), image) == 60.0
 
 
 def test_a_clock_that_jumps_neither_empties_nor_freezes_the_fleet() -> None:
