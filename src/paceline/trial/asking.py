@@ -179,10 +179,10 @@ class Asking:
         assert suite is not None, "there was a first asking"  # noqa: S101 - see `_again`
         answered = {score.item_id for score in first.items}
         order = suite.asking_order(self._questions.seed)
-        again = [item for item in order if item.item_id in answered][:LOADED_ITEMS]
+        again = {item.item_id for item in order[: len(answered)][:LOADED_ITEMS]}
         rule = self._spent(until_s, 1, least=1)
         return self._evaluated(
-            replace(suite, items=tuple(again)),
+            replace(suite, items=tuple(item for item in suite.items if item.item_id in again)),
             first_of(self._questions.late, rule),
             seed=self._questions.seed + OTHER_ORDER,
             in_flight=self._again,

@@ -17,6 +17,7 @@ import uvloop
 from paceline.runtimes.fake_server.answers import AnswerBook, WordCodec
 from paceline.runtimes.fake_server.behaviour import Behaviour, Fault, read_behaviour
 from paceline.runtimes.fake_server.engine import FakeEngine
+from paceline.runtimes.fake_server.likelihood import FakeScorer
 from paceline.runtimes.openai_face.lifecycle import serve
 from paceline.runtimes.openai_face.metrics import ServerMetrics
 from paceline.runtimes.openai_face.server import ServeOptions
@@ -45,7 +46,7 @@ def main() -> int:
 async def _run(arguments: argparse.Namespace, behaviour: Behaviour) -> int:
     metrics = ServerMetrics("fake_server")
     codec = WordCodec()
-    book = AnswerBook(arguments.suite, accuracy=behaviour.accuracy)
+    book = AnswerBook(*arguments.suite, accuracy=behaviour.accuracy)
     engine = FakeEngine(behaviour, codec=codec, book=book, metrics=metrics)
     options = ServeOptions(
         host="127.0.0.1",
@@ -59,7 +60,10 @@ async def _run(arguments: argparse.Namespace, behaviour: Behaviour) -> int:
         asyncio.get_running_loop().call_later(
             0.0, lambda: asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _ignore)
         )
-    return await serve(options, codec=codec, metrics=metrics, start_engine=lambda _: engine)
+    scorer = FakeScorer(codec, divergence=behaviour.divergence)
+    return await serve(
+        options, codec=codec, metrics=metrics, start_engine=lambda _: engine, scorer=scorer
+    )
 
 
 def _ignore() -> None:
@@ -88,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fake_server")
     add = parser.add_argument
     add("--behaviour", default="{}", help="fields of Behaviour as JSON")
-    add("--suite", type=Path, help="a suite whose items are known")
+    add("--suite", type=Path, action="append", default=[], help="a suite whose items are known")
     add("--model-name", required=True)
     add("--port", type=int, required=True)
     add("--context-tokens", type=int, default=100_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import json
@@ -15,6 +16,7 @@ _FILLER: Final = ("the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", 
 _WRONG: Final = "unknown"
 _ACKNOWLEDGED: Final = "Noted."
 _PARTS: Final = 1000
+_INSTRUCTIONS: Final = Path(__file__).with_name("instructions.json")
 
 
 class WordCodec:
@@ -67,14 +69,17 @@ class WordStream:
 class AnswerBook:
     """Answers by conversation. A suite that does not exist is an empty one."""
 
-    def __init__(self, suite: Path | None, *, accuracy: float) -> None:
+    def __init__(self, *suites: Path, accuracy: float) -> None:
         self._accuracy = accuracy
         self._answers: dict[str, str] = {}
-        for item in _items(suite):
+        for item in (item for suite in suites for item in _items(suite)):
             asked = [text["content"] for text in item["messages"] if text["role"] != "assistant"]
+            right = _right(item)
+            # Who is to agree with itself says its answer from the first turn on.
+            before = right if item.get("scorer") == "same" else _ACKNOWLEDGED
             for turn in range(1, len(asked)):
-                self._answers.setdefault(_key(asked[:turn]), _ACKNOWLEDGED)
-            self._answers[_key(asked)] = self._planned(_key(asked), str(item["answer"]))
+                self._answers.setdefault(_key(asked[:turn]), before)
+            self._answers[_key(asked)] = self._planned(_key(asked), right)
 
     def answer(self, prompt: str) -> str | None:
         """The planned answer to a prompt in `WordCodec`'s form, `None` to one not in the suite."""
@@ -95,13 +100,33 @@ class AnswerBook:
         return right if rank < self._accuracy * _PARTS else _WRONG
 
 
+def _right(item: Mapping[str, Any]) -> str:
+    """A reply that is marked right."""
+    match item.get("scorer"):
+        case "checks":
+            return _instructions().get(item["id"], _WRONG)
+        case "same":
+            return str(item["choices"][0])
+        case "schema":
+            return json.dumps(item["answer"])
+        case _:
+            return str(item["answer"])
+
+
+@functools.cache
+def _instructions() -> Mapping[str, str]:
+    """Replies that do what they are told, by item of the standard suite; written by hand."""
+    found: dict[str, str] = json.loads(_INSTRUCTIONS.read_text(encoding="utf-8"))
+    return found
+
+
 def filler(count: int) -> list[str]:
     """That many words that mean nothing."""
     return [f" {word}" for word in itertools.islice(itertools.cycle(_FILLER), count)]
 
 
-def _items(suite: Path | None) -> list[dict[str, Any]]:
-    if suite is None or not suite.is_file():
+def _items(suite: Path) -> list[dict[str, Any]]:
+    if not suite.is_file():
         return []
     lines = suite.read_text(encoding="utf-8").splitlines()
     values = [json.loads(line) for line in lines if line.strip()]

@@ -25,6 +25,7 @@ class Behaviour:
 
     A request waits for one of `capacity` places, then `first_token_ms`, then `token_ms` for each
     further token. `accuracy` is the share of known questions that are answered rightly.
+    `divergence` (0: none, 0.3: like int4) moves what it finds likely away from the truth.
     `memory_mib` is held while it runs.
     """
 
@@ -33,6 +34,7 @@ class Behaviour:
     token_ms: float = 1.0
     capacity: int = 8
     accuracy: float = 0.9
+    divergence: float = 0.0
     memory_mib: int = 0
     fault: Fault = Fault.NONE
 

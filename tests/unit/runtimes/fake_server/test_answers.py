@@ -1,11 +1,15 @@
 """The fake engine's answers follow the suite and the accuracy it was given."""
 
 import json
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
+from paceline.adapters.quality.suites import SuiteShelf
+from paceline.records.quality import Item, Reply
 from paceline.runtimes.fake_server.answers import AnswerBook, WordCodec, filler
+from paceline.trial.scorers import is_right
 
 ITEMS = [
     {
@@ -74,3 +78,34 @@ def test_words_survive_encoding() -> None:
     assert codec.text(codec.encode(text, special=True)) == text
     assert codec.piece(10_000) == " 10000"
     assert len(filler(25)) == 25
+
+
+def ask(book: AnswerBook, item: Item) -> Reply:
+    """The item asked turn by turn, with the engine's own replies in between."""
+    said: list[dict[str, str | None]] = []
+    earlier: list[str] = []
+    for message in item.messages:
+        if message.content is None:
+            earlier.append(book.answer(WordCodec().chat_prompt(said, {})) or "")
+        said.append({"role": message.role, "content": message.content or earlier[-1]})
+    last = book.answer(WordCodec().chat_prompt(said, {}))
+    return Reply(text=last or "", earlier=tuple(earlier))
+
+
+def test_every_item_of_the_standard_suite_can_be_answered_rightly() -> None:
+    path = Path(str(files("paceline.adapters.quality.suites.data") / "standard.jsonl"))
+    items = SuiteShelf().find("standard").items
+    book = AnswerBook(path, accuracy=1.0)
+    assert [item.item_id for item in items if not is_right(item, ask(book, item))] == []
+    poor = AnswerBook(path, accuracy=0.8)
+    right = sum(is_right(item, ask(poor, item)) for item in items)
+    assert 0.75 <= right / len(items) <= 0.87
+
+
+def test_several_suites_are_known_at_once(suite: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.jsonl"
+    item = {"id": "x", "messages": [{"role": "user", "content": "Hi"}], "answer": "there"}
+    other.write_text(json.dumps(item))
+    book = AnswerBook(suite, other, accuracy=1.0)
+    assert book.answer(WordCodec().chat_prompt(item["messages"], {})) == "there"  # type: ignore[arg-type]
+    assert book.answer(prompt(3)) == "3"

@@ -14,6 +14,7 @@ from typing import Final
 
 from paceline.errors import Code, SetupError
 from paceline.ports.engine import Say
+from paceline.records.fidelity import Reading
 from paceline.records.hardware import Accelerator
 from paceline.records.launch import (
     Artefact,
@@ -28,6 +29,7 @@ from paceline.records.model import Model
 from paceline.records.variant import Knob, Scalar, Variant
 
 _RUN: Final = Path(__file__).parents[3] / "runtimes" / "run.py"
+_STANDARD: Final = Path(__file__).parents[2] / "quality/suites/data/standard.jsonl"
 _VARIABLE: Final = "PACELINE_FAKE"
 _EVERY_FORMAT: Final = "*"
 
@@ -36,6 +38,7 @@ _BY_FORMAT: Final[Mapping[str, Mapping[str, Scalar]]] = {
     "int8": {"first_token_ms": 6.0, "token_ms": 1.4, "accuracy": 0.91, "memory_mib": 32},
     "int4": {"first_token_ms": 5.0, "token_ms": 1.0, "accuracy": 0.80, "memory_mib": 24},
 }
+_DIVERGENCE: Final[Mapping[str, Scalar]] = {"bf16": 0.0, "int8": 0.05, "int4": 0.3}
 _KNOBS: Final = (Knob(name="capacity", values=(4, 16), when="more requests in flight than places"),)
 _SIGNS: Final = (
     LogSign(pattern="told to run out of memory", cause=Cause.OUT_OF_MEMORY),
@@ -88,15 +91,17 @@ class Fake:
         del artefact, environment, accelerator
         behaviour = {
             **_BY_FORMAT[variant.format],
+            "divergence": _DIVERGENCE[variant.format],
             "capacity": _KNOBS[0].values[0],
             **_overrides(variant.format),
             **dict(variant.knobs),
         }
-        suite = ("--suite", model.suite_path) if model.suite_path else ()
+        suites = (str(_STANDARD), *((model.suite_path,) if model.suite_path else ()))
         return LaunchSpec(
             argv=(
                 *(sys.executable, str(_RUN), "fake_server"),
-                *("--behaviour", json.dumps(behaviour), *suite),
+                *("--behaviour", json.dumps(behaviour)),
+                *(part for suite in suites for part in ("--suite", suite)),
                 *("--model-name", model.name, "--port", str(port)),
             ),
             env={"PYTHONUNBUFFERED": "1"},
@@ -106,6 +111,10 @@ class Fake:
             grace_s=2.0,
             ready_timeout_s=20.0,
         )
+
+    def readings(self) -> tuple[Reading, ...]:
+        """Made up, and the same for the same text."""
+        return (Reading.FORCED,)
 
     def classify(self, end: ProcessEnd) -> Cause:
         return cause_of(end, _SIGNS)
