@@ -35,6 +35,7 @@ class Code(StrEnum):
     GATEWAY_FAILED = "gateway-failed"
     HUB_UNREACHABLE = "hub-unreachable"
     INSTALL_FAILED = "install-failed"
+    LICENSE_NOT_ACCEPTED = "license-not-accepted"
     MISSING_TOOL = "missing-tool"
     MODEL_GATED = "model-gated"
     NOT_UNDERSTOOD = "not-understood"

@@ -68,6 +68,8 @@ class ImageFamily:
     side_multiple_px: int
     side_px: int
     """Width and height where a request names none."""
+    most_side_px: int = SIDE_PX[1]
+    """What its position embedding reaches, where that is less than any request may ask."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

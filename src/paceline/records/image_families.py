@@ -133,6 +133,7 @@ _ROWS: Final = (
         negative_prompt=False,
         side_multiple_px=8,
         side_px=64,
+        most_side_px=512,
     ),
 )
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from paceline.records.image import ImageLoad
+from paceline.records.image import ImageLoad, Mode
 from paceline.units import Seconds, Usd
 
 
@@ -134,3 +134,7 @@ class Request:
     """The most of a trial's time that its quality part may take; 1 is no limit."""
     beside: tuple[Beside, ...] = ()
     """What is asked besides the suite."""
+    mode: Mode | None = None
+    """For image models: what the user wants who does not know what steps are."""
+    accept_license: bool = False
+    """The user has accepted by hand the terms of a model that is not free for commercial use."""

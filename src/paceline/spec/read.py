@@ -6,20 +6,23 @@ two say different things about the same, that is an error.
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final, TypeVar
 
 from paceline.errors import Code, SpecError
+from paceline.records.image import Mode
 from paceline.records.request import Beside, Budget, Constraint, Priority, Request, Workload
 from paceline.spec.contradiction import refuse_contradictions
 from paceline.spec.grammar import parse_budget, parse_constraint
+from paceline.spec.images import model_of_mode, read_mode, usual_preset
 from paceline.spec.names import unknown_name
-from paceline.spec.positions import at, read_yaml
-from paceline.spec.schema import WorkloadSection, validated
+from paceline.spec.positions import Document, at, read_yaml
+from paceline.spec.schema import RequestFile, WorkloadSection, validated
 from paceline.spec.suites import SuiteNames, parse_suites, require_own_suite
 from paceline.spec.words import Understood, parse_words
-from paceline.spec.workloads import DEFAULT, PRESETS, REFERENCE, parse_workload, workload_of
+from paceline.spec.workloads import DEFAULT, PRESETS, parse_workload, workload_of
 
 DEFAULT_PRIORITY: Final = Priority.BALANCED
 USUAL_SHARE: Final = 0.25
@@ -53,6 +56,8 @@ class Asked:
     beside: tuple[str, ...] = ()
     suites: tuple[str, ...] = ()
     draft: str | None = None
+    mode: str | None = None
+    accept_license: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,21 +78,35 @@ class _Told:
     workload: Workload | None
     budget: Budget
     suites: SuiteNames
+    mode: Mode | None
+
+
+Usual = Callable[[str], str]
+"""The preset of a model that comes without a workload."""
 
 
 def read_request(
-    flags: Asked, *, words: str | None = None, file: RequestText | None = None
+    flags: Asked,
+    *,
+    words: str | None = None,
+    file: RequestText | None = None,
+    usual: Usual = usual_preset,
 ) -> Request:
     """The request of one run as understood.
 
-    Raises SpecError for anything that is wrong, unknown, contradictory or not understood; errors
-    in a file name its line.
+    `usual` knows which load fits which model. Raises SpecError for anything that is wrong,
+    unknown, contradictory or not understood; errors in a file name its line.
     """
-    typed = _read(flags)
-    stored = _read_file(file) if file is not None else _read(Asked())
+    document = None if file is None else read_yaml(file.text, file.name)
+    content = None if document is None else validated(document)
+    model = flags.model or (None if content is None else content.model) or _of_mode(flags, content)
+    preset = DEFAULT if model is None else usual(model)
+    typed = _read(flags, preset)
+    stored = _read(Asked(), preset)
+    if document is not None and content is not None:
+        stored = _read_file(document, content, preset)
     said = parse_words(words) if words is not None else NOTHING_SAID
     _refuse_conflicts(typed, said)
-    model = flags.model or stored.asked.model
     if model is None:
         raise _bad("no model was named", "neither the command nor a file has one", MODEL_FIX)
     constraints = _merged(typed, said, stored)
@@ -99,9 +118,7 @@ def read_request(
         pipeline=flags.pipeline or stored.asked.pipeline or pipeline_name(model),
         priority=typed.priority or said.priority or stored.priority or DEFAULT_PRIORITY,
         constraints=constraints,
-        workload=typed.workload
-        or stored.workload
-        or PRESETS[REFERENCE if model == REFERENCE else DEFAULT],
+        workload=typed.workload or stored.workload or PRESETS[preset],
         engines=flags.engines or stored.asked.engines,
         formats=_formats(flags) or _formats(stored.asked),
         hardware=flags.hardware or stored.asked.hardware,
@@ -114,6 +131,8 @@ def read_request(
         suite=_first(typed.suites.main, stored.suites.main),
         own_suite=own_suite,
         draft=flags.draft or stored.asked.draft,
+        mode=typed.mode or stored.mode,
+        accept_license=flags.accept_license or stored.asked.accept_license,
     )
 
 
@@ -133,7 +152,13 @@ def check_pipeline(name: str | None) -> None:
         )
 
 
-def _read(asked: Asked) -> _Told:
+def _of_mode(flags: Asked, content: RequestFile | None) -> str | None:
+    """The model that a mode stands for where none was named."""
+    mode = flags.mode or (None if content is None else content.mode)
+    return None if mode is None else model_of_mode(read_mode(mode))
+
+
+def _read(asked: Asked, preset: str) -> _Told:
     check_pipeline(asked.pipeline)
     _check_price(asked)
     _check_items(asked)
@@ -144,9 +169,10 @@ def _read(asked: Asked) -> _Told:
         asked=asked,
         priority=None if asked.priority is None else read_priority(asked.priority),
         constraints=tuple(parse_constraint(text) for text in asked.constraints),
-        workload=None if asked.workload is None else parse_workload(asked.workload),
+        workload=None if asked.workload is None else parse_workload(asked.workload, usual=preset),
         budget=Budget() if asked.budget is None else parse_budget(asked.budget),
         suites=parse_suites(asked.suites),
+        mode=None if asked.mode is None else read_mode(asked.mode),
     )
 
 
@@ -191,10 +217,8 @@ def _check_pin(asked: Asked) -> None:
         )
 
 
-def _read_file(file: RequestText) -> _Told:
+def _read_file(document: Document, content: RequestFile, preset: str) -> _Told:
     """The same grammars as for flags, with each error at its line."""
-    document = read_yaml(file.text, file.name)
-    content = validated(document)
     plain = Asked(
         model=content.model,
         pipeline=content.pipeline,
@@ -209,7 +233,10 @@ def _read_file(file: RequestText) -> _Told:
         beside=tuple(content.beside),
         suites=tuple(content.suites),
         draft=content.draft,
+        accept_license=content.accept_license,
     )
+    with at(document, "mode"):
+        mode = None if content.mode is None else read_mode(content.mode)
     with at(document, "suites"):
         suites = parse_suites(plain.suites)
     with at(document, "price"):
@@ -229,7 +256,7 @@ def _read_file(file: RequestText) -> _Told:
     with at(document, "priority"):
         priority = None if content.priority is None else read_priority(content.priority)
     with at(document, "workload"):
-        workload = None if content.workload is None else _workload(content.workload)
+        workload = None if content.workload is None else _workload(content.workload, preset)
     with at(document, "budget"):
         budget = Budget() if content.budget is None else parse_budget(content.budget)
     return _Told(
@@ -239,14 +266,15 @@ def _read_file(file: RequestText) -> _Told:
         workload=workload,
         budget=budget,
         suites=suites,
+        mode=mode,
     )
 
 
-def _workload(section: str | WorkloadSection) -> Workload:
+def _workload(section: str | WorkloadSection, preset: str) -> Workload:
     if isinstance(section, str):
-        return parse_workload(section)
+        return parse_workload(section, usual=preset)
     given = section.model_dump(exclude_none=True, exclude={"preset"})
-    return workload_of(section.preset or DEFAULT, given)
+    return workload_of(section.preset or preset, given)
 
 
 def read_priority(text: str) -> Priority:
@@ -312,10 +340,6 @@ def _budget(*budgets: Budget) -> Budget:
         seconds=_first(*(budget.seconds for budget in budgets)),
         usd=_first(*(budget.usd for budget in budgets)),
     )
-
-
-def _usual_workload(model: str) -> Workload:
-    return PRESETS[REFERENCE if model == REFERENCE else DEFAULT]
 
 
 def _first(*values: Given | None) -> Given | None:

@@ -27,7 +27,7 @@ from paceline.spec.suites import parse_suites
 from paceline.spec.tokens import Value, cut
 from paceline.spec.vocabulary import Meaning, Role
 from paceline.spec.words import Understood, budget_texts, parse_words
-from paceline.spec.workloads import parse_workload
+from paceline.spec.workloads import DEFAULT, PRESETS, parse_workload
 
 Given = TypeVar("Given")
 FIELDS: Final = {"engine": "engines", "format": "formats", "hardware": "hardware"}
@@ -159,7 +159,9 @@ def _with(before: Request, flags: Asked, said: Understood) -> Request:
         before,
         priority=priority or before.priority,
         constraints=tuple(dict.fromkeys((*kept, *constraints))),
-        workload=before.workload if flags.workload is None else parse_workload(flags.workload),
+        workload=before.workload
+        if flags.workload is None
+        else parse_workload(flags.workload, usual=_usual(before)),
         budget=Budget(
             seconds=_first(given.seconds, said.budget.seconds, before.budget.seconds),
             usd=_first(given.usd, said.budget.usd, before.budget.usd),
@@ -172,7 +174,14 @@ def _with(before: Request, flags: Asked, said: Understood) -> Request:
         beside=read_beside(flags.beside) or before.beside,
         suite=_first(suites.main, before.suite),
         own_suite=_first(suites.own, before.own_suite),
+        accept_license=flags.accept_license or before.accept_license,
     )
+
+
+def _usual(before: Request) -> str:
+    """Overrides without a preset are about the load of the earlier run."""
+    name = before.workload.name
+    return name if name in PRESETS else DEFAULT
 
 
 def _selected(

@@ -43,6 +43,10 @@ class WorkloadSection(_Strict):
     output: Override | None = None
     prefix: Override | None = None
     duration: str | None = None
+    size: str | None = None
+    steps: Override | None = None
+    guidance: Override | None = None
+    scheduler: str | None = None
     requests: Override | None = None
 
 
@@ -67,6 +71,8 @@ class RequestFile(_Strict):
     beside: Names = Field(default_factory=list)
     suites: Names = Field(default_factory=list)
     draft: str | None = None
+    mode: str | None = None
+    accept_license: bool = False
 
 
 def validated(document: Document) -> RequestFile:

@@ -39,6 +39,9 @@ LATENCY: Final = "latency"
 THROUGHPUT: Final = "throughput"
 """A metric word whose unit says whether tokens or requests are meant."""
 
+IMAGES: Final = "images"
+"""A metric word for the time of a whole picture; its median, unless another statistic is said."""
+
 WITHIN: Final = "within"
 """A comparison, except before a share of the baseline: there it says a distance, not a limit."""
 
@@ -108,6 +111,10 @@ _PRIORITIES: Final[Mapping[Priority, tuple[str, ...]]] = {
         "low cost",
         "lower cost",
         "lowest cost",
+        "cheap per image",
+        "cheaper per image",
+        "cheapest per image",
+        "lowest cost per image",
         "minimize cost",
         "minimise cost",
         "save money",
@@ -152,6 +159,7 @@ _METRICS: Final[Mapping[str, tuple[str, ...]]] = {
     "failed_share": ("failed_share", "failed requests", "failures", "errors", "error rate"),
     LATENCY: ("latency", "latencies", "response time", "response times"),
     THROUGHPUT: ("throughput",),
+    IMAGES: ("images", "an image", "each image", "every image", "pictures", "image latency"),
 }
 _STATISTICS: Final[Mapping[str, tuple[str, ...]]] = {
     "mean": ("mean", "avg", "average", "on average"),

@@ -15,6 +15,7 @@ from paceline.spec.grammar import EXAMPLES, GRAMMAR, build_constraint
 from paceline.spec.metrics import COSTS, METRICS, REQUEST_RATES, TIMES_S, TOKEN_RATES
 from paceline.spec.tokens import MONEY, MONEY_PER_RUN, Piece, Value, cut
 from paceline.spec.vocabulary import (
+    IMAGES,
     LATENCY,
     LIMIT_OR_STATISTIC,
     PRIORITY_BY_METRIC_WORD,
@@ -26,6 +27,7 @@ from paceline.spec.vocabulary import (
 )
 from paceline.units import Seconds, Usd
 
+_IMAGE_STATISTIC: Final = "p50"
 _EXAMPLE: Final = "optimize for latency, p95 ttft under 300 ms, min quality 0.9"
 
 
@@ -240,7 +242,7 @@ def _constraint(clause: _Clause, value: Value) -> Constraint:
         raise _incomplete(clause, "say the limit itself: 'at least 98% of baseline', for example")
     return build_constraint(
         metric=metric,
-        statistic=clause.statistics[0] if clause.statistics else None,
+        statistic=_statistic(clause),
         comparison=comparison,
         number=value.number if factor is None else value.number * factor,
         unit=value.unit if factor is None else "x",
@@ -248,11 +250,19 @@ def _constraint(clause: _Clause, value: Value) -> Constraint:
     )
 
 
+def _statistic(clause: _Clause) -> str | None:
+    if clause.statistics:
+        return clause.statistics[0]
+    return _IMAGE_STATISTIC if clause.metrics == [IMAGES] else None
+
+
 def _metric(clause: _Clause, value: Value) -> str:
     """The metric that is named, or the only one that its unit allows."""
     named = clause.metrics[0] if clause.metrics else None
     if named == LATENCY:
         raise _unclear_latency(clause)
+    if named == IMAGES:
+        return "e2e"
     if named is not None and named != THROUGHPUT:
         return named
     if value.unit in TOKEN_RATES or (named == THROUGHPUT and value.unit in RELATIVE_UNITS):

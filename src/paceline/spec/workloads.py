@@ -10,13 +10,17 @@ from dataclasses import replace
 from typing import Final
 
 from paceline.errors import Code, SpecError
+from paceline.records.image import ImageLoad
 from paceline.records.load_plan import Arrivals
 from paceline.records.request import Workload
+from paceline.spec.image_loads import IMAGE_KEYS, image_load
 from paceline.spec.names import unknown_name
 from paceline.units import Seconds, parse_duration_s
 
 REFERENCE: Final = "reference"
 DEFAULT: Final = "chat"
+IMAGE: Final = "image"
+REFERENCE_IMAGE: Final = "reference-image"
 _RATED: Final = (Arrivals.POISSON.value, Arrivals.CONSTANT.value)
 
 
@@ -36,6 +40,11 @@ def _preset(
     )
 
 
+def _images(name: str, *, concurrency: int, side_px: int, window_s: float) -> Workload:
+    preset = _preset(name, concurrency=concurrency, tokens=(0, 0), window_s=window_s)
+    return replace(preset, image=ImageLoad(width_px=side_px, height_px=side_px))
+
+
 PRESETS: Final[Mapping[str, Workload]] = {
     preset.name: preset
     for preset in (
@@ -47,6 +56,8 @@ PRESETS: Final[Mapping[str, Workload]] = {
         _preset("summarize", concurrency=8, tokens=(4096, 256)),
         # Sized for a model of a few million parameters on two cores.
         _preset(REFERENCE, concurrency=8, tokens=(128, 64), window_s=12.0),
+        _images(IMAGE, concurrency=1, side_px=1024, window_s=60.0),
+        _images(REFERENCE_IMAGE, concurrency=2, side_px=64, window_s=12.0),
     )
 }
 
@@ -56,16 +67,17 @@ _LEAST: Final = {"concurrency": 1, "input": 1, "output": 1, "prefix": 0, "reques
 _MOST: Final = {"concurrency": 16_384}
 """Linux gives one address 28,232 ports for its own connections (net.ipv4.ip_local_port_range)."""
 
-KEYS: Final = (*_LEAST, "rate", "arrivals", "duration")
+_TOKEN_KEYS: Final = ("input", "output", "prefix")
+KEYS: Final = (*_LEAST, *IMAGE_KEYS, "rate", "arrivals", "duration")
 
 
-def parse_workload(text: str) -> Workload:
-    """A preset name with overrides after commas, or overrides alone on the default preset.
+def parse_workload(text: str, *, usual: str = DEFAULT) -> Workload:
+    """A preset name with overrides after commas, or overrides alone on the preset `usual`.
 
     Raises SpecError: `unknown-name` for a preset or key, `bad-option` for a value.
     """
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    name = DEFAULT if not parts or "=" in parts[0] else parts.pop(0)
+    name = usual if not parts or "=" in parts[0] else parts.pop(0)
     given: dict[str, str] = {}
     for part in parts:
         key, _, value = (side.strip() for side in part.partition("="))
@@ -80,9 +92,13 @@ def workload_of(name: str, overrides: Mapping[str, str]) -> Workload:
     preset = PRESETS.get(name)
     if preset is None:
         raise unknown_name("workload", name, PRESETS)
+    others = _TOKEN_KEYS if preset.image is not None else IMAGE_KEYS
+    known = [key for key in KEYS if key not in others]
     for key in overrides:
-        if key not in KEYS:
-            raise unknown_name("workload key", key, KEYS)
+        if key in others:
+            raise _of_other_kind(key, preset)
+        if key not in known:
+            raise unknown_name("workload key", key, known)
     counts = {key: _count(key, overrides[key]) for key in _LEAST if key in overrides}
     workload = replace(
         preset,
@@ -91,6 +107,7 @@ def workload_of(name: str, overrides: Mapping[str, str]) -> Workload:
         output_tokens=counts.get("output", preset.output_tokens),
         shared_prefix_tokens=counts.get("prefix", preset.shared_prefix_tokens),
         max_requests=counts.get("requests", preset.max_requests),
+        image=None if preset.image is None else image_load(preset.image, overrides),
     )
     if "duration" in overrides:
         workload = replace(workload, duration_s=_duration(overrides["duration"]))
@@ -140,6 +157,18 @@ def _duration(value: str) -> Seconds:
     if seconds is None or seconds <= 0:
         raise _bad("duration", value, "it is a time above 0 with its unit, like 30s")
     return seconds
+
+
+def _of_other_kind(key: str, preset: Workload) -> SpecError:
+    images = preset.image is not None
+    return SpecError(
+        Code.BAD_OPTION,
+        f"the workload {preset.name!r} has no {key!r}",
+        why=f"it asks for {'pictures' if images else 'text'},"
+        f" and {key!r} is about {'tokens' if images else 'pictures'}",
+        fix=f"{', '.join(IMAGE_KEYS)} belong to `{IMAGE}`, {', '.join(_TOKEN_KEYS)} to `{DEFAULT}`"
+        " and others",
+    )
 
 
 def _bad(key: str, value: str, why: str) -> SpecError:
