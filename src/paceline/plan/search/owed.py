@@ -2,7 +2,7 @@
 
 A guess may leave out what is like something measured. It may not leave out a way of guessing ahead
 before its acceptance is known: that is a property of the workload, and no roofline has it. Nor the
-first variant of an engine in 8 or in 4 bits where the predictor cannot tell its speed within a
+first variant of an engine in 16, 8 or 4 bits where the predictor cannot tell its speed within a
 factor of two: kernels of one width differ more between engines than widths do.
 """
 
@@ -21,7 +21,7 @@ from paceline.records.variant import Variant
 
 TELLING_SD: Final = math.log(2.0) / 1.96
 """A prediction with a smaller deviation tells a speed within a factor of two."""
-WIDTHS: Final = (("4 bits", 3.5, 5.0), ("8 bits", 7.5, 9.0))
+WIDTHS: Final = (("4 bits", 3.5, 5.0), ("8 bits", 7.5, 9.0), ("16 bits", 15.5, 16.5))
 """The widths that are owed a look, from and to how many bits per weight, scales included."""
 
 
@@ -94,7 +94,7 @@ def _kind(variant: Variant) -> object:
 
 
 def _width(variant: Variant) -> str | None:
-    """`4 bits` or `8 bits`; `None` for other widths and formats whose width is not known."""
+    """`4 bits` and the like; `None` for other widths and formats whose width is not known."""
     try:
         bits = tables.weight_format(variant.format).bits_linear
     except SpecError:

@@ -62,13 +62,14 @@ def test_one_look_is_enough_and_a_launch_that_died_hands_it_to_another_engine() 
     assert list(owed((other, SLOW_NGRAM), died, standings, ())) == [SLOW_NGRAM]
 
 
-def test_each_engine_is_seen_once_in_8_and_in_4_bits_when_nobody_can_tell() -> None:
+def test_each_engine_is_seen_once_in_each_width_when_nobody_can_tell() -> None:
     fresh = tuple(
         a_variant("fast", f) for f in ("int8", "gguf-q6_k", "w8a8", "gptq-4", "fp16", "odd")
     )
-    assert [v.format for v in owed(fresh, [a_trial(BASE)], [], ())] == ["int8", "gptq-4"]
+    looks = owed(fresh, [a_trial(BASE)], [], ())
+    assert [v.format for v in looks] == ["int8", "gptq-4", "fp16"]
     seen = [a_trial(BASE), a_trial(a_variant("fast", "fp8"))]
-    assert [v.format for v in owed(fresh, seen, [], ())] == ["gptq-4"]
+    assert [v.format for v in owed(fresh, seen, [], ())] == ["gptq-4", "fp16"]
 
 
 def test_what_the_predictor_tells_within_a_factor_of_two_is_owed_no_look() -> None:
