@@ -127,7 +127,10 @@ class EndpointStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaRecord:
-    """One replica from the decision to its end. `cold_start` is `None` until it was admitted."""
+    """One replica from the decision to its end. `cold_start` is `None` until it was admitted.
+
+    `devices` are those it was given, where the machine has several.
+    """
 
     replica_id: str
     endpoint: str
@@ -139,6 +142,7 @@ class ReplicaRecord:
     port: int | None = None
     cold_start: ColdStart | None = None
     ended_at_utc: str | None = None
+    devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

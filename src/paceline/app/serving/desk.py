@@ -1,5 +1,6 @@
 """What a fleet works with: clock, journal, facts of versions, devices, and keepers for replicas."""
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from paceline.app.serving.keeper import Keeper, Preparation, Told
 from paceline.app.serving.trial_period import TrialPeriod
 from paceline.app.wiring import Workshop
 from paceline.clock import Clock
+from paceline.deploy.placement import place
+from paceline.errors import CapacityError, Code
+from paceline.ports.devices import HasDevices
+from paceline.records.placement import Placement
 
 
 class Desk:
@@ -33,7 +38,10 @@ class Desk:
         self._learned: dict[tuple[str, int], VersionFacts] = {}
         self._starts_s: dict[tuple[str, int], list[float]] = {}
         self._preparations: dict[tuple[str, int], Preparation] = {}
-        self._devices: dict[str, DeviceLock] = {}
+        self._locks: dict[str, DeviceLock] = {}
+        executor = shop.executor
+        self._devices = executor.devices() if isinstance(executor, HasDevices) else ()
+        self._held: dict[str, tuple[str, ...]] = {}
         # Keepers use these from threads of their own; made here, they are made once.
         _ = shop.environments, shop.load, shop.evaluator
 
@@ -53,7 +61,33 @@ class Desk:
             starts_s.insert(0, took_s)
             del starts_s[STARTS_REMEMBERED:]
 
-    def keeper(self, replica_id: str, endpoint: str, facts: VersionFacts) -> Keeper:
+    def place(self, replica_id: str, facts: VersionFacts) -> Placement:
+        """Devices for a new replica, held until `freed`; none where the machine has no choice.
+
+        Raises CapacityError when it needs more than there are.
+        """
+        variant = facts.version.variant
+        held = Counter(device for devices in self._held.values() for device in devices)
+        found = place(self._devices, held, accelerator=variant.accelerator, count=variant.count)
+        if found is None:
+            return Placement(devices=(), because="it may start")
+        if not found.devices:
+            raise CapacityError(
+                Code.DEVICE_BUSY,
+                f"version {facts.version.number} does not fit this machine",
+                why=found.because,
+                fix="optimize for this machine, or serve where there are as many",
+            )
+        self._held[replica_id] = found.devices
+        return found
+
+    def freed(self, replica_id: str) -> None:
+        """Its process is gone."""
+        self._held.pop(replica_id, None)
+
+    def keeper(
+        self, replica_id: str, endpoint: str, facts: VersionFacts, devices: tuple[str, ...]
+    ) -> Keeper:
         """For a new replica. Raises PacelineError when its engine cannot be loaded."""
         version = facts.version
         same = (version.pipeline, version.number)
@@ -65,6 +99,7 @@ class Desk:
             self._preparations[same],
             self._shop,
             accelerator=self._accelerators[facts.accelerator],
+            devices=devices,
             log_path=self._shop.places.logs / "endpoints" / endpoint / f"{replica_id}.log",
             tell=self._tell,
         )
@@ -73,7 +108,7 @@ class Desk:
         """Why nothing can start on it; `None` when it is held for replicas now."""
         if accelerator not in self._accelerators:
             return f"this machine has no {accelerator!r}"
-        lock = self._devices.setdefault(
+        lock = self._locks.setdefault(
             accelerator, DeviceLock(self._shop.places.data / "devices", accelerator)
         )
         if lock.hold_shared():
@@ -85,7 +120,7 @@ class Desk:
 
     def release_devices(self, in_use: frozenset[str]) -> None:
         """Let go of those that no replica is on."""
-        for accelerator, lock in self._devices.items():
+        for accelerator, lock in self._locks.items():
             if accelerator not in in_use:
                 lock.release()
 

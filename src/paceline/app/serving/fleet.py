@@ -244,12 +244,15 @@ class Fleet:
             if one.state is not ReplicaState.QUEUED or not self._may_start(one):
                 continue
             try:
-                keeper = self._desk.keeper(one.id, self.endpoint.name, one.facts)
+                placed = self._desk.place(one.id, one.facts)
+                name = self.endpoint.name
+                keeper = self._desk.keeper(one.id, name, one.facts, placed.devices)
             except PacelineError as error:
                 one.call_off(error.what)
                 self._fail(one.version, "reading", f"{error.what}: {error.why}")
             else:
-                one.launch(keeper, self._now_s(), "it may start")
+                one.record = replace(one.record, devices=placed.devices)
+                one.launch(keeper, self._now_s(), placed.because)
 
     def _may_start(self, one: Replica) -> bool:
         """Whether the pause after a crash is over and its device is free; says once why not."""
@@ -415,6 +418,7 @@ class Fleet:
     def _forget_ended(self) -> None:
         for one in self.replicas:
             if one.state is ReplicaState.ENDED:
+                self._desk.freed(one.id)
                 del self._replicas[one.id]
 
     def _save_status(self) -> None:

@@ -20,11 +20,12 @@ from paceline.app.registry import load_engine
 from paceline.app.serving.facts import VersionFacts
 from paceline.app.wiring import Workshop
 from paceline.errors import PacelineError
+from paceline.ports.devices import HasDevices
 from paceline.ports.engine import Engine
 from paceline.ports.executor import Server
 from paceline.records.deployment import Phase
 from paceline.records.hardware import Accelerator
-from paceline.records.launch import Artefact, Cause, Environment, ProcessEnd
+from paceline.records.launch import Artefact, Cause, Environment, LaunchSpec, ProcessEnd
 from paceline.records.load import Route, Target
 from paceline.trial.arrivals import plan_load
 from paceline.trial.scoring import SuiteGrader
@@ -135,6 +136,7 @@ class Keeper:
         shop: Workshop,
         *,
         accelerator: Accelerator,
+        devices: tuple[str, ...],
         log_path: Path,
         tell: Callable[[Told], None],
     ) -> None:
@@ -143,6 +145,7 @@ class Keeper:
         self._preparation = preparation
         self._shop = shop
         self._accelerator = accelerator
+        self._devices = devices
         self._log_path = log_path
         self._tell = tell
         self._stop = threading.Event()
@@ -182,17 +185,22 @@ class Keeper:
         if self._stop.is_set():
             return
         self._tell(Entered(replica_id=self._id, phase=Phase.ENGINE))
-        with self._shop.executor.start(
-            lambda port: self._preparation.engine.launch(
+
+        def launch(port: int) -> LaunchSpec:
+            spec = self._preparation.engine.launch(
                 self._facts.version.variant,
                 artefact,
                 model=self._facts.run.model,
                 environment=environment,
                 accelerator=self._accelerator,
                 port=port,
-            ),
-            log_path=self._log_path,
-        ) as server:
+            )
+            executor = self._shop.executor
+            if self._devices and isinstance(executor, HasDevices):
+                return executor.confined(spec, self._devices)
+            return spec
+
+        with self._shop.executor.start(launch, log_path=self._log_path) as server:
             self._serve(server)
 
     def _serve(self, server: Server) -> None:

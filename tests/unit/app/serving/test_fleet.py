@@ -30,6 +30,7 @@ from paceline.records.deployment import (
 )
 from paceline.records.gateway import EndpointPulse, Pulse, ReplicaPulse
 from paceline.records.launch import Cause
+from paceline.records.placement import Device
 from paceline.records.run import RunRecord
 from paceline.records.scaling import Bounds, PacelinePolicy, ServicePoint
 from paceline.records.scaling import Replica as Measured
@@ -115,6 +116,8 @@ class FakeDesk(Desk):
         self.keepers: dict[str, FakeKeeper] = {}
         self._spool = spool
         self._starts_s = {}
+        self._devices = ()
+        self._held = {}
 
     def facts(self, pipeline: str, version: int) -> VersionFacts:
         if self.away:
@@ -123,7 +126,14 @@ class FakeDesk(Desk):
             raise SpecError(Code.UNKNOWN_NAME, "no such version", why="8 are known", fix="")
         return facts(version)
 
-    def keeper(self, replica_id: str, endpoint: str, facts: VersionFacts) -> Keeper:
+    def with_cards(self, count: int) -> None:
+        self._devices = tuple(
+            Device(device_id=str(number), accelerator="cpu") for number in range(count)
+        )
+
+    def keeper(
+        self, replica_id: str, endpoint: str, facts: VersionFacts, devices: tuple[str, ...]
+    ) -> Keeper:
         self.keepers[replica_id] = FakeKeeper()
         return self.keepers[replica_id]
 
@@ -395,6 +405,37 @@ def test_a_busy_device_is_waited_for_and_said_once(make: Callable[..., Stage]) -
     stage.desk.busy = None
     stage.pass_s(1)
     assert state(stage.only()) == "starting"
+
+
+def test_each_replica_gets_a_card_of_its_own_and_gives_it_back(
+    make: Callable[..., Stage],
+) -> None:
+    stage = make(replace(ENDPOINT, policy=replace(ENDPOINT.policy, bounds=Bounds(min_replicas=2))))
+    stage.desk.with_cards(2)
+    stage.pass_s(1)
+    first, second = stage.fleet.replicas
+    assert first.record.devices == (), "it began before there were cards"
+    assert second.record.devices == ("0",)
+    stage.fleet.told(Broke(replica_id=second.id, cause=None, detail="gone"))
+    stage.fleet.told(Released(replica_id=second.id))
+    stage.pass_s(3)
+    (again,) = [one for one in stage.fleet.replicas if one is not first]
+    assert again.record.devices == ("0",)
+
+
+def test_a_version_that_needs_more_cards_than_there_are_fails_with_both_numbers(
+    serving: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = serving
+    stage.desk.with_cards(1)
+    two = replace(
+        facts(2), version=replace(facts(2).version, variant=replace(a_variant(), count=2))
+    )
+    monkeypatch.setattr(stage.desk, "facts", lambda pipeline, version: two)
+    deploy(stage, version=2)
+    stage.pass_s(1)
+    (failed,) = stage.status().failed
+    assert "2 x cpu are needed, this machine has 1" in failed.because
 
 
 def test_what_a_keeper_says_on_its_way_out_changes_nothing(serving: Stage) -> None:

@@ -1,11 +1,12 @@
 """Starts engines on this machine, one process tree each, and makes sure that they end."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from paceline.adapters.executors.local.cards import find_cards
+from paceline.adapters.executors.local.cards import find_cards, find_devices, only
 from paceline.adapters.executors.local.inventory import find_cpu
 from paceline.adapters.executors.local.orphans import end_orphans
 from paceline.adapters.executors.local.ports import find_free_port
@@ -13,6 +14,7 @@ from paceline.adapters.executors.local.process import LocalServer
 from paceline.ports.executor import Server
 from paceline.records.hardware import Accelerator
 from paceline.records.launch import LaunchSpec
+from paceline.records.placement import Device
 
 
 class LocalExecutor:
@@ -29,6 +31,12 @@ class LocalExecutor:
 
     def inventory(self) -> tuple[Accelerator, ...]:
         return (*find_cards(), find_cpu())
+
+    def devices(self) -> tuple[Device, ...]:
+        return find_devices()
+
+    def confined(self, spec: LaunchSpec, devices: Sequence[str]) -> LaunchSpec:
+        return replace(spec, env={**spec.env, **only(devices)})
 
     @contextmanager
     def start(self, build: Callable[[int], LaunchSpec], *, log_path: Path) -> Iterator[Server]:

@@ -4,8 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from paceline.adapters.executors.local.cards import find_cards, read_cards
+from paceline.adapters.executors.local.cards import (
+    find_cards,
+    find_devices,
+    only,
+    read_cards,
+    read_devices,
+)
 from paceline.records.hardware import AcceleratorKind
+from paceline.records.placement import Device
 
 LISTING = """\
 0, GPU-aaaa, NVIDIA H200, 143771, 9.0
@@ -30,6 +37,17 @@ def test_hidden_cards_are_not_offered() -> None:
     assert read_cards(LISTING, "") == ()
 
 
+def test_every_card_is_a_device_by_its_index_on_the_bus() -> None:
+    assert read_devices(LISTING, "2,GPU-aaaa") == (
+        Device(device_id="0", accelerator="NVIDIA-H200"),
+        Device(device_id="2", accelerator="NVIDIA-L4"),
+    )
+    assert only(["0", "2"]) == {
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+        "CUDA_VISIBLE_DEVICES": "0,2",
+    }
+
+
 def test_an_unknown_capability_stays_unknown() -> None:
     (card,) = read_cards("0, GPU-a, Tesla K80, 11441, [N/A]\n", None)
     assert card.compute_capability is None
@@ -40,6 +58,7 @@ def test_without_the_tool_or_its_driver_there_are_no_cards(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert find_cards() == ()
+    assert find_devices() == ()
     tool = tmp_path / "nvidia-smi"
     tool.write_text(
         "#!/bin/sh\necho 'has failed because it could not talk to the driver'\nexit 9\n"
