@@ -6,6 +6,7 @@ from typing import Final
 
 from paceline.app.budget import estimate_text
 from paceline.app.ledger import ledger
+from paceline.cli.run_figures import load_text
 from paceline.clock import Clock
 from paceline.plan.search import Step
 from paceline.records.launch import Cause
@@ -46,7 +47,7 @@ class LineWatch:
         self._say(f"run {run.run_id}: {request.model} as pipeline {request.pipeline!r}")
         self._say(f"understood: priority {request.priority.value}; constraints: {limits}")
         self._say(
-            f"load: {_load(run)}; {self._total} variants in the race,"
+            f"load: {load_text(request.workload)}; {self._total} variants in the race,"
             f" {len(ledger(plan.rejected))} left out"
         )
         if run.estimate is not None:
@@ -88,14 +89,12 @@ class LineWatch:
         sys.stderr.flush()
 
 
-def _load(run: RunRecord) -> str:
-    load = run.request.workload
-    arrivals = (
-        f"{load.concurrency} requests in flight"
-        if load.rate_rps is None
-        else f"{load.rate_rps:g} requests/s ({load.arrivals})"
-    )
-    return f"{arrivals}, {load.input_tokens} tokens in, {load.output_tokens} out"
+_WHOLE: Final = (
+    ("e2e_p50_ms", "e2e p50 {:,.0f} ms"),
+    ("requests_per_s", "{:,.3g} images/s"),
+    ("cost_usd_per_image", "${:.3g}/image"),
+)
+"""Of answers that come whole: pictures."""
 
 
 def _result(trial: TrialRecord) -> str:
@@ -106,7 +105,10 @@ def _result(trial: TrialRecord) -> str:
         ("output_tokens_per_s", "{:,.0f} tokens/s"),
         ("ttft_p95_ms", "TTFT p95 {:.0f} ms"),
         ("tpot_mean_ms", "TPOT {:.1f} ms"),
+        *(() if "ttft_p95_ms" in trial.metrics else _WHOLE),
         ("quality", "quality {:.3f}"),
+        ("quality_time_share", "({:.0%} of its time)"),
+        ("fidelity_kl_nats", "KL {:.4f} nats"),
         ("peak_memory_gib", "{:.2f} GiB"),
     ):
         if name in trial.metrics:

@@ -53,6 +53,9 @@ TTFT: Final = Axis(metric="ttft_p95_ms", label="TTFT p95, ms")
 THROUGHPUT: Final = Axis(metric="output_tokens_per_s", label="output tokens/s")
 COST: Final = Axis(metric="cost_usd_per_mtok", label="USD per million output tokens")
 QUALITY: Final = Axis(metric="quality", label="quality, 0–1")
+E2E: Final = Axis(metric="e2e_p50_ms", label="e2e p50, ms")
+REQUESTS: Final = Axis(metric="requests_per_s", label="images/s")
+IMAGE_COST: Final = Axis(metric="cost_usd_per_image", label="USD per image")
 
 
 def trade_off(ranking: Ranking, across: Axis, up: Axis) -> str:

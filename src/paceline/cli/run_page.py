@@ -8,16 +8,13 @@ from typing import Final
 from paceline.app.ledger import ledger
 from paceline.cli.html import cards, page, section, table, tiles
 from paceline.cli.run_charts import (
-    COST,
-    QUALITY,
-    THROUGHPUT,
-    TTFT,
     left_out,
     marks,
     predicted_against_measured,
     timeline,
     trade_off,
 )
+from paceline.cli.run_figures import Column, charts_of, columns_for, columns_of, load_text
 from paceline.records.measurement import Metric
 from paceline.records.ranking import Ranked, Ranking
 from paceline.records.run import RunRecord
@@ -25,19 +22,12 @@ from paceline.records.trial import TrialRecord
 
 WORDS: Final = frozenset({"variant", "variants", "verdict", "reason", "detail", "have", "need"})
 UNKNOWN: Final = "–"
-FIGURES: Final = (
-    ("tokens/s", "output_tokens_per_s", ",.0f"),
-    ("TTFT p95 ms", "ttft_p95_ms", ",.0f"),
-    ("TPOT ms", "tpot_mean_ms", ",.2f"),
-    ("quality", "quality", ".3f"),
-    ("$/Mtok", "cost_usd_per_mtok", ",.3g"),
-    ("GiB", "peak_memory_gib", ",.2f"),
-)
 LEGEND: Final = (
     '<p class="soft">Bars are 95 % intervals. Filled: on the Pareto front of latency, cost and'
     " quality. Green: the winner; red, with a letter: fails a constraint.</p>"
 )
 VARIANT_ID: Final = re.compile(r"[\w.-]+-[0-9a-f]{6}\b")
+TILES: Final = 5
 GROUNDS_SHOWN: Final = 100
 LABELS_SHOWN: Final = 4
 
@@ -45,11 +35,9 @@ LABELS_SHOWN: Final = 4
 def run_page(run: RunRecord, ranking: Ranking, trials: Sequence[TrialRecord]) -> str:
     """The whole page. Raises SetupError when matplotlib is not installed."""
     request = run.request
-    load = request.workload
     title = f"{request.model} for {request.priority.value}"
     about = (
-        f"run {run.run_id} · {run.state.value} · {load.concurrency} requests in flight,"
-        f" {load.input_tokens} tokens in, {load.output_tokens} out · Paceline"
+        f"run {run.run_id} · {run.state.value} · {load_text(request.workload)} · Paceline"
         f" {run.software_version}"
     )
     body = "".join(
@@ -57,7 +45,7 @@ def run_page(run: RunRecord, ranking: Ranking, trials: Sequence[TrialRecord]) ->
             f"<h1>{escape(title)}</h1>",
             f'<p class="soft">{escape(about)}</p>',
             *(f"<p>{escape(line)}</p>" for line in _said(run, ranking)),
-            tiles(_tiles(ranking)),
+            tiles(_tiles(ranking, columns_of(request.workload))),
             *_sections(run, ranking, trials),
         )
     )
@@ -79,37 +67,34 @@ def _said(run: RunRecord, ranking: Ranking) -> Iterator[str]:
         yield advice.text
 
 
-def _tiles(ranking: Ranking) -> Iterator[tuple[str, str]]:
+def _tiles(ranking: Ranking, figures: Sequence[Column]) -> Iterator[tuple[str, str]]:
     winner = next((r for r in ranking.ranked if r.variant.id == ranking.winner), None)
     if winner is not None:
         yield "winner", winner.variant.label
-        for name, metric, form in FIGURES[:5]:
-            known = winner.metrics.get(metric)
-            yield name, UNKNOWN if known is None else format(known.value, form)
+        for figure in figures[:TILES]:
+            known = winner.metrics.get(figure.metric)
+            yield figure.title, UNKNOWN if known is None else format(known.value, figure.form)
     yield "measured", f"{len(ranking.ranked)} variants"
     yield "left out", f"{len(ledger(ranking.rejected))}"
 
 
 def _sections(run: RunRecord, ranking: Ranking, trials: Sequence[TrialRecord]) -> Iterator[str]:
-    columns = ("", "variant", *(name for name, _, _ in FIGURES), "verdict")
+    figures = columns_for(run.request.workload, ranking, every=True)
+    columns = ("", "variant", *(figure.title for figure in figures), "verdict")
     rows = [
-        _row(mark, ranked, ranking)
+        _row(mark, ranked, ranking, figures)
         for mark, ranked in zip(marks(ranking), ranking.ranked, strict=True)
     ]
     caption = f"Order: {ranking.formula}"
     if rows:
         ordered = table(columns, rows, words=WORDS, caption=caption)
         yield section("Ranking", ordered + _notes(ranking))
-    fronts = [
-        trade_off(ranking, across, up)
-        for across, up in ((TTFT, THROUGHPUT), (COST, TTFT), (COST, QUALITY))
-    ]
+    charts = charts_of(run.request.workload)
+    fronts = [trade_off(ranking, across, up) for across, up in charts.trade_offs]
     if any(fronts):
         yield section("Trade-offs", cards(fronts) + LEGEND)
     predictions = run.plan.predictions if run.plan else ()
-    compared = [
-        predicted_against_measured(predictions, ranking, axis) for axis in (THROUGHPUT, TTFT)
-    ]
+    compared = [predicted_against_measured(predictions, ranking, axis) for axis in charts.predicted]
     if any(compared):
         yield section("Predictions", cards(compared))
     if ranking.rejected:
@@ -157,14 +142,14 @@ def _some(labels: Sequence[str]) -> str:
     return f"{shown}; …" if len(labels) > LABELS_SHOWN else shown
 
 
-def _row(mark: str, ranked: Ranked, ranking: Ranking) -> tuple[str, ...]:
+def _row(mark: str, ranked: Ranked, ranking: Ranking, figures: Sequence[Column]) -> tuple[str, ...]:
     baseline = " (baseline)" if ranked.variant.id == ranking.baseline else ""
     open_ones = [v for v in ranked.verdicts if v.verdict.value != "pass"]
     verdict = "; ".join(f"{v.verdict.value}: {v.constraint.text}" for v in open_ones)
     return (
         mark,
         ranked.variant.label + baseline,
-        *(_figure(ranked.metrics.get(metric), form) for _, metric, form in FIGURES),
+        *(_figure(ranked.metrics.get(figure.metric), figure.form) for figure in figures),
         verdict or ("pass" if ranked.verdicts else UNKNOWN),
     )
 

@@ -1,14 +1,15 @@
 """A finished run for people: the order, what was left out, what would help."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
 
 from paceline.app.ledger import ledger
 from paceline.cli.output import print_table
+from paceline.cli.run_figures import Column, columns_for, load_text
 from paceline.records.measurement import Metric
-from paceline.records.metric_names import SPECULATION_ACCEPTANCE
 from paceline.records.ranking import Ranked, Ranking
 from paceline.records.run import RunRecord
 from paceline.records.variant import RejectionReason
@@ -19,18 +20,10 @@ UNKNOWN = "–"
 def print_run(run: RunRecord, ranking: Ranking, receipt: Path | None) -> None:
     """The ranking as a table, then everything else that was decided."""
     load = run.request.workload
-    title = (
-        f"{run.request.model} for {run.request.priority.value},"
-        f" {load.concurrency} requests in flight, {load.input_tokens} tokens in,"
-        f" {load.output_tokens} out"
-    )
-    guessed = any(SPECULATION_ACCEPTANCE in ranked.metrics for ranked in ranking.ranked)
-    columns = (
-        *("rank", "variant", "tokens/s", "TTFT p95 ms", "TPOT ms"),
-        *(("guesses",) if guessed else ()),
-        *("quality", "$/Mtok", "GiB", "verdict"),
-    )
-    rows = [_row(ranked, ranking, guessed=guessed) for ranked in ranking.ranked]
+    title = f"{run.request.model} for {run.request.priority.value}, {load_text(load)}"
+    figures = columns_for(load, ranking)
+    columns = ("rank", "variant", *(figure.title for figure in figures), "verdict")
+    rows = [_row(ranked, ranking, figures) for ranked in ranking.ranked]
     print_table(title, columns, rows)
     for line in _remarks(ranking):
         typer.echo(line)
@@ -38,19 +31,11 @@ def print_run(run: RunRecord, ranking: Ranking, receipt: Path | None) -> None:
         typer.echo(f"receipt: {receipt}")
 
 
-def _row(ranked: Ranked, ranking: Ranking, *, guessed: bool) -> tuple[str, ...]:
-    """`guessed` adds the share of guesses that were right."""
-    metrics = ranked.metrics
+def _row(ranked: Ranked, ranking: Ranking, figures: Sequence[Column]) -> tuple[str, ...]:
     return (
         UNKNOWN if ranked.rank is None else str(ranked.rank),
         ranked.variant.label + (" (baseline)" if ranked.variant.id == ranking.baseline else ""),
-        _number(metrics.get("output_tokens_per_s"), ",.0f"),
-        _number(metrics.get("ttft_p95_ms"), ",.0f"),
-        _number(metrics.get("tpot_mean_ms"), ",.2f"),
-        *((_number(metrics.get(SPECULATION_ACCEPTANCE), ".0%"),) if guessed else ()),
-        _number(metrics.get("quality"), ".3f"),
-        _number(metrics.get("cost_usd_per_mtok"), ",.3g"),
-        _number(metrics.get("peak_memory_gib"), ",.2f"),
+        *(_number(ranked.metrics.get(figure.metric), figure.form) for figure in figures),
         _verdict(ranked),
     )
 
