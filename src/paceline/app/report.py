@@ -12,6 +12,7 @@ from paceline.records.quality import QualityComparison
 from paceline.records.ranking import ConstraintVerdict, Ranked, Ranking
 from paceline.records.request import Request
 from paceline.records.run import RunRecord
+from paceline.records.serial import dump
 from paceline.records.trial import TrialRecord
 from paceline.records.variant import Variant
 
@@ -128,6 +129,7 @@ def request_document(request: Request) -> Json:
             "shared_prefix_tokens": load.shared_prefix_tokens,
             "duration_s": load.duration_s,
             "max_requests": load.max_requests,
+            "image": None if load.image is None else dump(load.image),
         },
         "engines": list(request.engines),
         "formats": list(request.formats),

@@ -17,8 +17,11 @@ COMPARED: Final = (
     "output_tokens_per_s",
     "ttft_p95_ms",
     "tpot_mean_ms",
+    "e2e_p50_ms",
+    "requests_per_s",
     "quality",
     "cost_usd_per_mtok",
+    "cost_usd_per_image",
     "peak_memory_gib",
 )
 

@@ -60,6 +60,7 @@ FORMULAS: Final[Mapping[str, str]] = {
     "failed_share": "failed ÷ (answered + failed)",
     "cost_usd_per_mtok": "price per hour × accelerators ÷ 3600 ÷ output_tokens_per_s × 1e6",
     "cost_usd_per_request": "price per hour × accelerators ÷ 3600 ÷ requests_per_s",
+    "cost_usd_per_image": "as per request; a request of a run asks for one picture",
     "cost_usd_per_month": "price per hour × accelerators × 730 h",
     "memory_percent": "peak_memory_gib ÷ memory of the accelerator × 100",
     "cold_start_s": "process start to first good health answer + from there to first answer",
@@ -76,6 +77,9 @@ FORMULAS: Final[Mapping[str, str]] = {
     "fidelity_top1_agreement": "positions with the same most likely token ÷ positions",
     "fidelity_perplexity_ratio": "exp(mean of ln p − ln q of the token that stands there)",
     "quality": "Σ over categories of share × weighted mean of the item scores",
+    "picture": "a picture's score: SSIM to the baseline's of the same prompt and seed, at least 0; "
+    "the baseline's own is its second picture beside its first",
+    "shows": "1 where the pixels show the colour and the shape that were asked for, else 0",
 }
 """Percentiles, means and their 95 % intervals are over the requests of the steady window."""
 
