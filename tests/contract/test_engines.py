@@ -13,6 +13,7 @@ import pytest
 
 from paceline.adapters.engines.fake import Fake
 from paceline.adapters.engines.llamacpp import LlamaCpp
+from paceline.adapters.engines.llamacpp.checkpoint import FILE
 from paceline.adapters.engines.openvino import OpenVino
 from paceline.adapters.engines.sglang import Sglang
 from paceline.adapters.engines.transformers import Transformers
@@ -25,6 +26,7 @@ from paceline.app.validation import judged
 from paceline.app.wiring import Workshop
 from paceline.ports.engine import CanDraft, CanValidate, Engine
 from paceline.ports.executor import Executor, Server
+from paceline.records.checkpoint import Calibration
 from paceline.records.hardware import Accelerator, AcceleratorKind
 from paceline.records.launch import Artefact, Cause, Environment, LaunchSpec
 from paceline.records.load import Target
@@ -223,6 +225,26 @@ class TestLlamaCpp(Real):
             assert server.wait_ready() is None
             with Chat(server) as chat:
                 assert chat.ask().json()["usage"]["completion_tokens"] > 0
+
+    def test_an_importance_matrix_gives_other_weights_of_the_same_size(
+        self, model: Model, bench: Bench, environment: Environment, tmp_path: Path
+    ) -> None:
+        engine = LlamaCpp()
+        calibration = Calibration(name="words", texts=(" ".join(map(str, range(600))),))
+        made = engine.prepare_calibrated(
+            model,
+            "gguf-q4_k_m-imatrix",
+            calibration=calibration,
+            environment=environment,
+            cache=tmp_path,
+            say=lambda _line: None,
+        )
+        plain = bench.prepare("gguf-q4_k_m")
+        assert f"of words {calibration.sha256[:12]}" in (made.recipe or "")
+        weights = [(Path(found.folder) / FILE).read_bytes() for found in (made, plain)]
+        assert weights[0] != weights[1]
+        assert abs(len(weights[0]) - len(weights[1])) < 4096, "but for what is noted in it"
+        assert str(tmp_path).encode() not in weights[0]
 
     def test_a_recipe_says_which_tensors_got_another_type(self, bench: Bench) -> None:
         """The tiny model's rows are 128 long, and blocks of k-quants 256."""

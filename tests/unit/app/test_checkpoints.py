@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from paceline.adapters.quantizers.llmcompressor import LlmCompressor
+from paceline.app.calibration import built_in
 from paceline.app.checkpoints import (
+    give_artefact,
     make_format,
     makeable,
     needs_quantizer,
@@ -18,6 +20,9 @@ from paceline.app.registry import load_engine
 from paceline.app.wiring import Workshop
 from paceline.clock import ManualClock
 from paceline.errors import Code, SpecError
+from paceline.ports.engine import CanCalibrate
+from paceline.records.checkpoint import Calibration
+from paceline.records.launch import Artefact, Environment
 from paceline.testing.builders import a_model
 
 
@@ -26,6 +31,18 @@ class Loader(type(load_engine("fake"))):  # type: ignore[misc]  # the class of t
 
     def checkpoint_formats(self) -> tuple[str, ...]:
         return ("w8a8", "nvfp4")
+
+
+class Reader(type(load_engine("fake"))):  # type: ignore[misc]  # the class of the fake engine
+    """The fake engine, making int4 from a text that the model reads."""
+
+    def calibrated_formats(self) -> tuple[str, ...]:
+        return ("int4",)
+
+    def prepare_calibrated(
+        self, model: object, format_: str, *, calibration: Calibration, **_: object
+    ) -> Artefact:
+        return Artefact(folder="/made", format=format_, sha256=calibration.sha256, size_bytes=1)
 
 
 @pytest.fixture
@@ -70,3 +87,24 @@ def test_a_plan_learns_why_there_will_be_no_checkpoint(
     assert "paceline engines install llmcompressor" in absent
     monkeypatch.setattr(LlmCompressor, "refusal", lambda *_: "wider than the group")
     assert why_none(loader, a_model(), "w8a8", shop) == "wider than the group"
+
+
+def test_an_engine_gets_the_text_for_the_formats_that_need_one(shop: Workshop) -> None:
+    engine, here = Reader(), Environment(name="", python="", bin_dir="", lock=(), lock_sha256="")
+    assert isinstance(engine, CanCalibrate)
+
+    def given(format_: str, text: Calibration | None = None) -> Artefact:
+        return give_artefact(
+            engine,
+            a_model(),
+            format_,
+            shop,
+            environment=here,
+            calibration=text,
+            say=lambda _: None,
+        )
+
+    own = Calibration(name="mine", texts=("prompts of mine",))
+    assert given("int4", own).sha256 == own.sha256
+    assert given("int4").sha256 == built_in().sha256
+    assert given("int8", own).folder == a_model().folder
