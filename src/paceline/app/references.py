@@ -13,6 +13,7 @@ from paceline.plan.facts.tables import weight_format
 from paceline.ports.archive import Archive
 from paceline.ports.engine import Engine, GivesDistributions
 from paceline.records.fidelity import Reading, Readings, unpack_readings
+from paceline.records.launch import Cause
 from paceline.records.trial import TrialRecord
 from paceline.records.variant import Variant
 from paceline.trial.closeness import ReadingOrder, Reference
@@ -53,6 +54,17 @@ class References:
             prompts=self._exams.prompts,
             bits=bits_of(variant),
             reference=reference,
+            before_speed=not self._is_sound(variant),
+        )
+
+    def _is_sound(self, variant: Variant) -> bool:
+        """Whether the same engine gave sound distributions with the same weights before."""
+        made_of = (variant.engine, variant.format)
+        return any(
+            trial.fidelity is not None
+            and trial.cause is Cause.FINISHED
+            and (trial.variant.engine, trial.variant.format) == made_of
+            for trial in self._trials()
         )
 
     def _reference(self, variant: Variant, ways: Sequence[Reading]) -> Reference | None:

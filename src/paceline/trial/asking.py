@@ -1,6 +1,6 @@
 """The quality part of a trial: distributions first, then the suites, within its share of the time.
 
-The distributions tell a broken variant before anything else is measured. The suite is asked until
+The distributions tell a broken checkpoint before anything else is measured. The suite is asked until
 its verdict is clear, then the user's own set, then what was asked for besides; each part may take
 an equal part of the time that is left. A part that its time ends has fewer items, a wider interval
 and perhaps no verdict. Pure but for the clock and the ports it is given.
@@ -77,8 +77,8 @@ class Answers:
 
 
 class Asking:
-    """The quality part of one trial under way. `read` comes first, `ask` when it is known how
-    long everything else takes."""
+    """The quality part of one trial under way. `read_before_speed` comes first, `ask` when it is
+    known how long everything else takes."""
 
     def __init__(
         self,
@@ -100,7 +100,14 @@ class Asking:
         self._say = say
         self.answers = Answers(closeness=Closeness(because=questions.no_reading))
 
-    def read(self) -> None:
+    def read_before_speed(self) -> bool:
+        """Read the distributions now, if that is to be done before speed; whether they were."""
+        order = self._questions.reading
+        if order is not None and order.before_speed:
+            self._read()
+        return self.answers.closeness.readings is not None
+
+    def _read(self) -> None:
         """Read the distributions, where the engine gives them; seconds."""
         order, reader = self._questions.reading, self._reader
         if order is None or reader is None:
@@ -130,7 +137,9 @@ class Asking:
         until_s = None
         if allowed_s is not None:
             until_s = began_s + max(0.0, (1 - UNDER_WAY) * allowed_s - before_s)
-        answers = self._asked(until_s)
+        if self._questions.reading is not None and not self._questions.reading.before_speed:
+            self._read()
+        answers = self._asked(until_s) if self.answers.garbage is None else self.answers
         self.answers = replace(
             answers,
             spent_s=before_s + self._clock.monotonic_s() - began_s,

@@ -29,7 +29,8 @@ class Reference:
 class ReadingOrder:
     """What one trial is to read. Without a `reference` it becomes one.
 
-    `bits` are those of a weight, `None` for a format that nobody knows.
+    `bits` are those of a weight, `None` for a format that nobody knows. `before_speed` reads before
+    anything is measured; a checkpoint that was sound in another trial can wait until it is asked.
     """
 
     variant_id: str
@@ -38,6 +39,7 @@ class ReadingOrder:
     prompts: tuple[str, ...]
     bits: float | None
     reference: Reference | None
+    before_speed: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -243,7 +243,7 @@ class TrialRun:
         if self._reads_sound(asking, server):
             rung = self._order.rung
             goes_on = rung is None or self._goes_on(target, rung, probe, server)
-            if goes_on and self._ask(asking, plan, probe):
+            if goes_on and self._ask(asking, plan, probe, server):
                 self._load(target, plan, probe)
             self._look_inside(target)
         self._note(peak_memory_gib=self._peak_gib(server))
@@ -309,22 +309,27 @@ class TrialRun:
     def _reads_sound(self, asking: Asking, server: Server) -> bool:
         """Read the distributions; false when they are garbage: no speed is worth measuring."""
         before_gib = server.peak_memory_gib()
-        asking.read()
-        readings = asking.answers.closeness.readings
+        if asking.read_before_speed():
+            self._forget_reading(server, before_gib)
         self._note(answers=asking.answers)
-        if readings is not None and isinstance(server, ForgetsPeak):
-            # What an engine needs to show its distributions is no part of what serving takes.
+        return self._is_sound()
+
+    def _forget_reading(self, server: Server, before_gib: float | None) -> None:
+        """What an engine needs to show its distributions is no part of what serving takes."""
+        if isinstance(server, ForgetsPeak):
             self._rig.clock.sleep(AFTER_READING_S)
             server.forget_peak()
             self._note(peak_memory_gib=before_gib)
-        return self._is_sound()
 
-    def _ask(self, asking: Asking, plan: LoadPlan, probe: Probe) -> bool:
+    def _ask(self, asking: Asking, plan: LoadPlan, probe: Probe, server: Server) -> bool:
         """Ask the suites; false when the answers are garbage: nothing else is worth measuring."""
         summary, spent_s = self._seen.summary, self._seen.answers.spent_s or 0.0
         rate = summary.requests_per_s if summary else None
         gone_s = self._rig.clock.monotonic_s() - self._launched_s - spent_s
+        before_gib, read = self._peak_gib(server), asking.answers.closeness.readings
         asking.ask(rest_s=gone_s + expected_load_s(plan, probe, requests_per_s=rate))
+        if asking.answers.closeness.readings is not read:
+            self._forget_reading(server, before_gib)
         self._note(answers=asking.answers)
         if not self._is_sound():
             return False

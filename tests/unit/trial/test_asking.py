@@ -294,6 +294,16 @@ def test_broken_distributions_end_a_trial_before_any_question_or_load() -> None:
     assert trial.readings is not None, "what it was found by is kept"
 
 
+def test_weights_that_were_sound_before_are_read_when_they_are_asked() -> None:
+    order = replace(a_reading(SOUND), before_speed=False)
+    sound, _ = examined(lambda _number: True, reading=order, likely=0.85)
+    assert sound.fidelity is not None
+    assert sound.quality is not None
+    broken, examinee = examined(lambda _number: True, reading=order, likely=0.2)
+    assert broken.cause is Cause.GARBAGE
+    assert (examinee.asked, broken.samples) == ([], None)
+
+
 def test_a_trial_that_reads_nothing_says_why() -> None:
     trial, _ = examined(lambda _number: True, no_reading="fake gives no log probabilities")
     assert (trial.fidelity, trial.fidelity_because) == (None, "fake gives no log probabilities")
