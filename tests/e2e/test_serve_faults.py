@@ -93,10 +93,11 @@ def test_a_database_that_stays_locked_is_written_when_it_is_back(demo: Paceline)
     with serving(demo) as one:
         one.heard("serves after")
         with locked(demo.data / "paceline.db"):
+            one.until(client.ask, "answering while the database is locked")
             one.children(FAKE)[0].send_signal(signal.SIGKILL)
             one.heard("serving goes on without the store")
             one.heard("usage waits in the spool")
-            one.until(client.ask, "answering while the database is locked")
+            one.until(client.ask, "answering with a new replica")
         one.heard("the store is back")
         steps = demo("endpoints", "demo", "--log").out
         assert steps.count("serves after") == 2
@@ -153,19 +154,18 @@ def test_on_a_full_disk_usage_waits_in_memory_and_is_written_later(demo: Pacelin
 
 
 @pytest.mark.long
-def test_an_engine_that_hangs_is_replaced_and_the_request_it_had_is_answered(
-    demo: Paceline,
-) -> None:
+def test_an_engine_that_hangs_is_replaced_and_the_request_it_had_is_told(demo: Paceline) -> None:
     with serving(demo) as one:
         one.heard("serves after")
         one.children(FAKE)[0].send_signal(signal.SIGSTOP)
-        seen: list[int] = []
-        asking = threading.Thread(target=lambda: seen.append(one.ask(timeout_s=110).status_code))
+        seen: list[httpx.Response] = []
+        asking = threading.Thread(target=lambda: seen.append(one.ask(timeout_s=110)))
         asking.start()
         one.heard("no answer to 3 health checks in a row", within_s=90)
         one.heard("serves after", times=2)
         asking.join()
-        assert seen == [200]
+        assert (seen[0].status_code, seen[0].json()["error"]["code"]) == (502, "engine_failed")
+        assert answers(one)
 
 
 @pytest.mark.long
@@ -181,7 +181,7 @@ def test_when_every_start_ends_in_a_crash_clients_are_told_so(
         assert "crashes in a row" in problem["message"]
         assert one.status()["state"] == "failed"
         assert paceline("deploy", "demo").code == 0  # tries again
-        one.heard("version 1 is wanted", times=2)
+        one.heard("version 1 is wanted")
 
 
 def failed(one: Serving) -> dict[str, str] | None:
