@@ -1,7 +1,7 @@
 """What every engine must do. Subclass `EngineContract` and give it an engine and a place to run.
 
 The first half asks the adapter alone; the second starts the real program once per class and talks
-to it. Nothing here is about speed.
+to it. Nothing here is about speed. Engines that make pictures: `image_engines`.
 """
 
 import json
@@ -156,8 +156,8 @@ def text_of(events: list[Mapping[str, Any]]) -> str:
     return "".join(delta.get("content") or "" for delta in deltas)
 
 
-class EngineContract:
-    """An engine's declarations and its program."""
+class EngineDeclarations:
+    """What holds for every engine, whether it writes or draws."""
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -215,19 +215,6 @@ class EngineContract:
     ) -> Bench:
         """The engine with its model, prepared."""
         return Bench(engine, model, environment, cache, knobs=knobs, accelerator=accelerator)
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def chat(
-        cls, bench: Bench, executor: Executor, tmp_path_factory: pytest.TempPathFactory
-    ) -> Iterator[Chat]:
-        """A running server, shared by the class."""
-        log = tmp_path_factory.mktemp("logs") / "engine.log"
-        with executor.start(lambda port: bench.launch(port=port), log_path=log) as server:
-            end = server.wait_ready()
-            assert end is None, end.log_tail
-            with Chat(server) as chat:
-                yield chat
 
     # The adapter alone
 
@@ -287,8 +274,6 @@ class EngineContract:
         assert engine.classify(ended(-11)) is Cause.CRASHED
         assert engine.classify(ended(1, ready=True)) is Cause.CRASHED
 
-    # The program
-
     @pytest.mark.enable_socket
     def test_a_taken_port_is_told_apart(
         self, bench: Bench, executor: Executor, tmp_path: Path
@@ -301,6 +286,23 @@ class EngineContract:
                 end = server.wait_ready()
         assert end is not None
         assert bench.engine.classify(end) is Cause.PORT_IN_USE, end.log_tail
+
+
+class EngineContract(EngineDeclarations):
+    """An engine that generates text: its declarations and its program."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def chat(
+        cls, bench: Bench, executor: Executor, tmp_path_factory: pytest.TempPathFactory
+    ) -> Iterator[Chat]:
+        """A running server, shared by the class."""
+        log = tmp_path_factory.mktemp("logs") / "engine.log"
+        with executor.start(lambda port: bench.launch(port=port), log_path=log) as server:
+            end = server.wait_ready()
+            assert end is None, end.log_tail
+            with Chat(server) as chat:
+                yield chat
 
     @pytest.mark.enable_socket
     def test_answers_with_text_and_usage(self, chat: Chat) -> None:
