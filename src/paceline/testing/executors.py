@@ -20,7 +20,7 @@ import httpx
 import psutil
 import pytest
 
-from paceline.ports.executor import Executor, Server
+from paceline.ports.executor import Executor, ForgetsPeak, Server
 from paceline.records.launch import LaunchSpec
 
 GIVE_UP_S: Final = 15.0
@@ -266,6 +266,16 @@ class ExecutorContract:
             assert until(lambda: (server.peak_memory_gib() or 0.0) > 0.18)
             time.sleep(1.5)
             assert 0.18 < (server.peak_memory_gib() or 0.0) < 2.0
+
+    def test_a_peak_that_is_forgotten_is_taken_anew(self, executor: Executor, log: Path) -> None:
+        before = "ballast = b'x' * 200_000_000\ndel ballast"
+        with executor.start(program(before), log_path=log) as server:
+            assert server.wait_ready() is None
+            if not isinstance(server, ForgetsPeak):
+                pytest.skip("this executor cannot forget a peak")
+            assert (server.peak_memory_gib() or 0.0) > 0.18
+            server.forget_peak()
+            assert 0.0 < (server.peak_memory_gib() or 0.0) < 0.15
 
     def test_an_engine_keeps_to_the_cores_of_its_launch(
         self, executor: Executor, log: Path

@@ -4,11 +4,20 @@ from dataclasses import replace
 
 import pytest
 
-from paceline.app.exams import Exams, find_exams, margin_of, program_of
+from paceline.app.exams import (
+    FIDELITY_PROMPTS,
+    Exams,
+    find_exams,
+    in_flight,
+    loaded_in_flight,
+    margin_of,
+    needle_of,
+    program_of,
+)
 from paceline.errors import SpecError
 from paceline.records.quality import Item, ItemScore, Message, QualityResult, Scorer, Split, Suite
-from paceline.records.request import Comparison, Constraint, Priority, Request
-from paceline.testing.builders import a_model, a_request
+from paceline.records.request import Beside, Comparison, Constraint, Priority, Request
+from paceline.testing.builders import a_model, a_request, a_workload
 
 
 def item(number: int, split: Split = Split.MAIN) -> Item:
@@ -122,3 +131,44 @@ def test_two_files_of_scorers_are_refused() -> None:
     with pytest.raises(SpecError, match=r"a\.py and b\.py"):
         program_of(*suites)
     assert program_of(replace(suites[0], items=(item(0),))) is None
+
+
+@pytest.mark.parametrize(
+    ("concurrency", "places", "asked", "loaded"),
+    [
+        (8, None, 8, 32),  # nobody knows how many it takes: four times the workload's
+        (8, 4, 8, 16),
+        (8, 16, 16, 32),
+        (8, 256, 32, 256),
+        (64, 256, 64, 256),
+        (64, None, 64, 256),
+    ],
+)
+def test_questions_fill_the_batches_that_an_engine_takes(
+    concurrency: int, places: int | None, asked: int, loaded: int
+) -> None:
+    request = replace(a_request(), workload=a_workload(concurrency=concurrency))
+    assert in_flight(request, places) == asked
+    assert loaded_in_flight(request, places) is None
+    assert loaded_in_flight(replace(request, beside=(Beside.LOAD,)), places) == loaded
+
+
+def test_long_texts_are_as_long_as_the_workloads_prompts() -> None:
+    workload = replace(a_workload(), input_tokens=3000)
+    request = replace(a_request(), workload=workload, beside=(Beside.CONTEXT,))
+    shelf = Shelf()
+    exams = find_exams(request, a_model(), shelf)
+    assert shelf.asked == ["standard", "needle:3000"]
+    assert exams.long is not None
+    short = replace(request, workload=replace(workload, input_tokens=64))
+    assert needle_of(short) == "needle:256"
+
+
+def test_the_users_own_prompts_are_read_first() -> None:
+    suite = Shelf().find("s")
+    own = replace(
+        suite, items=(replace(item(0), messages=(Message(role="user", content="Mine"),)),)
+    )
+    prompts = Exams(suite=suite, own=own).prompts
+    assert prompts[:2] == ("Mine", "?")
+    assert len(prompts) == FIDELITY_PROMPTS

@@ -1,6 +1,7 @@
 """A receipt with real samples and real answers beside it: what holds, what does not."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,14 @@ from paceline.app.verify import verify_receipt
 from paceline.errors import Code, SetupError, SpecError
 from paceline.rank import rank
 from paceline.rank.receipt import seal
+from paceline.records.fidelity import (
+    FidelityReading,
+    NextToken,
+    Reading,
+    Readings,
+    TextReading,
+    pack_readings,
+)
 from paceline.records.metric_names import QUALITY, QUALITY_MINE
 from paceline.records.plan import Plan
 from paceline.records.quality import Item, Message, Reply, Scorer, Suite
@@ -22,7 +31,8 @@ from paceline.records.serial import SCHEMA_VERSION, pack
 from paceline.records.trial import TrialRecord
 from paceline.records.variant import Variant
 from paceline.testing.builders import a_cpu, a_model, a_request, a_trial, a_variant
-from paceline.trial.metrics import Footprint, trial_metrics
+from paceline.trial.closeness import Reference, fidelity_to
+from paceline.trial.metrics import Beside, Footprint, trial_metrics
 from paceline.trial.scoring import SuiteGrader, summarize
 from paceline.trial.sequential import judged_again
 from paceline.trial.timeline import summarise
@@ -280,3 +290,101 @@ def test_answers_to_an_own_set_that_is_gone_are_named(
     kept = archive.keep(seal(replace(richer, own_suite=None)), suffix=".json")
     findings = verify_receipt(tmp_path / kept.path).findings
     assert {(one.path, one.fault) for one in findings} == {("$.own_suite", Fault.BLOB)}
+
+
+def a_reading(likely: float) -> FidelityReading:
+    top = {"other": math.log(1 - likely)}
+    tokens = (NextToken(text="word", logprob=math.log(likely), top=top),) * 10
+    return FidelityReading(
+        reading=Reading.FORCED, texts=(TextReading(text_id="text-0", tokens=tokens),)
+    )
+
+
+@pytest.fixture
+def closer(receipt: Receipt, archive: FolderArchive) -> Receipt:
+    """Both were read, and the rival was asked besides: in full batches, and in long texts."""
+    first, second = receipt.trials
+    base = Readings(first=a_reading(0.9), again=a_reading(0.88))
+    mine = Readings(first=a_reading(0.8))
+    against = Reference(variant_id=first.variant.id, engine="e", readings=base)
+    assert second.quality is not None
+    loaded = summarize(SUITE, second.quality.items[:9])
+    long = replace(second.quality, suite="long", suite_sha256=LONG.sha256, paired=None)
+    trials = tuple(
+        replace(
+            trial,
+            readings=archive.keep(pack_readings(readings), suffix=".readings"),
+            fidelity=fidelity_to(readings, against),
+            loaded_quality=loaded if trial is second else None,
+            long_quality=long if trial is second else None,
+        )
+        for trial, readings in ((first, base), (second, mine))
+    )
+    trials = tuple(
+        replace(
+            trial,
+            metrics={
+                **trial.metrics,
+                **trial_metrics(
+                    None,
+                    None,
+                    NO_FOOTPRINT,
+                    beside=Beside(
+                        fidelity=trial.fidelity,
+                        loaded=trial.loaded_quality,
+                        long=trial.long_quality,
+                    ),
+                ),
+            },
+        )
+        for trial in trials
+    )
+    return replace(
+        receipt,
+        trials=trials,
+        long_suite=archive.keep(pack(LONG).encode(), suffix=".suite"),
+        ranking=rank(receipt.request, receipt.plan, trials),
+    )
+
+
+LONG = replace(SUITE, name="long", sha256="7" * 64)
+NO_FOOTPRINT = Footprint(
+    peak_memory_gib=None, memory_gib=16.0, cold_start_s=None, price_usd_per_hour=None
+)
+
+
+def test_divergence_load_and_long_texts_are_found_again(
+    closer: Receipt, archive: FolderArchive, tmp_path: Path
+) -> None:
+    kept = archive.keep(seal(closer), suffix=".json")
+    assert verify_receipt(tmp_path / kept.path).findings == ()
+    mine = next(r for r in closer.ranking.ranked if r.variant == closer.trials[1].variant)
+    assert mine.fidelity == closer.trials[1].fidelity is not None
+    assert mine.under_load is not None
+    assert mine.under_load.difference == 0
+
+
+def test_an_edited_divergence_is_named(
+    closer: Receipt, archive: FolderArchive, tmp_path: Path
+) -> None:
+    first, second = closer.trials
+    assert second.fidelity is not None
+    edited = replace(second, fidelity=replace(second.fidelity, mean_kl_nats=0.0))
+    kept = archive.keep(seal(replace(closer, trials=(first, edited))), suffix=".json")
+    paths = {finding.path for finding in verify_receipt(tmp_path / kept.path).findings}
+    assert "$.trials[1].fidelity.mean_kl_nats" in paths
+
+
+@pytest.mark.parametrize("gone", ["readings", "reference"])
+def test_readings_that_are_gone_are_named(
+    closer: Receipt, archive: FolderArchive, tmp_path: Path, gone: str
+) -> None:
+    first, second = closer.trials
+    if gone == "readings":
+        assert second.readings is not None
+        (tmp_path / second.readings.path).unlink()
+    else:
+        first = replace(first, readings=None, fidelity=None)
+    kept = archive.keep(seal(replace(closer, trials=(first, second))), suffix=".json")
+    findings = verify_receipt(tmp_path / kept.path).findings
+    assert ("$.trials[1].readings", Fault.BLOB) in {(one.path, one.fault) for one in findings}
