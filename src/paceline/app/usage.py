@@ -1,6 +1,6 @@
 """From the gateway's spool to the account: every line once, whatever is killed in between."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from paceline.deploy.gateway.spool_reader import Position, delete_read, read_spool
@@ -10,9 +10,13 @@ from paceline.records.usage import PricedLine, SpoolPosition, UsageTotal
 
 Price = Callable[[UsageLine], float]
 """What a request cost, in USD."""
+OnLines = Callable[[Sequence[UsageLine]], None]
+"""Told of lines that were accounted for."""
 
 
-def account_spool(access: Access, folder: Path, *, spool: str, price: Price) -> int:
+def account_spool(
+    access: Access, folder: Path, *, spool: str, price: Price, on_lines: OnLines | None = None
+) -> int:
     """Add what the gateway has written since the last call; how many lines it was.
 
     Lines and position are stored in one transaction, and files are deleted only after it, so a
@@ -28,6 +32,8 @@ def account_spool(access: Access, folder: Path, *, spool: str, price: Price) -> 
         lines = [PricedLine(line=line, usd=price(line)) for line in read.lines]
         position = SpoolPosition(file=read.position.file, offset=read.position.offset)
         access.account(spool, lines, position)
+        if on_lines is not None:
+            on_lines(read.lines)
         delete_read(folder, read.position)
         count += len(lines)
 

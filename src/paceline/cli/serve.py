@@ -22,6 +22,12 @@ def serve_command(
         int | None,
         typer.Option(min=0, max=65535, help="Management API and metrics, loopback only."),
     ] = None,
+    traces: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Send a trace of every request to this collector (OTLP/HTTP)."
+        ),
+    ] = None,
     require_keys: Annotated[
         bool | None,
         typer.Option(
@@ -34,7 +40,7 @@ def serve_command(
     The OpenAI-compatible URL is http://HOST:PORT/v1; `model` is the name of an endpoint.
     """
     required = not is_loopback(host) if require_keys is None else require_keys
-    options = ServeOptions(host=host, port=port, keys_required=required)
+    options = ServeOptions(host=host, port=port, keys_required=required, traces_url=traces)
     shop = Workshop()
     if admin_port is None:
         serve(options, shop)

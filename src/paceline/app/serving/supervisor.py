@@ -27,6 +27,7 @@ from paceline.app.serving.gateway_process import GatewayOptions, GatewayProcess
 from paceline.app.serving.journal import Journal, say
 from paceline.app.serving.keeper import Told
 from paceline.app.serving.scribe import Scribe
+from paceline.app.traces import open_traces
 from paceline.app.wiring import Workshop
 from paceline.deploy.machine import WAY_OUT, after
 from paceline.deploy.table import make_table
@@ -39,11 +40,12 @@ END_WITHIN_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeOptions:
-    """Where clients connect."""
+    """Where clients connect, and the collector of traces, if there is one."""
 
     host: str = "127.0.0.1"
     port: int = 8080
     keys_required: bool = False
+    traces_url: str | None = None
 
 
 class Supervisor(AbstractContextManager["Supervisor"]):
@@ -63,7 +65,8 @@ class Supervisor(AbstractContextManager["Supervisor"]):
         self._fleets: dict[str, Fleet] = {}
         self._gatekeeper = Gatekeeper(shop, keys_required=options.keys_required)
         self._fresh = threading.Event()
-        self._bookkeeper = Bookkeeper(shop, self._gateway.state)
+        traces = None if options.traces_url is None else open_traces(options.traces_url)
+        self._bookkeeper = Bookkeeper(shop, self._gateway.state, traces)
         self._sent: Table | None = None
         self._revision = 0
         self._deaths_seen = 0
