@@ -18,7 +18,7 @@ from paceline.records.request import Request
 from paceline.records.run import RunRecord
 from paceline.records.trial import TrialRecord
 from paceline.records.variant import RejectionReason
-from paceline.spec.read import Asked
+from paceline.spec.read import Asked, RequestText
 from paceline.spec.redirect import Names, Redirected, redirect
 from paceline.trial.workload import latency_limits_ms
 
@@ -35,7 +35,13 @@ class Reuse:
 
 
 def redirect_run(
-    run_id: str, flags: Asked, words: str | None, shop: Workshop, watch: Watch
+    run_id: str,
+    flags: Asked,
+    words: str | None,
+    shop: Workshop,
+    watch: Watch,
+    *,
+    file: RequestText | None = None,
 ) -> RunRecord:
     """Start a new run from an earlier one's request with changes; measure only what is missing.
 
@@ -43,7 +49,7 @@ def redirect_run(
     planning raises.
     """
     earlier = shop.store.run(run_id)
-    turned = redirected(run_id, flags, words, shop)
+    turned = redirected(run_id, flags, words, shop, file=file)
     planned = plan_request(turned.request, shop)
     request = with_price(turned.request, planned)
     reuse = reusable(earlier, request, planned, shop)
@@ -61,10 +67,18 @@ def redirect_run(
     )
 
 
-def redirected(run_id: str, flags: Asked, words: str | None, shop: Workshop) -> Redirected:
+def redirected(
+    run_id: str,
+    flags: Asked,
+    words: str | None,
+    shop: Workshop,
+    *,
+    file: RequestText | None = None,
+) -> Redirected:
     """The changed request alone. Raises SpecError as `redirect_run` does; launches nothing."""
     earlier = shop.store.run(run_id)
-    return redirect(earlier.request, flags=flags, words=words, names=_names(earlier, shop))
+    names = _names(earlier, shop)
+    return redirect(earlier.request, flags=flags, words=words, names=names, file=file)
 
 
 def reusable(earlier: RunRecord, request: Request, planned: Planned, shop: Workshop) -> Reuse:
@@ -93,6 +107,8 @@ def _ground(earlier: RunRecord, request: Request, planned: Planned, shop: Worksh
         return f"the model has changed: its files hashed to {was}, now to {now}"
     if earlier.request.workload != request.workload:
         return "the workload is another one"
+    if earlier.request.seed != request.seed:
+        return f"the seed was {earlier.request.seed}, is {request.seed}: other prompts and arrivals"
     if earlier.host is None:
         return "the earlier run did not note its machine"
     return shop.host.fingerprint().change_since(earlier.host)

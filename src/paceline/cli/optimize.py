@@ -30,7 +30,7 @@ from paceline.cli.show import print_run
 from paceline.errors import Code, SpecError
 from paceline.records.request import Request
 from paceline.records.run import RunRecord, RunState
-from paceline.spec.read import Asked, read_request
+from paceline.spec.read import Asked, RequestText, read_request
 
 NO_VARIANT = 5
 
@@ -137,8 +137,10 @@ def optimize(
         draft=draft,
     )
     if from_ is not None:
-        said = _beside_from(asked, words, file)
-        _redirect(from_, asked, said, shop, dry_run=dry_run, as_json=as_json)
+        # The model is that of the earlier run, so what stands in its place is a word as well.
+        said = " ".join(word for word in (model, *(words or ())) if word) or None
+        text = request_text(file)
+        _redirect(from_, asked, said, text, shop, dry_run=dry_run, as_json=as_json)
         return
     request = _read(asked, words, file)
     if dry_run:
@@ -148,14 +150,21 @@ def optimize(
 
 
 def _redirect(
-    run_id: str, asked: Asked, said: str | None, shop: Workshop, *, dry_run: bool, as_json: bool
+    run_id: str,
+    asked: Asked,
+    said: str | None,
+    file: RequestText | None,
+    shop: Workshop,
+    *,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     if dry_run:
-        turned = redirected(run_id, asked, said, shop)
+        turned = redirected(run_id, asked, said, shop, file=file)
         typer.echo(f"changed: {'; '.join(turned.changes)}", err=True)
         show_local(turned.request, shop, as_json=as_json)
         return
-    run = redirect_run(run_id, asked, said, shop, LineWatch(shop.clock))
+    run = redirect_run(run_id, asked, said, shop, LineWatch(shop.clock), file=file)
     _print_outcome(run, shop, as_json=as_json)
 
 
@@ -171,19 +180,6 @@ def _refuse_beside_resume(model: str | None, words: list[str] | None) -> None:
             why=f"a new one was given too: {' '.join([model or '', *(words or ())])!r}",
             fix="leave the model out, or start a new run without --resume",
         )
-
-
-def _beside_from(asked: Asked, words: list[str] | None, file: Path | None) -> str | None:
-    """The words of a redirect: the model is that of the earlier run, so all arguments are words."""
-    if file is not None or asked.seed is not None or asked.draft is not None or asked.suites:
-        raise SpecError(
-            Code.CONTRADICTION,
-            "--from changes a stored request",
-            why="--file, --seed, --suite and --draft belong to a new one",
-            fix="leave them out, or start a new run without --from",
-        )
-    said = [asked.model, *(words or ())]
-    return " ".join(word for word in said if word) or None
 
 
 def _print_outcome(run: RunRecord, shop: Workshop, *, as_json: bool) -> None:

@@ -7,7 +7,7 @@ two say different things about the same, that is an error.
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Final, TypeVar
 
@@ -134,6 +134,32 @@ def read_request(
         mode=typed.mode or stored.mode,
         accept_license=flags.accept_license or stored.asked.accept_license,
     )
+
+
+def asked_by_file(file: RequestText, *, usual: str) -> Asked:
+    """What a request file says, as texts that the grammars of flags read.
+
+    `usual` is the preset of a workload section that names none. Raises SpecError at the line of
+    what is wrong.
+    """
+    document = read_yaml(file.text, file.name)
+    content = validated(document)
+    told = _read_file(document, content, usual)
+    return replace(
+        told.asked,
+        priority=content.priority,
+        constraints=tuple(content.constraints),
+        workload=_workload_text(content.workload, usual),
+        budget=content.budget,
+        mode=content.mode,
+    )
+
+
+def _workload_text(section: str | WorkloadSection | None, usual: str) -> str | None:
+    if section is None or isinstance(section, str):
+        return section
+    given = section.model_dump(exclude_none=True, exclude={"preset"})
+    return ",".join([section.preset or usual, *(f"{key}={given[key]}" for key in given)])
 
 
 def pipeline_name(model: str) -> str:

@@ -17,13 +17,16 @@ from paceline.spec.grammar import parse_budget, parse_constraint
 from paceline.spec.metrics import TIMES_S
 from paceline.spec.names import unknown_name
 from paceline.spec.read import (
+    NOTHING_SAID,
     Asked,
+    RequestText,
+    asked_by_file,
     check_pipeline,
     check_share,
     read_beside,
     read_priority,
 )
-from paceline.spec.suites import parse_suites
+from paceline.spec.suites import parse_suites, require_own_suite
 from paceline.spec.tokens import Value, cut
 from paceline.spec.vocabulary import Meaning, Role
 from paceline.spec.words import Understood, budget_texts, parse_words
@@ -73,21 +76,33 @@ class _Chosen:
     out: dict[str, list[str]]
 
 
-def redirect(before: Request, *, flags: Asked, words: str | None, names: Names) -> Redirected:
-    """`before` with what flags and words change.
+def redirect(
+    before: Request,
+    *,
+    flags: Asked,
+    words: str | None,
+    names: Names,
+    file: RequestText | None = None,
+) -> Redirected:
+    """`before` with what a file changes, then flags and words.
 
     Raises SpecError: `not-understood` naming the words, `unknown-name` for a name that nothing
-    here has, `contradiction` when everything of a kind is left out, `bad-option` when nothing
-    changes.
+    here has, `contradiction` when everything of a kind is left out or another model is named,
+    `bad-option` when nothing changes.
     """
-    chosen = _Chosen(only={}, out={})
-    said = Understood(priority=None, constraints=(), budget=Budget())
+    chosen, nobody = _Chosen(only={}, out={}), _Chosen(only={}, out={})
+    request = before
+    if file is not None:
+        stored = asked_by_file(file, usual=_usual(before))
+        _refuse_another(before, stored, file)
+        request = _changed(request, stored, NOTHING_SAID, nobody, names)
+    said = NOTHING_SAID
     if words:
         rest = _choices(words, names, chosen)
         if rest:
-            said = parse_words(", ".join(_completed(clause, before) for clause in rest))
-    request = _with(before, flags, said)
-    request = replace(request, **_selected(before, flags, chosen, names))  # type: ignore[arg-type]  # three tuples of names
+            said = parse_words(", ".join(_completed(clause, request) for clause in rest))
+    request = _changed(request, flags, said, chosen, names)
+    require_own_suite(request.constraints, request.own_suite)
     changes = tuple(_changes(before, request, chosen))
     if not changes:
         raise SpecError(
@@ -97,6 +112,26 @@ def redirect(before: Request, *, flags: Asked, words: str | None, names: Names) 
             fix="say what is to be different, or use --resume to go on with the run",
         )
     return Redirected(request=request, changes=changes)
+
+
+def _refuse_another(before: Request, stored: Asked, file: RequestText) -> None:
+    """No trial of one model, or of one kind of image request, says anything of another."""
+    mode = None if before.mode is None else before.mode.value
+    for what, new, old in (("model", stored.model, before.model), ("mode", stored.mode, mode)):
+        if new is not None and new != old:
+            raise SpecError(
+                Code.CONTRADICTION,
+                f"{file.name} names another {what} than the earlier run",
+                why=f"the file says {new!r}, the run measured {old!r}, and no trial of it holds",
+                fix=f"take `{what}` out of the file, or start a new run without --from",
+            )
+
+
+def _changed(
+    before: Request, asked: Asked, said: Understood, chosen: _Chosen, names: Names
+) -> Request:
+    request = _with(before, asked, said)
+    return replace(request, **_selected(before, asked, chosen, names))  # type: ignore[arg-type]  # three tuples of names
 
 
 def _choices(words: str, names: Names, chosen: _Chosen) -> list[str]:
@@ -174,6 +209,8 @@ def _with(before: Request, flags: Asked, said: Understood) -> Request:
         beside=read_beside(flags.beside) or before.beside,
         suite=_first(suites.main, before.suite),
         own_suite=_first(suites.own, before.own_suite),
+        seed=before.seed if flags.seed is None else flags.seed,
+        draft=flags.draft or before.draft,
         accept_license=flags.accept_license or before.accept_license,
     )
 
@@ -241,6 +278,8 @@ def _question_changes(before: Request, now: Request) -> Iterable[str]:
         ("own test set", now.own_suite, before.own_suite, "none"),
         ("quality items", now.quality_items, before.quality_items, "all"),
         ("quality share", now.quality_share, before.quality_share, ""),
+        ("seed", str(now.seed), str(before.seed), ""),
+        ("draft", now.draft, before.draft, "none"),
         ("besides", ", ".join(now.beside), ", ".join(before.beside), "nothing"),
     )
     for what, new, old, unsaid in pairs:

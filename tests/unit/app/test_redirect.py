@@ -132,6 +132,7 @@ def test_another_model_load_or_machine_makes_every_trial_worthless(shop: Worksho
     other_host = replace(run, host=replace(run.host, usable_cores=64.0))
     for earlier, request, named in (
         (run, other_load, "workload"),
+        (run, replace(REQUEST, seed=7), "seed was 0, is 7"),
         (replace(run, host=None), REQUEST, "machine"),
         (other_host, REQUEST, "usable_cores was 64.0"),
     ):

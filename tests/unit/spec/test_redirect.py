@@ -5,7 +5,7 @@ import pytest
 from paceline.errors import Code, SpecError
 from paceline.records.request import Budget, Priority, Request
 from paceline.spec.grammar import parse_constraint
-from paceline.spec.read import Asked
+from paceline.spec.read import Asked, RequestText
 from paceline.spec.redirect import Names, Redirected, redirect
 from paceline.testing.builders import a_request
 from paceline.units import Seconds
@@ -102,3 +102,50 @@ def test_what_cannot_be_done_is_an_error_that_names_it(words: str, code: Code, n
     with pytest.raises(SpecError, match=named) as error:
         turned(words)
     assert error.value.code is code
+
+
+def test_a_seed_a_draft_and_test_sets_are_changes_like_others() -> None:
+    flags = Asked(seed=7, draft="acme/tiny", suites=("mine=own.jsonl",))
+    found = turned("quality(mine) at least 0.9", flags=flags)
+    assert (found.request.seed, found.request.draft) == (7, "acme/tiny")
+    assert found.request.own_suite is not None
+    for said in ("seed 7 (was 0)", "draft acme/tiny (was none)"):
+        assert said in found.changes
+
+
+def test_a_limit_on_a_test_set_that_nobody_named_is_refused() -> None:
+    with pytest.raises(SpecError, match="mine"):
+        turned("quality(mine) at least 0.9")
+
+
+FILE = """\
+version: 1
+priority: cost
+constraints: ["ttft p95 <= 300ms"]
+workload: {concurrency: 4, output: 32}
+engines: openvino
+seed: 3
+"""
+
+
+def test_a_file_changes_what_it_says_and_flags_and_words_win_over_it() -> None:
+    file = RequestText(name="more.yaml", text=FILE)
+    found = redirect(
+        a_request(LIMIT), flags=Asked(seed=5), words="only llama.cpp", names=NAMES, file=file
+    ).request
+    assert (found.priority, found.seed, found.engines) == (Priority.COST, 5, ("llamacpp",))
+    assert [c.text for c in found.constraints] == ["ttft p95 <= 300ms"]
+    assert (found.workload.concurrency, found.workload.output_tokens) == (4, 32)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("version: 1\nmodel: another/model\n", "another model than the earlier run"),
+        ("version: 1\npriority: cost\nbudgte: 3m\n", r"more.yaml.*3"),
+    ],
+)
+def test_a_file_that_cannot_be_taken_says_why(text: str, named: str) -> None:
+    file = RequestText(name="more.yaml", text=text)
+    with pytest.raises(SpecError, match=named):
+        redirect(a_request(LIMIT), flags=Asked(), words=None, names=NAMES, file=file)
