@@ -393,6 +393,14 @@ class TestVllmOnAGpu(OnVllm):
     def accelerator(cls) -> Accelerator:
         return first_card()
 
+    @pytest.fixture(scope="class")
+    @classmethod
+    def knobs(cls) -> Knobs:
+        """Several servers are on the card at once here, each of which would take nearly all of it.
+        Random weights answer by close calls, which a prefix from the cache may turn over."""
+        share = ("gpu_memory_utilization", 0.2)
+        return (("enforce_eager", True), share, ("prefix_caching", False))
+
     @pytest.mark.enable_socket
     def test_fp8_is_made_while_loading_and_weights_may_be_random(
         self, bench: Bench, executor: Executor, tmp_path: Path
@@ -452,6 +460,12 @@ class TestSglangOnAGpu(Real):
     @classmethod
     def engine(cls) -> Engine:
         return Sglang()
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def knobs(cls) -> Knobs:
+        """As for vLLM."""
+        return (("mem_fraction_static", 0.2), ("radix_cache", False))
 
     @pytest.fixture(scope="class")
     @classmethod
