@@ -27,6 +27,7 @@ class Ask:
         "input_bytes",
         "model",
         "output_tokens",
+        "rest",
         "stream",
         "wants_usage",
     )
@@ -39,6 +40,7 @@ class Ask:
         self.wants_usage = False
         self.output_tokens = 0
         self.images = 0
+        self.rest = b""
 
 
 def understand(route: Route, body: bytes) -> Ask | Problem:
@@ -52,7 +54,7 @@ def understand(route: Route, body: bytes) -> Ask | Problem:
     model = document.get("model")
     if type(model) is not str or not model:
         return malformed("model_required", "`model` must name an endpoint.", "model")
-    problem = _input_problem(route, document) or _depth_problem(body, document)
+    problem = _input_problem(route, document)
     if problem is not None:
         return problem
     ask = Ask(document, len(body))
@@ -74,16 +76,25 @@ def apply_policy(ask: Ask, route: Route, policy: UnknownParameters) -> Problem |
     return None
 
 
-def engine_body(ask: Ask, model_name: str) -> bytes:
-    """The body for an engine that knows the model by this name; a stream always brings usage."""
+def write_rest(ask: Ask) -> Problem | None:
+    """Write what every engine gets, all but the model's name; a stream always brings usage."""
     document = ask.document
-    document["model"] = model_name
+    del document["model"]
     if ask.stream:
         document["stream_options"] = {
             **(document.get("stream_options") or {}),
             "include_usage": True,
         }
-    return orjson.dumps(document)
+    try:
+        ask.rest = orjson.dumps(document)[1:]
+    except TypeError:  # it reads deeper than it writes
+        return malformed("invalid_json", f"The body is nested over {DEPTH_WRITTEN} levels deep.")
+    return None
+
+
+def engine_body(ask: Ask, model_name: bytes) -> bytes:
+    """The body for an engine that knows the model by this name, which is JSON."""
+    return b'{"model":%b,%b' % (model_name, ask.rest)
 
 
 def _input_problem(route: Route, document: dict[str, Any]) -> Problem | None:
@@ -96,17 +107,6 @@ def _input_problem(route: Route, document: dict[str, Any]) -> Problem | None:
     if type(value) in (str, list):
         return None
     return malformed("invalid_input", f"`{name}` must be text or a list.", name)
-
-
-def _depth_problem(body: bytes, document: dict[str, Any]) -> Problem | None:
-    """orjson reads deeper than it writes; only a body with many brackets can be too deep."""
-    if body.count(b"[") + body.count(b"{") < DEPTH_WRITTEN:
-        return None
-    try:
-        orjson.dumps(document)
-    except TypeError:
-        return malformed("invalid_json", f"The body is nested over {DEPTH_WRITTEN} levels deep.")
-    return None
 
 
 def _read_limits(ask: Ask) -> Problem | None:

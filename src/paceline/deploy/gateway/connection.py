@@ -178,6 +178,9 @@ class ClientConnection(asyncio.Protocol):
 
     def _behind_known_head(self, data: bytes, known: KnownHead[Head]) -> bytes:
         """Take a request that begins like the last one; what is left for the parser."""
+        whole = known.whole_body(data)
+        if whole:
+            return self._take_whole(known.meaning, whole)
         body = known.begins(data)
         if body is None or body.size_bytes > self._listener.settings.max_body_bytes:
             return data
@@ -185,6 +188,16 @@ class ClientConnection(asyncio.Protocol):
         self._head_done = True
         self._body_left = body.size_bytes
         return self._more_body(data[body.at :])
+
+    def _take_whole(self, head: Head, body: bytes) -> bytes:
+        """A request that came in one piece, as nearly all do."""
+        try:
+            self._count_body(len(body))
+        except _Refused:
+            return b""
+        self._pending.append(Request(head, body, self._read_ns))
+        self._body_bytes = 0
+        return b""
 
     def _more_body(self, data: bytes) -> bytes:
         """Take the body as far as it has come; what is left for the parser."""
@@ -252,7 +265,10 @@ class ClientConnection(asyncio.Protocol):
         self._first = b""  # what follows in these bytes does not begin them
 
     def on_body(self, data: bytes) -> None:
-        size = len(data)
+        self._count_body(len(data))
+        self._body.append(data)
+
+    def _count_body(self, size: int) -> None:
         self._body_bytes += size
         self._held_bytes += size
         listener = self._listener
@@ -269,7 +285,6 @@ class ClientConnection(asyncio.Protocol):
                 retry_after_s=1,
             )
             raise _Refused
-        self._body.append(data)
 
     def on_message_complete(self) -> None:
         # Behind a last message the parser takes no other, so neither do we.

@@ -74,8 +74,6 @@ class Exchange:
     __slots__ = (
         "_arrived_s",
         "_attempts",
-        "_body",
-        "_body_for",
         "_chunked",
         "_closes",
         "_comment_s",
@@ -142,8 +140,6 @@ class Exchange:
         self.on_answer: Callable[[int, bytes, bytes], None] | None = None
         self._upstream: UpstreamConnection | None = None
         self._attempts = 0
-        self._body = b""
-        self._body_for: str | None = None
         self._filter: EventFilter | None = None
         self._chunked = not request.http_1_0
         self._head_sent = self._paused = self._closes = False
@@ -240,15 +236,13 @@ class Exchange:
         replica = self.replica
         if replica is None:
             return
-        now_s = time.monotonic()
-        replica.last_byte_s = now_s
+        replica.last_byte_s = now_s = time.monotonic()
+        self._deadline_s = now_s + self.endpoint.route.idle_timeout_s
         if self._filter is not None:
-            self._deadline_s = now_s + self.endpoint.route.idle_timeout_s
             self._pass_on(upstream, self._filter)
             return
         self._mark_ns = time.perf_counter_ns()
-        if upstream.status == 200 and self.ask.stream and _is_stream(upstream):  # noqa: PLR2004
-            self._deadline_s = now_s + self.endpoint.route.idle_timeout_s
+        if self.ask.stream and upstream.streams:
             self._filter = EventFilter(
                 wants_usage=self.ask.wants_usage, names=replica.names(self.ask.model)
             )
@@ -257,8 +251,21 @@ class Exchange:
             self._whole(upstream, replica)
         elif upstream.size > self._dispatch.settings.max_answer_bytes:
             self._failed(Failure(status=502, reason="its answer is larger than is allowed"))
-        else:
-            self._deadline_s = now_s + self.endpoint.route.idle_timeout_s
+
+    def streamed(self, upstream: UpstreamConnection, piece: bytes) -> None:
+        """A piece that came by itself, as nearly every event does."""
+        replica, events = self.replica, self._filter
+        if replica is None or events is None or not self._head_sent or events.done:
+            upstream.add(piece)
+            self.progressed(upstream)
+            return
+        replica.last_byte_s = now_s = time.monotonic()
+        self._deadline_s = now_s + self.endpoint.route.idle_timeout_s
+        data = events.feed(piece)
+        if events.bad or events.done:
+            self._ends(upstream, events, data)
+        elif data:
+            self.client.send(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
 
     def broke(self, upstream: UpstreamConnection, reason: str) -> None:
         """The connection ended before the answer did."""
@@ -276,13 +283,11 @@ class Exchange:
     def _client_gone(self) -> None:
         if self.finished:
             return
-        counts = (
-            counted(self.endpoint, self.ask, self._filter)
-            if self.replica is not None
-            else Counts(0, 0)
-        )
+        counts = Counts(0, 0)
         if self.replica is None:
             self.endpoint.queue.remove(self)
+        else:
+            counts = counted(self.endpoint, self.ask, self._filter)
         self._finish(CLIENT_CLOSED, Ended.ABORTED, counts)
         self._let_go(keep=False)
         self._tell(CLIENT_CLOSED, b"", b"")
@@ -302,10 +307,7 @@ class Exchange:
 
     def _send(self, upstream: UpstreamConnection, replica: Replica) -> None:
         self._upstream = upstream
-        name = replica.route.model_name
-        if self._body_for != name:
-            self._body, self._body_for = engine_body(self.ask, name), name
-        body = self._body
+        body = engine_body(self.ask, replica.model_name)
         trace = b""
         if self.trace_parent is not None:
             trace = b"traceparent: %b\r\n" % for_engine(self.trace_parent, self.request_id)
@@ -318,6 +320,13 @@ class Exchange:
 
     def _pass_on(self, upstream: UpstreamConnection, events: EventFilter) -> None:
         data = events.feed(upstream.take())
+        if events.bad or events.done or upstream.complete:
+            self._ends(upstream, events, data)
+        elif data:
+            self._pass_events(data)
+
+    def _ends(self, upstream: UpstreamConnection, events: EventFilter, data: bytes) -> None:
+        """The last events came, well or not."""
         if events.bad:
             self._pass_events(self._held + data)
             self._failed(Failure(status=502, reason="it sent an event that is none"))
@@ -327,11 +336,9 @@ class Exchange:
                 self._end_stream(Ended.OK, self._held)
             else:
                 self._deadline_s = time.monotonic() + AFTER_DONE_S
-        elif upstream.complete:
+        else:
             self._pass_events(data)
             self._failed(Failure(status=502, reason="it ended the stream without [DONE]"))
-        elif data:
-            self._pass_events(data)
 
     def _pass_events(self, data: bytes) -> None:
         if not data:
@@ -425,11 +432,13 @@ class Exchange:
             self.endpoint.failed(replica, now_s)
         if not failure.same_again:
             self.tried = (*self.tried, replica.replica_id)
-        if self._head_sent:
-            self._filter_tail(failure)
+        if self._head_sent:  # say in the stream that there will be no more
+            self._end_stream(Ended.FAILED, error_event(failure.problem()))
             return
         self._filter, self._held, self._deadline_s = None, b"", None
-        self._drop_upstream()
+        if self._upstream is not None:
+            self._upstream.drop()
+            self._upstream = None
         self.replica = None
         replica.in_flight -= 1
         self._dispatch.released(self.endpoint, replica)
@@ -438,10 +447,6 @@ class Exchange:
             self.endpoint.tally.retries += 1
             return
         self.refuse(failure.problem())
-
-    def _filter_tail(self, failure: Failure) -> None:
-        """The client has part of an answer: say in the stream that there will be no more."""
-        self._end_stream(Ended.FAILED, error_event(failure.problem()))
 
     def _timed_out(self, now_s: float) -> None:
         replica = self.replica
@@ -484,11 +489,6 @@ class Exchange:
         replica.in_flight -= 1
         self._dispatch.released(self.endpoint, replica)
 
-    def _drop_upstream(self) -> None:
-        if self._upstream is not None:
-            self._upstream.drop()
-            self._upstream = None
-
     def _overhead_us(self) -> int:
         own_ns = self._own_ns + time.perf_counter_ns() - self._mark_ns
         self.endpoint.tally.overhead.add(own_ns / 1e9)
@@ -497,7 +497,3 @@ class Exchange:
     def _tell(self, status: int, content_type: bytes, body: bytes) -> None:
         if self.on_answer is not None:
             self.on_answer(status, content_type, body)
-
-
-def _is_stream(upstream: UpstreamConnection) -> bool:
-    return upstream.content_type.startswith(b"text/event-stream")

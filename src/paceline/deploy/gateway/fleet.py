@@ -5,6 +5,8 @@ their counts. A new table changes what is known; what is under way goes on with 
 from collections.abc import Callable, Mapping
 from typing import Final, Generic, TypeVar
 
+import orjson
+
 from paceline.deploy.gateway.breaker import Breaker, BreakerState, may_eject
 from paceline.deploy.gateway.limits import KeyMeter, WorkspaceMeter
 from paceline.deploy.gateway.sse import ModelNames
@@ -34,6 +36,7 @@ class Replica:
         "idle_since_s",
         "in_flight",
         "last_byte_s",
+        "model_name",
         "pool",
         "replica_id",
         "route",
@@ -57,6 +60,7 @@ class Replica:
         """What a table says of it now."""
         self.route = route
         self.capacity = route.capacity
+        self.model_name = orjson.dumps(route.model_name)
         self.share = route.share
         self._heads: dict[str, bytes] = {}
         self._names: dict[str, ModelNames] = {}

@@ -9,7 +9,7 @@ from typing import Final
 import orjson
 
 from paceline.deploy.gateway.answers import own_answer
-from paceline.deploy.gateway.ask import Ask, apply_policy, understand
+from paceline.deploy.gateway.ask import Ask, apply_policy, understand, write_rest
 from paceline.deploy.gateway.connection import ClientConnection
 from paceline.deploy.gateway.dispatch import Dispatcher
 from paceline.deploy.gateway.exchange import Exchange
@@ -91,8 +91,10 @@ class Front:
     def _admit(self, exchange: Exchange, now_s: float) -> None:
         """May it, as far as key, endpoint and limits go?"""
         meter, ask, route = exchange.meter, exchange.ask, exchange.endpoint.route
-        problem = _out_of_scope(meter, route, exchange.route) or apply_policy(
-            ask, exchange.route, route.unknown_parameters
+        problem = (
+            _out_of_scope(meter, route, exchange.route)
+            or apply_policy(ask, exchange.route, route.unknown_parameters)
+            or write_rest(ask)
         )
         if problem is not None:
             exchange.refuse(problem)
@@ -266,7 +268,7 @@ def _reservation(meter: KeyMeter, ask: Ask, endpoint: Endpoint[Exchange]) -> Res
         input_tokens * route.usd_per_million_input_tokens
         + ask.output_tokens * route.usd_per_million_output_tokens
     ) / 1e6
-    return Reservation(tokens=input_tokens + ask.output_tokens, usd=usd)
+    return Reservation(input_tokens + ask.output_tokens, usd)
 
 
 def _out_of_scope(meter: KeyMeter | None, endpoint: EndpointRoute, route: Route) -> Problem | None:

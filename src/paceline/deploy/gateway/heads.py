@@ -68,6 +68,16 @@ class KnownHead(Generic[H]):
         self._after = after
         self.meaning = meaning
 
+    def whole_body(self, data: bytes) -> bytes | None:
+        """The body when the data is this head and all of a body, nothing else."""
+        before, after = self._before, self._after
+        at = len(before)
+        end = data.find(b"\r", at, at + MOST_DIGITS + 1)
+        if not (data.startswith(before) and data.startswith(after, end)):
+            return None
+        body, digits = data[end + len(after) :], data[at:end]
+        return body if digits.isdigit() and int(digits) == len(body) else None
+
     def begins(self, data: bytes) -> Body | None:
         """Where the body is when the data begins with this head."""
         if not data.startswith(self._before):

@@ -142,9 +142,11 @@ class KeyMeter(Meter[KeyRule]):
     @property
     def limits_tokens_or_money(self) -> bool:
         """Whether what a request may cost has to be known before."""
+        if self.tokens is not None or self.rule.budget_left_usd is not None:
+            return True
         shared = self.workspace
-        return _limits_tokens_or_money(self) or (
-            shared is not None and _limits_tokens_or_money(shared)
+        return shared is not None and (
+            shared.tokens is not None or shared.rule.budget_left_usd is not None
         )
 
     def admit(self, now_s: float, wanted: Reservation) -> Problem | None:
@@ -182,10 +184,6 @@ class KeyMeter(Meter[KeyRule]):
         if tokens is not None:
             lines += _lines(b"tokens", tokens)
         return lines
-
-
-def _limits_tokens_or_money(meter: Meter[KeyRule] | Meter[WorkspaceRule]) -> bool:
-    return meter.tokens is not None or meter.rule.budget_left_usd is not None
 
 
 def _scarcer(one: Bucket | None, other: Bucket | None) -> Bucket | None:

@@ -24,6 +24,7 @@ from paceline.deploy.gateway.sse import Counts
 from paceline.records.gateway import Ended, EndpointRoute, ReplicaRoute
 
 FILE_BYTES: Final = 32 * 2**20
+OK: Final = Ended.OK
 ENDED: Final = {ended: ended.value.encode() for ended in Ended}
 MOST_WAITING_BYTES: Final = 256 * 2**20
 
@@ -66,6 +67,7 @@ class Spool:
         self._wall_s = wall_s
         self._later = later
         self._turn = bytearray()
+        self._at_s = b""
         self._calls: deque[Callable[[], None]] = deque()
         numbers = [int(path.stem.split("-")[1]) for path in folder.glob("usage-*.jsonl")]
         # After a reader deleted files their numbers must not come again: it goes by the order.
@@ -83,12 +85,12 @@ class Spool:
 
     def began(self, request: Accounted) -> None:
         """It is given to a replica now."""
-        line = b'{"request_id":"%b","at_s":%.6f,%b"status":0,"ended":"began"}\n' % (
-            request.request_id,
-            self._wall_s(),
-            self._who(request),
+        if not self._turn:
+            self._begin_turn()
+        self._add(
+            b'{"request_id":"%b","at_s":%b,%b"status":0,"ended":"began"}\n'
+            % (request.request_id, self._at_s, self._who(request))
         )
-        self._add(line)
 
     def ended(
         self,
@@ -112,15 +114,17 @@ class Spool:
             more += b',"ttft_s":%.6f' % request.ttft_s
         if request.trace_parent is not None:
             more += b',"trace_parent":"%b"' % request.trace_parent
+        if not self._turn:
+            self._begin_turn()
         self._add(
-            b'{"request_id":"%b","at_s":%.6f,%b"status":%d,"ended":"%b","execution_s":%.6f,'
+            b'{"request_id":"%b","at_s":%b,%b"status":%d,"ended":"%b","execution_s":%.6f,'
             b'"input_tokens":%d,"output_tokens":%d%b}\n'
             % (
                 request.request_id,
-                self._wall_s(),
+                self._at_s,
                 self._who(request),
                 status,
-                ENDED[ended],
+                b"ok" if ended is OK else ENDED[ended],
                 execution_s,
                 counts.input_tokens,
                 counts.output_tokens,
@@ -165,13 +169,17 @@ class Spool:
             )
         return shared
 
+    def _begin_turn(self) -> None:
+        """The lines of a turn have one time: it takes less than a thousandth of a second or two."""
+        self._at_s = b"%.6f" % self._wall_s()
+        if self._later is not None:
+            self._later(self._end_turn)
+
     def _add(self, line: bytes) -> None:
         if self._later is None:
             self._write(line)
-            return
-        if not self._turn:
-            self._later(self._end_turn)
-        self._turn += line
+        else:
+            self._turn += line
 
     def _end_turn(self) -> None:
         """Write what this turn of the loop brought, and let those go on who wait for it."""

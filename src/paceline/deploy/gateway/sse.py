@@ -12,8 +12,17 @@ import orjson
 DONE: Final = b"[DONE]"
 END: Final = re.compile(rb"\r?\n\r?\n|\r\r")
 NO_TEXT: Final = re.compile(rb'"(?:content|text)": ?""|"delta": ?\{\}|"choices": ?\[\]')
+ERROR: Final = b'data: {"error"'
+PROMPT: Final = b'"prompt_tokens"'
+"""Only usage has it; engines send `"usage":null` with every event."""
 PROMPT_TOKENS: Final = re.compile(rb'"prompt_tokens": ?(\d+)')
 COMPLETION_TOKENS: Final = re.compile(rb'"completion_tokens": ?(\d+)')
+TEXT: Final = re.compile(
+    rb'(data: \{.*"(?:content|text|reasoning|reasoning_content|arguments)": ?")'
+    rb'[^"\\\r\n]+(".*\}\n\n)'
+)
+"""An event of one line with text in it that needs no escape."""
+MOST_IDLE_SHAPES: Final = 4
 USAGE_SPAN: Final = 600
 """Bytes behind the word `usage` that the counts are looked for in."""
 
@@ -42,11 +51,34 @@ class ModelNames:
         """The text with the name that the client knows."""
         if self._swap is None or self._spaced is None:
             return text
-        old, new = self._swap
-        if old in text:
-            return text.replace(old, new, 1)
-        old, new = self._spaced
-        return text.replace(old, new, 1)
+        swapped = text.replace(*self._swap, 1)
+        return text.replace(*self._spaced, 1) if swapped is text else swapped
+
+
+class Shape:
+    """An event of a stream but for its text: the others of the stream differ in nothing else.
+
+    Searching an event for what makes it special costs more than all else that is done with it.
+    """
+
+    __slots__ = ("_after", "_before", "_new_after", "_new_before", "used")
+
+    def __init__(self, before: bytes, after: bytes, names: ModelNames) -> None:
+        self._before = before
+        self._after = after
+        self._new_before = names.answered(before)
+        self._new_after = names.answered(after) if self._new_before is before else after
+        self.used = False
+
+    def passed(self, data: bytes) -> bytes | None:
+        """What the client gets for an event of this shape with text in it; `None` for others."""
+        if not (data.startswith(self._before) and data.endswith(self._after)):
+            return None
+        text = data[len(self._before) : -len(self._after)]
+        if not text or b'"' in text or b"\\" in text or b"\n" in text or b"\r" in text:
+            return None
+        self.used = True
+        return self._new_before + text + self._new_after
 
 
 def counts_in(text: bytes) -> Counts | None:
@@ -57,8 +89,11 @@ def counts_in(text: bytes) -> Counts | None:
     at = text.rfind(b'"usage"')
     if at < 0:
         return None
-    span = text[at : at + USAGE_SPAN]
-    prompt, completion = PROMPT_TOKENS.search(span), COMPLETION_TOKENS.search(span)
+    end = at + USAGE_SPAN
+    prompt, completion = (
+        PROMPT_TOKENS.search(text, at, end),
+        COMPLETION_TOKENS.search(text, at, end),
+    )
     if prompt is None:
         return None
     return Counts(int(prompt[1]), int(completion[1]) if completion else 0)
@@ -73,6 +108,8 @@ class EventFilter:
     __slots__ = (
         "_names",
         "_partial",
+        "_shape",
+        "_shapes_left",
         "_wants_usage",
         "bad",
         "counts",
@@ -84,6 +121,8 @@ class EventFilter:
         self._wants_usage = wants_usage
         self._names = names
         self._partial = b""
+        self._shape: Shape | None = None
+        self._shapes_left = MOST_IDLE_SHAPES
         self.events = 0
         self.counts: Counts | None = None
         self.done = False
@@ -95,6 +134,9 @@ class EventFilter:
         if self._partial:
             data = self._partial + data
             self._partial = b""
+        elif self._shape is not None and (passed := self._shape.passed(data)) is not None:
+            self.events += 1
+            return passed
         if data.endswith(b"}\n\n") and data.find(b"\n\n") == len(data) - 2:
             return self._event(data)  # one whole event, as nearly always
         whole, start = [], 0
@@ -110,15 +152,24 @@ class EventFilter:
     def _event(self, event: bytes) -> bytes:
         if not event.startswith(b"data: {"):
             return self._other_event(event)
-        if b'"usage"' in event and self._is_only_usage(event) and not self._wants_usage:
+        if PROMPT in event and self._is_only_usage(event) and not self._wants_usage:
             return b""
-        if not event.rstrip().endswith(b"}") or event.startswith(b'data: {"error"'):
+        if event.startswith(ERROR) or not (event.endswith(b"}\n\n") or event.rstrip()[-1:] == b"}"):
             self.bad = True
             return b""
         # What has an empty text is a role, the reason of the end, or usage.
         if not (b'""' in event or b"{}" in event or b"[]" in event) or not NO_TEXT.search(event):
             self.events += 1
+            if self._shapes_left:
+                self._learn(event)
         return self._names.answered(event)
+
+    def _learn(self, event: bytes) -> None:
+        """Its shape, unless the shapes of this stream turned out to be of no use."""
+        used = self._shape is not None and self._shape.used
+        self._shapes_left = MOST_IDLE_SHAPES if used else self._shapes_left - 1
+        found = TEXT.fullmatch(event)
+        self._shape = None if found is None else Shape(found[1], found[2], self._names)
 
     def _other_event(self, event: bytes) -> bytes:
         text = event.strip()

@@ -13,6 +13,7 @@ import httptools
 from paceline.deploy.gateway.heads import KnownHead, known_head
 from paceline.deploy.gateway.sockets import Sockets
 
+EVENTS: Final = b"text/event-stream"
 MOST_SIZE_DIGITS: Final = 10
 """Where the digits of a chunk's size must end."""
 
@@ -22,6 +23,10 @@ class Consumer(Protocol):
 
     def progressed(self, upstream: "UpstreamConnection") -> None:
         """Bytes came: look at `status`, `parts` and `complete`."""
+        ...
+
+    def streamed(self, upstream: "UpstreamConnection", piece: bytes) -> None:
+        """More of a body came, and nobody has to be asked for it: it is in no `parts`."""
         ...
 
     def broke(self, upstream: "UpstreamConnection", reason: str) -> None:
@@ -81,6 +86,11 @@ class UpstreamConnection(asyncio.Protocol):
     def lost(self) -> bool:
         return self._lost
 
+    @property
+    def streams(self) -> bool:
+        """Whether the answer is a stream of events."""
+        return self.status == 200 and self.content_type.startswith(EVENTS)  # noqa: PLR2004
+
     def ask(self, consumer: Consumer, data: bytes) -> None:
         """Send a request; `consumer` hears of the answer."""
         self.consumer = consumer
@@ -90,6 +100,11 @@ class UpstreamConnection(asyncio.Protocol):
         self.complete = self._framed = self._chunk_ended = False
         self._length = None
         self.transport.write(data)
+
+    def add(self, piece: bytes) -> None:
+        """A piece of the body that is to be taken later."""
+        self.size += len(piece)
+        self.parts.append(piece)
 
     def take(self) -> bytes:
         """The body so far, once."""
@@ -118,8 +133,11 @@ class UpstreamConnection(asyncio.Protocol):
             self.transport.abort()  # an answer that nobody asked for
             return
         if self._chunk_ended:
-            if self._take_chunk(data):
-                consumer.progressed(self)
+            # One whole chunk behind another, as most of a stream is; the last one has no bytes.
+            at = data.find(b"\r\n", 1, MOST_SIZE_DIGITS) + 2
+            size = len(data) - at - 2
+            if size > 0 and data.startswith(b"%x\r\n" % size) and data.endswith(b"\r\n"):
+                consumer.streamed(self, data[at:-2])
                 return
         elif self._known is not None and self._between and self._take_whole(data, self._known):
             consumer.progressed(self)
@@ -140,24 +158,13 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             consumer.broke(self, f"it closed the connection{f': {exc}' if exc else ''}")
 
-    # Answers whose framing is plain to see need no parser; nearly all are.
-
-    def _take_chunk(self, data: bytes) -> bool:
-        """One whole chunk behind another, but the last one, which has no bytes."""
-        at = data.find(b"\r\n", 1, MOST_SIZE_DIGITS) + 2
-        size = len(data) - at - 2
-        if size < 1 or not (data.startswith(b"%x\r\n" % size) and data.endswith(b"\r\n")):
-            return False
-        self.parts.append(data[at:-2])
-        return True
-
     def _take_whole(self, data: bytes, known: KnownHead[bytes]) -> bool:
         """A whole answer that begins like the last one."""
-        body = known.begins(data)
-        if body is None or len(data) != body.at + body.size_bytes:
+        body = known.whole_body(data)
+        if body is None:
             return False
         self.status, self.content_type = 200, known.meaning
-        self.parts.append(data[body.at :])
+        self.parts.append(body)
         self.complete = self.used = self.reusable = self._framed = True
         return True
 
@@ -208,8 +215,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._first = b""
 
     def on_body(self, data: bytes) -> None:
-        self.size += len(data)
-        self.parts.append(data)
+        self.add(data)
 
     def on_message_complete(self) -> None:
         self._between, self._chunk_ended = True, False

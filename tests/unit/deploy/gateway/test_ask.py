@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from paceline.deploy.gateway.ask import Ask, apply_policy, engine_body, understand
+from paceline.deploy.gateway.ask import Ask, apply_policy, engine_body, understand, write_rest
 from paceline.deploy.gateway.problems import Problem
 from paceline.deploy.gateway.routes import CHAT, EMBEDDINGS, IMAGES, ROUTES
 from paceline.records.gateway import UnknownParameters
@@ -16,18 +16,23 @@ def ask(**fields: Any) -> Ask:
     return understood
 
 
+def engine_gets(asked: Ask) -> Any:
+    assert write_rest(asked) is None
+    return json.loads(engine_body(asked, b'"engine-name"'))
+
+
 def test_the_engine_gets_its_own_name_and_is_asked_for_usage() -> None:
-    body = json.loads(engine_body(ask(stream=True), "engine-name"))
+    body = engine_gets(ask(stream=True))
     assert body["model"] == "engine-name"
     assert body["stream_options"] == {"include_usage": True}
-    assert "stream_options" not in json.loads(engine_body(ask(), "engine-name"))
+    assert "stream_options" not in engine_gets(ask())
 
 
 def test_options_of_the_stream_are_kept() -> None:
     options = {"include_usage": False, "continuous_usage_stats": True}
     asked = ask(stream=True, stream_options=options)
     assert not asked.wants_usage
-    assert json.loads(engine_body(asked, "x"))["stream_options"] == {
+    assert engine_gets(asked)["stream_options"] == {
         "include_usage": True,
         "continuous_usage_stats": True,
     }
@@ -54,10 +59,12 @@ def test_a_stream_means_nothing_for_embeddings() -> None:
 def test_nesting_is_refused_before_it_cannot_be_written(depth: int) -> None:
     body = b'{"model":"m","messages":[{}],"x":' + b"[" * depth + b"]" * depth + b"}"
     understood = understand(CHAT, body)
-    if isinstance(understood, Ask):
-        assert depth == 250 and engine_body(understood, "m")
-    else:
-        assert understood.code == "invalid_json"
+    if depth == 2_000:  # nor can it be read
+        assert isinstance(understood, Problem) and understood.code == "invalid_json"
+        return
+    assert isinstance(understood, Ask)
+    problem = write_rest(understood)
+    assert (problem is None) if depth == 250 else (problem and problem.code == "invalid_json")
 
 
 def test_policies_for_what_the_api_does_not_know() -> None:

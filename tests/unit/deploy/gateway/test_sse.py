@@ -51,6 +51,37 @@ def test_any_cut_of_the_bytes_gives_the_same_events(ends: bytes) -> None:
         assert events.done and events.events == 3
 
 
+TEXTS = [" a", "\\u00e9", "", "“", "\\n", '\\"', "}", "data: {", " [DONE]", "b\\\\"]
+
+
+@pytest.mark.parametrize("field", ["content", "reasoning_content", "text"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        'data: {"id":"1","model":"eng","choices":[{"delta":{"FIELD":"TEXT"},"logprobs":null}]}\n\n',
+        'data: {"choices": [{"delta": {"FIELD": "TEXT"}}], "model": "eng", "usage": null}\n\n',
+        'data: {"choices":[{"delta":{"FIELD":"TEXT"}}],"object":"chat.completion.chunk"}\n\n',
+    ],
+)
+def test_events_that_differ_in_their_text_pass_like_the_first(form: str, field: str) -> None:
+    events, alone = a_filter(), 0
+    for text in TEXTS * 3:
+        event = form.replace("FIELD", field).replace("TEXT", text).encode()
+        single = a_filter()
+        assert events.feed(event) == single.feed(event) == ModelNames("eng", "demo").answered(event)
+        alone += single.events
+    assert events.events == alone > 20 and not events.bad
+
+
+def test_what_has_the_shape_of_an_event_at_both_ends_only_is_looked_at() -> None:
+    events = a_filter()
+    events.feed(TOKEN)
+    events.feed(TOKEN)
+    middle = b'"}}]}\n\n' + DONE + b'data: {"model":"eng","choices":[{"delta":{"content":"'
+    events.feed(TOKEN.replace(b" word", b"a" + middle + b"b"))
+    assert events.done and events.events == 4
+
+
 def test_half_an_event_is_kept_back() -> None:
     assert a_filter().feed(TOKEN[:-1]) == b""
 
