@@ -1,19 +1,27 @@
 """What a run of an image model does otherwise: what its load asks for, who marks its pictures."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Final
 
+from paceline.app.exams import PICTURES
 from paceline.app.registry import adapter
 from paceline.app.wiring import Workshop
+from paceline.errors import SetupError
 from paceline.ports.archive import Archive
 from paceline.ports.inspection import Inspector
 from paceline.ports.quality import Evaluator, Grader
 from paceline.records.load import Route
 from paceline.records.quality import QualityResult, Suite
 from paceline.records.request import Request, Workload
-from paceline.trial.images.grading import PictureGrader, references_of
-from paceline.trial.images.load import PROMPTS
+from paceline.records.run import RunRecord
+from paceline.records.trial import TrialRecord
+from paceline.trial.images.grading import PictureGrader, picture_ref, references_of
 from paceline.trial.images.shapes import shows
+
+PNG: Final = ".png"
+PROBE_PICTURES: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +64,56 @@ def route_of(workload: Workload) -> Route:
 
 
 def prompts_of(workload: Workload, suite: Suite | None) -> tuple[str, ...]:
-    """What an image load asks for: the suite's prompts, which the model knows; else everyday ones.
+    """What an image load asks for: the suite's prompts, which the model knows.
 
     Empty for a load of tokens, whose texts are made to length.
     """
-    if workload.image is None:
+    if workload.image is None or suite is None:
         return ()
-    items = () if suite is None else suite.items
-    texts = (item.messages[-1].content or "" for item in items)
-    return tuple(dict.fromkeys(text for text in texts if text)) or PROMPTS
+    texts = (item.messages[-1].content or "" for item in suite.items)
+    return tuple(dict.fromkeys(text for text in texts if text))
+
+
+def painted_by(trials: Iterable[TrialRecord]) -> Mapping[str, str]:
+    """The pictures that a version made when it was measured, by item; empty for texts."""
+    results = (trial.quality for trial in trials if trial.quality is not None)
+    return {
+        score.item_id: score.answer
+        for result in results
+        for score in result.items
+        if score.answer.endswith(PNG) and score.error is None and score.figures
+    }
+
+
+def picture_probe(run: RunRecord, painted: Mapping[str, str], shop: Workshop) -> Suite | None:
+    """A seeded part of what a version painted; a replica must paint nearly the same. `None` when
+    none of it is kept."""
+    suite = shop.suites.find(run.request.suite or run.model.suite_path or PICTURES)
+    items = [
+        item
+        for item in suite.items
+        if item.item_id in painted and _is_kept(painted[item.item_id], shop.archive)
+    ]
+    chance = Random(run.run_id)  # noqa: S311 - not a secret
+    chosen = chance.sample(items, min(PROBE_PICTURES, len(items)))
+    return replace(suite, items=tuple(chosen)) if chosen else None
+
+
+def _is_kept(path: str, archive: Archive) -> bool:
+    try:
+        archive.read(picture_ref(path))
+    except SetupError:
+        return False
+    return True
+
+
+def prober(
+    workload: Workload, painted: Mapping[str, str], shop: Workshop
+) -> tuple[Evaluator, Grader] | None:
+    """Who asks for a replica's pictures, and marks them beside those of its version; `None` for
+    texts."""
+    if workload.image is None:
+        return None
+    make: Callable[..., Evaluator] = adapter("quality", "images")
+    grader = PictureGrader(shop.archive, sees=shows, references=painted)
+    return make(shop.archive, load=workload.image), grader

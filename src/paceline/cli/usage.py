@@ -8,7 +8,7 @@ from paceline.app.usage import usage_document
 from paceline.app.wiring import Workshop
 from paceline.cli.output import print_json, print_table
 from paceline.errors import Code, SpecError
-from paceline.records.usage import UsageBy
+from paceline.records.usage import UsageBy, UsageTotal
 from paceline.units import parse_duration_s
 
 LEAST_USD: Final = 0.0001
@@ -34,22 +34,27 @@ def usage(
     if as_json:
         print_json({"by": by.value, "usage": [usage_document(total) for total in totals]})
         return
-    print_table(
-        f"Usage of the last {last}",
-        (by.value, "requests", "ok", "not ok", "tokens in", "tokens out", "busy", "USD"),
-        [
-            (
-                total.group,
-                f"{total.requests:,}",
-                f"{total.ok:,}",
-                f"{total.requests - total.ok:,}",
-                f"{total.input_tokens:,}",
-                f"{total.output_tokens:,}",
-                f"{total.execution_s:,.0f} s",
-                dollars(total.usd),
-            )
-            for total in totals
-        ],
+    painted = any(total.images for total in totals)
+    columns = (
+        *(by.value, "requests", "ok", "not ok", "tokens in", "tokens out"),
+        *(("images",) if painted else ()),
+        *("busy", "USD"),
+    )
+    rows = [_row(total, images=painted) for total in totals]
+    print_table(f"Usage of the last {last}", columns, rows)
+
+
+def _row(total: UsageTotal, *, images: bool) -> tuple[str, ...]:
+    return (
+        total.group,
+        f"{total.requests:,}",
+        f"{total.ok:,}",
+        f"{total.requests - total.ok:,}",
+        f"{total.input_tokens:,}",
+        f"{total.output_tokens:,}",
+        *((f"{total.images:,}",) if images else ()),
+        f"{total.execution_s:,.0f} s",
+        dollars(total.usd),
     )
 
 

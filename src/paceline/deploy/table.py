@@ -35,6 +35,7 @@ def endpoint_route(
     starting: tuple[Progress, float] | None,
     failed: str | None,
     usd_per_mtok: float = 0.0,
+    usd_per_image: float = 0.0,
 ) -> EndpointRoute:
     """One endpoint; `starting` is announced with the UTC time (s) that its eta counts from."""
     announced = None
@@ -55,6 +56,7 @@ def endpoint_route(
         queue_length=endpoint.queue_length,
         hold_s=endpoint.hold_s,
         usd_per_million_output_tokens=usd_per_mtok,
+        usd_per_image=usd_per_image,
         starting=announced,
         failed=failed,
     )

@@ -116,6 +116,7 @@ class EndpointRoute:
     idle_timeout_s: float = 60.0
     usd_per_million_input_tokens: float = 0.0
     usd_per_million_output_tokens: float = 0.0
+    usd_per_image: float = 0.0
     starting: Starting | None = None
     failed: str | None = None
 

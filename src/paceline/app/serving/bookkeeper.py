@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from paceline.app.serving.journal import say
+from paceline.app.serving.prices import UnitPrices
 from paceline.app.usage import account_spool
 from paceline.app.wiring import Workshop
 from paceline.deploy.spans import spans_of
@@ -15,7 +16,6 @@ from paceline.records.gateway import UsageLine
 
 EVERY_S: Final = 2.0
 SPOOL: Final = "gateway"
-TOKENS_PER_PRICE: Final = 1e6
 
 
 class Bookkeeper:
@@ -30,15 +30,15 @@ class Bookkeeper:
         self._folder = folder
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="bookkeeper", daemon=True)
-        self._usd_per_mtok: Mapping[tuple[str, int], float] = {}
+        self._prices: Mapping[tuple[str, int], UnitPrices] = {}
 
     def start(self) -> None:
         """Begin."""
         self._thread.start()
 
-    def prices(self, usd_per_mtok: Mapping[tuple[str, int], float]) -> None:
-        """From now on: what a million output tokens of an endpoint's version cost, in USD."""
-        self._usd_per_mtok = dict(usd_per_mtok)
+    def prices(self, found: Mapping[tuple[str, int], UnitPrices]) -> None:
+        """From now on: what the answers of an endpoint's version cost."""
+        self._prices = dict(found)
 
     def stop(self) -> None:
         """Account for what is there and end."""
@@ -73,5 +73,4 @@ class Bookkeeper:
             self._traces.take([span for line in lines for span in spans_of(line)])
 
     def _price(self, line: UsageLine) -> float:
-        usd_per_mtok = self._usd_per_mtok.get((line.endpoint, line.version), 0.0)
-        return line.output_tokens * usd_per_mtok / TOKENS_PER_PRICE
+        return self._prices.get((line.endpoint, line.version), UnitPrices()).usd(line)

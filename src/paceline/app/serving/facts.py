@@ -1,10 +1,11 @@
 """What is known of a version from its measurement: what an autoscaler and a probe go by."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final
 
+from paceline.app.images import painted_by, picture_probe
 from paceline.app.wiring import Workshop
 from paceline.deploy.canary import LatencyLimit
 from paceline.deploy.coldstart import expected_s, total_s
@@ -13,6 +14,7 @@ from paceline.records.load import Route
 from paceline.records.measurement import Metric
 from paceline.records.metric_names import (
     COLD_START_S,
+    COST_USD_PER_IMAGE,
     COST_USD_PER_MTOK,
     REQUESTS_PER_S,
     latency_name,
@@ -42,8 +44,9 @@ class VersionFacts:
     """A version as its run measured it.
 
     It is warmed up by the first of `routes`. `probe` holds items that it answered rightly then,
-    `None` when quality was not measured. `usd_per_mtok` is what a million output tokens cost, 0
-    when no price was known.
+    `None` when quality was not measured; of pictures, `painted` has the path of its own for each.
+    `usd_per_mtok` is what a million output tokens cost, `usd_per_image` a picture; 0 when no
+    price was known.
     """
 
     version: Version
@@ -53,6 +56,8 @@ class VersionFacts:
     probe: Suite | None
     usd_per_mtok: float
     routes: tuple[str, ...] = ROUTES
+    usd_per_image: float = 0.0
+    painted: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def accelerator(self) -> str:
@@ -66,6 +71,7 @@ def learn(pipeline: str, number: int, shop: Workshop) -> VersionFacts:
     trials = [t for t in shop.store.trials(run.run_id) if t.variant == version.variant]
     metrics = _metrics(run, version)
     price = run.request.price_usd_per_hour
+    painted = painted_by(trials)
     return VersionFacts(
         version=version,
         run=run,
@@ -78,9 +84,11 @@ def learn(pipeline: str, number: int, shop: Workshop) -> VersionFacts:
             requests_per_s=_value(metrics, REQUESTS_PER_S, 0.0) or None,
         ),
         limits=ttft_limits(run.request),
-        probe=_probe(run, trials, shop),
+        probe=picture_probe(run, painted, shop) if painted else _probe(run, trials, shop),
         usd_per_mtok=_value(metrics, COST_USD_PER_MTOK, 0.0),
+        usd_per_image=_value(metrics, COST_USD_PER_IMAGE, 0.0),
         routes=served_routes(run.request.workload),
+        painted=painted,
     )
 
 

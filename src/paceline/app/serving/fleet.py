@@ -12,6 +12,7 @@ from paceline.app.serving.desk import Desk
 from paceline.app.serving.facts import VersionFacts
 from paceline.app.serving.keeper import Broke, Entered, Probed, Ready, Released, Told
 from paceline.app.serving.portrait import Announcer, state_of, why_failed
+from paceline.app.serving.prices import UnitPrices
 from paceline.app.serving.replica import Replica
 from paceline.app.serving.trial_period import TrialPeriod
 from paceline.deploy.autoscale import decide
@@ -191,11 +192,15 @@ class Fleet:
             starting=self._announcer.announcement(self.replicas),
             failed=self._failure(),
             usd_per_mtok=0.0 if facts is None else facts.usd_per_mtok,
+            usd_per_image=0.0 if facts is None else facts.usd_per_image,
         )
 
-    def prices_usd_per_mtok(self) -> dict[int, float]:
-        """By version: what a million output tokens cost when it was measured."""
-        return {version: facts.usd_per_mtok for version, facts in self._facts.items()}
+    def prices(self) -> dict[int, UnitPrices]:
+        """By version: what its answers cost when it was measured."""
+        return {
+            version: UnitPrices(usd_per_mtok=facts.usd_per_mtok, usd_per_image=facts.usd_per_image)
+            for version, facts in self._facts.items()
+        }
 
     def table_sent(self, revision: int) -> None:
         """A table went out; those that it shows as draining will get nothing new."""

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from paceline.app.checkpoints import give_artefact
 from paceline.app.environment import own_environment
+from paceline.app.images import prober
 from paceline.app.registry import load_engine
 from paceline.app.serving.facts import VersionFacts
 from paceline.app.wiring import Workshop
@@ -241,10 +242,12 @@ class Keeper:
         suite = self._facts.probe
         if suite is None:
             return None
-        found = self._shop.evaluator.evaluate(
+        painter = prober(self._facts.run.request.workload, self._facts.painted, self._shop)
+        evaluator, grader = painter or (self._shop.evaluator, SuiteGrader())
+        found = evaluator.evaluate(
             self._target(server),
             suite,
-            grader=SuiteGrader(),
+            grader=grader,
             seed=self._facts.run.request.seed,
             concurrency=min(len(suite.items), self._facts.replica.concurrency),
         )

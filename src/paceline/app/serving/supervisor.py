@@ -258,9 +258,9 @@ class Supervisor(AbstractContextManager["Supervisor"]):
         )
         self._bookkeeper.prices(
             {
-                (name, version): usd
+                (name, version): prices
                 for name, fleet in self._fleets.items()
-                for version, usd in fleet.prices_usd_per_mtok().items()
+                for version, prices in fleet.prices().items()
             }
         )
 

@@ -60,7 +60,7 @@ def settle(
         if ended is Ended.OK:
             endpoint.ratios.learn_input(ask.input_bytes, counts.input_tokens)
     if request.meter is not None and request.reserved is not None:
-        usd = _price_usd(endpoint.route, counts)
+        usd = _price_usd(endpoint.route, counts, images)
         request.meter.settle(request.reserved, tokens=tokens, usd=usd)
 
 
@@ -75,8 +75,9 @@ def counted(endpoint: Endpoint[W], ask: Ask, events: EventFilter | None) -> Coun
     )
 
 
-def _price_usd(route: EndpointRoute, counts: Counts) -> float:
-    return (
+def _price_usd(route: EndpointRoute, counts: Counts, images: int) -> float:
+    tokens = (
         counts.input_tokens * route.usd_per_million_input_tokens
         + counts.output_tokens * route.usd_per_million_output_tokens
-    ) / TOKENS_PER_MILLION
+    )
+    return tokens / TOKENS_PER_MILLION + images * route.usd_per_image

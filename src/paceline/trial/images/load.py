@@ -25,7 +25,10 @@ PROMPTS: Final = (
 
 
 def image_shape(shape: LoadShape, image: ImageLoad, prompts: Sequence[str]) -> LoadShape:
-    """The shape of a load with requests for pictures instead of texts; `prompts` is not empty."""
+    """The shape of a load with requests for pictures instead of texts.
+
+    `prompts` are best those that the model knows; without any, everyday ones are sent.
+    """
     further = {
         "num_inference_steps": image.steps,
         "guidance_scale": image.guidance,
@@ -38,6 +41,8 @@ def image_shape(shape: LoadShape, image: ImageLoad, prompts: Sequence[str]) -> L
     body += [(name, value) for name, value in further.items() if value is not None]
     return replace(
         shape,
-        prompts=tuple(Prompt(messages=(Message(role="user", content=text),)) for text in prompts),
+        prompts=tuple(
+            Prompt(messages=(Message(role="user", content=text),)) for text in prompts or PROMPTS
+        ),
         settings=replace(shape.settings, extra_body=tuple(body), own_seeds=True),
     )
