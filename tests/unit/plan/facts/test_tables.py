@@ -31,6 +31,19 @@ def test_rates_grow_as_formats_narrow_where_they_are_native() -> None:
 
 
 @pytest.mark.parametrize(
+    ("driver_says", "name"),
+    [
+        ("NVIDIA-H200", "H200-SXM-141GB"),
+        ("NVIDIA-H100-80GB-HBM3", "H100-SXM-80GB"),
+        ("NVIDIA-GeForce-RTX-4090", "RTX-4090-24GB"),
+        ("Tesla-T4", "T4-16GB"),
+    ],
+)
+def test_cards_are_found_by_the_name_that_their_driver_gives(driver_says: str, name: str) -> None:
+    assert tables.device(driver_says).name == name
+
+
+@pytest.mark.parametrize(
     ("text", "name"),
     [("int4-awq", "awq"), ("F16", "fp16"), ("gguf-q4", "q4_k_m"), ("fp4", "nvfp4")],
 )
