@@ -10,6 +10,7 @@ from paceline.app.checkpoints import make_format, makeable, nobody_makes, refusa
 from paceline.app.hubs import AnyHub
 from paceline.app.places import find_places
 from paceline.app.registry import adapter
+from paceline.app.synth import write_with, writer_of
 from paceline.app.wiring import Workshop
 from paceline.errors import CandidateError, Code, SetupError, SpecError
 from paceline.ports.engine import Say
@@ -108,12 +109,20 @@ def empty_cache(shop: Workshop, *, limit: str | None, say: Say) -> tuple[Kept, .
 
 def plan_synth(shape: str, *, dtype: str, say: Say) -> SynthPlan:
     """What `synthesize` would write. Raises as `CanSynthesize.plan_synth`."""
-    return _maker(say).plan_synth(shape, dtype=dtype)
+    writer = writer_of(shape, dtype=dtype)
+    return _maker(say).plan_synth(shape, dtype=dtype) if writer is None else writer.plan
 
 
 def synthesize(shape: str, out: Path, *, dtype: str, seed: int, say: Say) -> Model:
-    """Write a random-weight model to `out`. Raises as `CanSynthesize.synthesize`."""
-    return _maker(say).synthesize(shape, out, dtype=dtype, seed=seed)
+    """Write a random-weight model to `out`. Raises as `CanSynthesize.synthesize`.
+
+    Shapes that an engine writes need its environment; SetupError where it is missing.
+    """
+    writer = writer_of(shape, dtype=dtype)
+    if writer is None:
+        return _maker(say).synthesize(shape, out, dtype=dtype, seed=seed)
+    written = write_with(writer, out, seed=seed)
+    return AnyHub(find_places().cache, say=say).find(str(written))
 
 
 def _maker(say: Say) -> CanSynthesize:

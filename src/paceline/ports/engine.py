@@ -17,7 +17,7 @@ from paceline.records.launch import (
     ProcessEnd,
     Validator,
 )
-from paceline.records.model import Model
+from paceline.records.model import Model, SynthPlan
 from paceline.records.support import Need, Support
 from paceline.records.variant import Knob, Variant
 
@@ -164,6 +164,22 @@ class MakesImages(Protocol):
 
     def pipelines(self) -> tuple[str, ...]:
         """Diffusers' names of the pipelines it loads: `FluxPipeline` …"""
+        ...
+
+
+@runtime_checkable
+class WritesModels(Protocol):
+    """An engine whose environment also writes models with random weights, of shapes it names."""
+
+    def shapes(self) -> tuple[SynthPlan, ...]:
+        """What it can write; names are its own."""
+        ...
+
+    def write(self, shape: str, out: Path, *, seed: int, environment: Environment) -> None:
+        """Write the model of one of `shapes()` to the folder `out` (seconds).
+
+        Raises SetupError when it cannot.
+        """
         ...
 
 

@@ -52,7 +52,7 @@ class ImageMetrics:
             ),
         ):
             yield from _head(f"image_server_{name}", kind, text)
-            yield f"image_server_{name} {value:g}"
+            yield f"image_server_{name} {value}"
         yield from _head("image_server_requests_finished_total", "counter", "Requests by end.")
         for reason, count in self.finished.items():
             yield f'image_server_requests_finished_total{{reason="{reason}"}} {count}'

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
+from typing import Final
 
 import torch
 
 from paceline.runtimes.image_synth.pipelines import PIPELINES
+
+# The mark by which Paceline knows weights that mean nothing (adapters/hub/local/synth/marker.py).
+_MARKER: Final = "paceline_synth.json"
 
 
 def main() -> None:
@@ -21,6 +26,8 @@ def main() -> None:
     pipeline = PIPELINES[arguments.name]()
     pipeline.to(torch.bfloat16)
     pipeline.save_pretrained(arguments.out, safe_serialization=True)
+    mark = {"schema": 1, "trained": False, "shape": arguments.name, "seed": arguments.seed}
+    (arguments.out / _MARKER).write_text(json.dumps(mark, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

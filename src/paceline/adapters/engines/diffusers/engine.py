@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from paceline.adapters.engines.diffusers.signs import SIGNS
+from paceline.adapters.engines.diffusers.small import SHAPES, write_pipeline
 from paceline.adapters.engines.diffusers.support import SUPPORT
 from paceline.ports.engine import Say
 from paceline.records.hardware import Accelerator, AcceleratorKind
@@ -23,7 +24,7 @@ from paceline.records.launch import (
     ProcessEnd,
 )
 from paceline.records.log_signs import cause_of
-from paceline.records.model import Model
+from paceline.records.model import Model, SynthPlan
 from paceline.records.support import Support, why_unsupported
 from paceline.records.variant import Knob, Scalar, Variant
 
@@ -47,11 +48,11 @@ _KNOBS: Final = (
         values=(1, 4),
         when="requests that wait: equal shapes are made together, each takes longer",
     ),
-    Knob(
-        name="offload",
-        values=(False, True),
-        when="a card too small for all parts at once: they take turns on it",
-    ),
+)
+_OFFLOAD: Final = Knob(
+    name="offload",
+    values=(False, True),
+    when="a card too small for all parts at once: they take turns on it",
 )
 _RUN: Final = Path(__file__).parents[3] / "runtimes" / "run.py"
 _START_S: Final = 240.0
@@ -69,7 +70,7 @@ class Diffusers:
         return _ENVIRONMENT
 
     def knobs(self) -> tuple[Knob, ...]:
-        return _KNOBS
+        return _KNOBS if driver_version() is None else (*_KNOBS, _OFFLOAD)
 
     def formats(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(row.format for row in SUPPORT))
@@ -79,6 +80,12 @@ class Diffusers:
 
     def pipelines(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(family.pipeline for family in IMAGE_FAMILIES.values()))
+
+    def shapes(self) -> tuple[SynthPlan, ...]:
+        return SHAPES
+
+    def write(self, shape: str, out: Path, *, seed: int, environment: Environment) -> None:
+        write_pipeline(shape, out, seed=seed, environment=environment)
 
     def unsupported(self, model: Model, accelerator: Accelerator, format_: str) -> str | None:
         return why_unsupported(
@@ -124,6 +131,9 @@ class Diffusers:
                 "HF_HUB_OFFLINE": "1",
                 "HF_HUB_DISABLE_TELEMETRY": "1",
                 "TQDM_DISABLE": "1",
+                # Threads that wait for each other sleep instead of spinning: beside a busy
+                # neighbour, spinning made a step of a small model seventy times slower.
+                "OMP_WAIT_POLICY": "passive",
                 "PYTHONUNBUFFERED": "1",
                 "PYTHONNOUSERSITE": "1",
             },
@@ -137,6 +147,13 @@ class Diffusers:
 
     def classify(self, end: ProcessEnd) -> Cause:
         return cause_of(end, SIGNS)
+
+
+def driver_version(driver: Path = Path("/proc/driver/nvidia/version")) -> str | None:
+    """The loaded NVIDIA driver in its own words, `None` without one."""
+    if not driver.is_file():
+        return None
+    return driver.read_text(encoding="utf-8", errors="replace").splitlines()[0].strip()
 
 
 def _device(accelerator: Accelerator) -> str:
