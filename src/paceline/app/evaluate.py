@@ -29,7 +29,7 @@ from paceline.trial.fidelity import compare_fidelity
 from paceline.trial.garbage import broken_distributions, garbage_rule
 from paceline.trial.images.grading import is_pictured
 from paceline.trial.scoring import SuiteGrader
-from paceline.trial.sequential import PairedRule, first_of
+from paceline.trial.sequential import PairedRule, first_of, settled_flips
 
 MakeEvaluator = Callable[[Path | None], Evaluator]
 """An evaluator that keeps its answers in a file, when one is named."""
@@ -204,16 +204,17 @@ class Examiner:
         again = self._ask(
             target,
             part,
-            None,
+            None if self._request.every_item else settled_flips(first),
             suite=replace(self._suite, items=items),
             seed=self._request.seed + OTHER_ORDER,
             concurrency=concurrency,
         )
+        again = replace(again, stopped=None)  # its interval is over the items that were asked
         compared = compare_quality(again, first, seed=self._request.seed)
         return Repeat(
             concurrency=concurrency,
             flips=len(compared.lost) + len(compared.gained) if compared else 0,
-            items=len(items),
+            items=len(again.items),
             difference=compared.difference if compared else again.score - first.score,
         )
 

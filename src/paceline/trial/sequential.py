@@ -29,6 +29,7 @@ from paceline.records.quality import (
     Stopped,
     Suite,
 )
+from paceline.stats import proportion_bounds
 
 Floats = npt.NDArray[np.float64]
 
@@ -42,6 +43,9 @@ _Z_AT_THE_END: Final = 2.3263478740408408  # standard normal, 99th percentile
 
 FEWEST: Final = 20
 """Answers before a verdict: fewer convince nobody."""
+
+FLIPS_WIDTH: Final = 0.05
+"""How well the share of flips of an endpoint against itself is to be known."""
 
 USUAL_MARGIN: Final = 0.03
 """Three points less are still good enough, where nobody said otherwise."""
@@ -164,6 +168,28 @@ def item_weights(suite: Suite) -> Mapping[str, float]:
     }
     mean = sum(raw.values()) / len(raw) if raw else 1.0
     return {item_id: share / mean for item_id, share in raw.items()}
+
+
+def settled_flips(first: QualityResult, *, width: float = FLIPS_WIDTH) -> StopRule:
+    """Stops a second asking when the share of items that flip is known to `width` (0–1) or better.
+
+    It only says how much an endpoint differs from itself, and decides nothing: so its interval may
+    be looked at after every answer.
+    """
+    was = {score.item_id: score.score for score in first.items}
+
+    def rule(scores: Sequence[ItemScore]) -> Stopped | None:
+        flips = sum(score.score != was.get(score.item_id) for score in scores)
+        bounds = proportion_bounds(flips, len(scores))
+        if len(scores) < FEWEST or bounds.hi - bounds.lo > width:
+            return None
+        return Stopped(
+            cause=StopCause.CLEAR,
+            because=f"{flips} of {len(scores)} items flip, which is {bounds.lo:.1%} to "
+            f"{bounds.hi:.1%} of all",
+        )
+
+    return rule
 
 
 def first_of(*rules: StopRule) -> StopRule:

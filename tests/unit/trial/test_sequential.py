@@ -28,6 +28,7 @@ from paceline.trial.sequential import (
     judged_again,
     paired_verdict,
     quality_margin,
+    settled_flips,
 )
 
 ITEMS = 400
@@ -288,6 +289,18 @@ def test_the_interval_ends_where_the_verdict_was_given() -> None:
         found = rule.verdict()
         outwards = getattr(found.difference_ci95, edge) + 0.03
         assert (outwards > 0) if found.verdict is Verdict.PASS else (outwards < 0)
+
+
+@pytest.mark.parametrize(("every", "least", "most"), [(10**6, 70, 80), (20, 250, ITEMS)])
+def test_a_second_asking_ends_when_its_flips_are_known(every: int, least: int, most: int) -> None:
+    values = [1.0 - float(number % every == every - 1) for number in range(ITEMS)]
+    given, rule = scores(values), settled_flips(baseline([1.0] * ITEMS))
+    stopped = [n for n in range(1, ITEMS + 1) if rule(given[:n])]
+    assert least <= stopped[0] <= most
+    found = rule(given)
+    assert found is not None
+    assert found.cause is StopCause.CLEAR
+    assert "items flip" in found.because
 
 
 def test_a_margin_is_of_the_baselines_score() -> None:
