@@ -20,6 +20,7 @@ from paceline.records.metric_names import (
 )
 from paceline.records.request import Priority
 from paceline.records.variant import Rejection, RejectionReason, Variant
+from paceline.stats import Bounds
 
 TPOT = latency_name("tpot", "mean")
 TTFT = latency_name("ttft", "mean")
@@ -33,6 +34,8 @@ class _Speed:
     less_is_better: bool
     own: Reading
     plain: Reading
+    short: bool
+    """One of the two ended at its first rung."""
 
 
 def idle_guesses(
@@ -44,7 +47,7 @@ def idle_guesses(
         if candidate.measured.pooled.unsound or plain.measured.pooled.unsound:
             continue
         speed = _speed(candidate, plain, goal, priority)
-        if speed is not None and not better(speed.own, speed.plain, less=speed.less_is_better):
+        if speed is not None and _loses(speed):
             found[candidate.variant] = _rejection(candidate, plain, speed)
     return found
 
@@ -97,17 +100,36 @@ def _pairs(candidates: Sequence[Candidate]) -> Iterator[tuple[Candidate, Candida
 def _speed(
     candidate: Candidate, plain: Candidate, goal: Objective, priority: Priority
 ) -> _Speed | None:
-    """By the objective; by throughput where that is quality, which guesses do not change."""
-    if priority is Priority.QUALITY:
+    """By the objective; by throughput where that is quality, which guesses do not change, and where
+    one ended at its first rung, before it was asked anything."""
+    name, less = goal.unit, goal.less_is_better
+    own, other = candidate.objective, plain.objective
+    short = any(c.measured.pooled.cut is not None for c in (candidate, plain))
+    if priority is Priority.QUALITY or short:
         name, less = OUTPUT_TOKENS_PER_S, False
-        own = read(candidate.measured.pooled.metrics, name)
-        other = read(plain.measured.pooled.metrics, name)
-    else:
-        name, less = goal.unit, goal.less_is_better
-        own, other = candidate.objective, plain.objective
+        own, other = _rate(candidate), _rate(plain)
     if own is None or other is None or own.bounds is None or other.bounds is None:
         return None
-    return _Speed(name=name, less_is_better=less, own=own, plain=other)
+    return _Speed(name=name, less_is_better=less, own=own, plain=other, short=short)
+
+
+def _loses(speed: _Speed) -> bool:
+    """A whole window that shows no gain shows that there is none worth having; a first rung has to
+    show a loss."""
+    if speed.short:
+        return better(speed.plain, speed.own, less=speed.less_is_better)
+    return not better(speed.own, speed.plain, less=speed.less_is_better)
+
+
+def _rate(candidate: Candidate) -> Reading | None:
+    """Tokens per second. Of a first rung, whose requests are too few for an interval, as many of
+    them as are in flight may belong to either side of its edges."""
+    pooled, workload = candidate.measured.pooled, candidate.measured.workload
+    found = read(pooled.metrics, OUTPUT_TOKENS_PER_S)
+    if found is None or found.bounds is not None or pooled.cut is None:
+        return found
+    off = 1 + workload.concurrency / max(pooled.metrics[OUTPUT_TOKENS_PER_S].n, 1)
+    return replace(found, bounds=Bounds(lo=found.value / off, hi=found.value * off))
 
 
 def _rejection(candidate: Candidate, plain: Candidate, speed: _Speed) -> Rejection:

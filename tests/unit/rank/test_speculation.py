@@ -12,7 +12,7 @@ from paceline.records.plan import Plan
 from paceline.records.ranking import Ranked, Ranking
 from paceline.records.request import Priority
 from paceline.records.speculation import SpeculationCounts
-from paceline.records.trial import TrialRecord
+from paceline.records.trial import Cut, TrialRecord
 from paceline.records.variant import RejectionReason
 from paceline.testing.builders import a_metric, a_request, a_trial, a_variant
 from paceline.trial.speculation import speculation_metrics
@@ -119,6 +119,27 @@ def test_nothing_is_decided_where_the_noise_is_unknown() -> None:
     unknown = replace(slow, metrics={**slow.metrics, "output_tokens_per_s": rate})
     ranking = ranked(trial_of(100, tpot_ms=10, ttft_ms=50), unknown)
     assert ranking.rejected == ()
+
+
+def short(trial: TrialRecord, *, requests: int) -> TrialRecord:
+    """Ended at its first rung: no interval, and asked nothing."""
+    rate = replace(trial.metrics["output_tokens_per_s"], ci95=None, n=requests)
+    cut = Cut(share=0.17, because="out of the race")
+    return replace(trial, cut=cut, metrics={**trial.metrics, "output_tokens_per_s": rate})
+
+
+@pytest.mark.parametrize("priority", [Priority.BALANCED, Priority.THROUGHPUT])
+def test_a_first_rung_is_enough_where_the_loss_is_larger_than_what_its_edges_hide(
+    priority: Priority,
+) -> None:
+    """60 requests, 8 of them in flight: 13 % to either side."""
+    plain = trial_of(100, tpot_ms=10, ttft_ms=50)
+    slow = short(trial_of(70, tpot_ms=15, ttft_ms=50, counts=COUNTS), requests=60)
+    assert "70 output_tokens_per_s against 100 without: worse" in (
+        ranked(plain, slow, priority=priority).rejected[0].detail
+    )
+    nearly = short(trial_of(95, tpot_ms=10, ttft_ms=50, counts=COUNTS), requests=60)
+    assert ranked(plain, nearly, priority=priority).rejected == ()
 
 
 def test_nothing_is_decided_without_the_plain_twin() -> None:
