@@ -139,7 +139,7 @@ class TrialRecord:
     """What the quality part was allowed to take; `None` without a limit."""
     loaded_quality: QualityResult | None = None
     """The first items of the suite asked again in full batches, where that was asked for."""
-    strangers: tuple[DeviceProcess, ...] = ()
-    """Who else computed on its accelerator while it was measured."""
+    strangers: tuple[DeviceProcess, ...] | None = None
+    """Who else computed on its accelerator while it was measured; `None` when nobody looked."""
     long_quality: QualityResult | None = None
     """Codes found in texts of the workload's length, where that was asked for."""

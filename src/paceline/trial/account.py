@@ -32,7 +32,7 @@ class Seen:
     summary: LoadSummary | None = None
     goodput_rps: float | None = None
     foreign_cpu_share: float | None = None
-    strangers: tuple[DeviceProcess, ...] = ()
+    strangers: tuple[DeviceProcess, ...] | None = None
     peak_memory_gib: float | None = None
     log_tail: str = ""
     cut: Cut | None = None

@@ -129,7 +129,7 @@ class TrialRun:
         self._cancelled = cancelled
         self._state = TrialState.QUEUED
         self._seen = Seen()
-        self._there_before: tuple[DeviceProcess, ...] = ()
+        self._there_before: tuple[DeviceProcess, ...] | None = None
         self._started_s = self._launched_s = rig.clock.monotonic_s()
         self._started_at = rig.clock.utc_now().isoformat(timespec="seconds")
 
@@ -361,7 +361,7 @@ class TrialRun:
         with self._rig.host.watch() as cpu:
             result = self._rig.load.run(target, plan, probe=probe, stop=self._ended_from_outside)
             share = cpu.foreign_cpu_share()
-        self._note(strangers=strangers(self._there_before, (*beside, *self._on_device())))
+        self._note(strangers=strangers(self._there_before or (), beside, self._on_device()))
         summary = summarise(result.samples, open_loop=plan.open_loop)
         good = goodput(result.samples, summary, self._order.constraints, open_loop=plan.open_loop)
         self._note(load=result, summary=summary, goodput_rps=good, foreign_cpu_share=share)
@@ -377,10 +377,10 @@ class TrialRun:
             kinds = ", ".join(f"{count} {kind}" for kind, count in summary.outcomes.items())
             self._note(cause=Cause.LOAD_FAILED, detail=f"no request was answered: {kinds}")
 
-    def _on_device(self) -> tuple[DeviceProcess, ...]:
+    def _on_device(self) -> tuple[DeviceProcess, ...] | None:
         """Who computes on the accelerator now; on processors `foreign_cpu_share` tells instead."""
         if self._order.accelerator.kind is AcceleratorKind.CPU:
-            return ()
+            return None
         return device_processes(self._rig.telemetry, _HERE)
 
     def _counted(self, target: Target) -> Snapshot | None:

@@ -12,15 +12,19 @@ from paceline.records.telemetry import DeviceProcess, TelemetryGap
 
 
 def strangers(
-    before: Iterable[DeviceProcess], during: Iterable[DeviceProcess]
-) -> tuple[DeviceProcess, ...]:
+    before: Iterable[DeviceProcess], *during: Iterable[DeviceProcess] | None
+) -> tuple[DeviceProcess, ...] | None:
     """Those of `during` that are not ours, on the devices that we are on; each once.
 
     `before` was read before the engine was started. A process that nobody can place is a stranger
     when it was there by then; one that came later may be our own engine, seen under the id that
-    the host gives it. Where none is seen to be ours, every device counts.
+    the host gives it. Where none is seen to be ours, every device counts. `None` when a reading of
+    `during` is missing: nobody looked.
     """
-    seen = tuple(dict.fromkeys(during))
+    readings = [found for found in during if found is not None]
+    if len(readings) < len(during):
+        return None
+    seen = tuple(dict.fromkeys(process for found in readings for process in found))
     used = {process.device for process in seen if process.ours}
     there = {_place(process) for process in before}
     found = {
@@ -32,17 +36,19 @@ def strangers(
     return tuple(found.values())
 
 
-def device_processes(sources: Sequence[Telemetry], target: Target) -> tuple[DeviceProcess, ...]:
-    """One reading of everyone on the devices beside `target`; empty where no source sees them."""
-    found: list[DeviceProcess] = []
+def device_processes(
+    sources: Sequence[Telemetry], target: Target
+) -> tuple[DeviceProcess, ...] | None:
+    """One reading of everyone on the devices beside `target`; `None` where no source sees them."""
+    found: list[tuple[DeviceProcess, ...]] = []
     for source in sources:
         reader = source.open(target)
         if isinstance(reader, TelemetryGap):
             continue
         if isinstance(reader, SeesDeviceProcesses):
-            found += reader.device_processes()
+            found.append(reader.device_processes())
         reader.close()
-    return tuple(found)
+    return sum(found, ()) if found else None
 
 
 def _place(process: DeviceProcess) -> tuple[str, int]:

@@ -46,6 +46,11 @@ def test_only_who_is_not_ours_and_on_our_device_is_a_stranger(
     assert strangers(before, during) == found
 
 
+def test_where_nobody_looked_nobody_is_said_to_be_alone() -> None:
+    assert strangers((), (ENGINE,), None) is None
+    assert device_processes([Source(Reader())], HERE) is None
+
+
 def test_a_stranger_is_named_with_its_device_and_memory() -> None:
     assert OTHER.text == "process 7 computed on gpu0 with 1.5 GiB"
     silent = DeviceProcess(device="gpu1", pid=9, ours=False)
