@@ -66,7 +66,7 @@ def test_a_receipt_is_measured_again_and_a_slower_winner_is_noticed(
     def with_int8_at(token_ms: float) -> str:
         return json.dumps({"bf16": {"token_ms": 6.0}, "int8": {"token_ms": token_ms}})
 
-    only = ("--format", "bf16", "--format", "int8", "--budget", "20s", "--json")
+    only = ("--format", "bf16", "--format", "int8", "--budget", "1m", "--json")
     words = "optimize for throughput"
     run = paceline("optimize", model, words, *SHORT, *only, PACELINE_FAKE=with_int8_at(1)).document
     again = ("verify", run["receipt"], "--remeasure", "--json")

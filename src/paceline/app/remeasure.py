@@ -25,6 +25,7 @@ from paceline.ports.store import Store
 from paceline.rank.again import figures_again, order_again
 from paceline.records.plan import Plan
 from paceline.records.receipt import Receipt, Remeasured
+from paceline.records.request import Budget, Request
 from paceline.records.run import RunRecord, RunState, run_id_of
 from paceline.records.trial import TrialRecord
 from paceline.records.variant import Variant
@@ -38,6 +39,7 @@ class _Chosen:
     """What is launched again, the baseline first."""
 
     receipt: Receipt
+    request: Request
     planned: Planned
     winner: Variant
 
@@ -88,7 +90,7 @@ def _choose(receipt: Receipt, shop: Workshop) -> _Chosen:
             why="no variant met its constraints, so there is no choice to check",
             fix="paceline verify RECEIPT, without --remeasure",
         )
-    request = replace(receipt.request, budget=replace(receipt.request.budget, seconds=None))
+    request = replace(receipt.request, budget=Budget())  # four launches, however long they take
     model = shop.hub.find(receipt.model.source or request.model)
     if model.sha256 != receipt.model.sha256:
         raise SpecError(
@@ -102,7 +104,8 @@ def _choose(receipt: Receipt, shop: Workshop) -> _Chosen:
     variants = tuple(dict.fromkeys([baseline, winner]))
     _refuse_impossible(variants, planned)
     plan = Plan(baseline=baseline, variants=variants, rejected=())
-    return _Chosen(receipt=receipt, planned=replace(planned, plan=plan), winner=winner)
+    planned = replace(planned, plan=plan)
+    return _Chosen(receipt=receipt, request=request, planned=planned, winner=winner)
 
 
 def _refuse_impossible(variants: Sequence[Variant], planned: Planned) -> None:
@@ -125,7 +128,7 @@ def _measured(chosen: _Chosen, shop: Workshop, watch: Watch) -> tuple[str, tuple
     planned, now = chosen.planned, shop.clock.utc_now()
     run = RunRecord(
         run_id=run_id_of(now, secrets.token_hex(2)),
-        request=chosen.receipt.request,
+        request=chosen.request,
         model=planned.model,
         software_version=__version__,
         created_at_utc=now.isoformat(timespec="seconds"),

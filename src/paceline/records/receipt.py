@@ -145,8 +145,9 @@ class Remeasured:
 
     @property
     def agreement(self) -> Agreement:
-        """`DIFFERS` when anything does that counts, `OPEN` when the order could not be told."""
+        """`DIFFERS` when anything does that counts, `OPEN` when nothing at all could be told."""
         counted = [] if self.elsewhere else [figure.agreement for figure in self.figures]
         if Agreement.DIFFERS in (self.order, *counted):
             return Agreement.DIFFERS
-        return self.order
+        told = self.elsewhere is not None or Agreement.AGREES in counted
+        return self.order if told else Agreement.OPEN
