@@ -79,7 +79,8 @@ def find_exams(request: Request, model: Model, suites: Suites) -> Exams:
 
     Raises SpecError for a suite that does not exist or cannot be asked.
     """
-    if not model.trained or not model.has_chat_template:
+    answers = model.has_chat_template or model.image_family is not None
+    if not model.trained or not answers:
         return Exams(suite=None, own=None)
     usual = STANDARD if model.image_family is None else PICTURES
     suite = suites.find(request.suite or model.suite_path or usual).only(Split.MAIN)
