@@ -77,7 +77,14 @@ class Vllm:
 
     def needs(self) -> tuple[Need, ...]:
         if self._build.kind is AcceleratorKind.GPU:
-            return ()
+            return (
+                Need(
+                    name="C compiler",
+                    found=shutil.which("gcc") or shutil.which("cc"),
+                    why="Triton compiles its launchers at the first start, with Python's headers",
+                    fix="install a C compiler (Debian: apt-get install gcc python3-dev)",
+                ),
+            )
         return (
             Need(
                 name="C++ compiler",

@@ -256,3 +256,20 @@ def test_each_format_has_one_row_per_kind_with_a_source() -> None:
     rows = [(row.format, row.kind) for row in SUPPORT]
     assert len(set(rows)) == len(rows) == 2 * len({row.format for row in SUPPORT})
     assert all("vLLM 0.32, " in row.source and ".py" in row.source for row in SUPPORT)
+
+
+@pytest.mark.parametrize("build", [CPU, CARDS], ids=["processor", "cards"])
+def test_a_missing_compiler_is_named_with_its_fix(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    (need,) = Vllm(build).needs()
+    assert need.found is None
+    assert "compiler" in need.name
+    assert "apt-get install" in need.fix
+
+
+def test_all_cores_are_those_that_engines_are_kept_to(tmp_path: Path) -> None:
+    kept = replace(a_cpu(cores=8), engine_cores=(2, 3, 5))
+    spec = launch(tmp_path, place=kept, all_cores=True)
+    assert spec.env["VLLM_CPU_OMP_THREADS_BIND"] == "2,3,5"
