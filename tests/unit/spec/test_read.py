@@ -118,6 +118,9 @@ def test_disagreement_within_one_command_is_refused(
         (Asked(model="m", price_usd_per_hour=-1.0), Code.BAD_OPTION),
         (Asked(model="m", price_usd_per_hour=float("nan")), Code.BAD_OPTION),
         (Asked(model="m", quality_items=0), Code.BAD_OPTION),
+        (Asked(model="m", quality_share=0.0), Code.BAD_OPTION),
+        (Asked(model="m", quality_share=1.5), Code.BAD_OPTION),
+        (Asked(model="m", beside=("under-loud",)), Code.UNKNOWN_NAME),
     ],
 )
 def test_wrong_flags_are_refused(flags: Asked, code: Code) -> None:
@@ -145,6 +148,8 @@ def test_wrong_flags_are_refused(flags: Asked, code: Code) -> None:
         ("version: 1\nbudget: ten\n", 2, "'ten'"),
         ("version: 1\nprice: -2\n", 2, "-2 usd/h"),
         ("version: 1\nquality_items: 0\n", 2, "0 quality items"),
+        ("version: 1\nquality_share: 2\n", 2, "a quality share of 2"),
+        ("version: 1\nbeside: long\n", 2, "further question"),
         ("version: 1\nformats: [a]\npin: b\n", 3, "'b'"),
         ("version: 1\nengines: [1]\n", 2, "engines.0"),
         ("version: 1\n\tmodel: 3", 2, "tab"),

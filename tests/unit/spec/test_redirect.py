@@ -113,6 +113,14 @@ def test_a_seed_a_draft_and_test_sets_are_changes_like_others() -> None:
         assert said in found.changes
 
 
+def test_what_is_asked_and_how_long_is_said_back() -> None:
+    found = turned("cheaper", flags=Asked(quality_share=0.5, beside=("under-load",)))
+    assert "quality share 0.5 (was 0.25)" in found.changes
+    assert "besides under-load (was nothing)" in found.changes
+    with pytest.raises(SpecError, match="quality share of 3"):
+        turned("cheaper", flags=Asked(quality_share=3.0))
+
+
 def test_a_limit_on_a_test_set_that_nobody_named_is_refused() -> None:
     with pytest.raises(SpecError, match="mine"):
         turned("quality(mine) at least 0.9")

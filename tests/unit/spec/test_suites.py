@@ -1,6 +1,7 @@
 import pytest
 
 from paceline.errors import Code, SpecError
+from paceline.records.request import Beside
 from paceline.spec.read import Asked, RequestText, read_request
 from paceline.spec.suites import SuiteNames, parse_suites
 
@@ -38,3 +39,14 @@ def test_flags_win_over_the_file_one_by_one() -> None:
     file = RequestText(name="r.yaml", text="version: 1\nsuites: [standard, mine=old.jsonl]\n")
     request = read_request(Asked(model="m", suites=("mine=new.jsonl",)), file=file)
     assert (request.suite, request.own_suite) == ("standard", "new.jsonl")
+
+
+def test_questions_take_a_quarter_of_the_time_unless_somebody_says_otherwise() -> None:
+    text = "version: 1\nquality_share: 0.5\nbeside: [long-context, under-load]\n"
+    file = RequestText(name="r.yaml", text=text)
+    plain, stored = read_request(Asked(model="m")), read_request(Asked(model="m"), file=file)
+    assert (plain.quality_share, plain.beside) == (0.25, ())
+    assert (stored.quality_share, stored.beside) == (0.5, (Beside.LOAD, Beside.CONTEXT))
+    flags = Asked(model="m", quality_share=1.0, beside=("long-context",))
+    both = read_request(flags, file=file)
+    assert (both.quality_share, both.beside) == (1.0, (Beside.CONTEXT,))
