@@ -20,6 +20,8 @@ class UnknownParameters(StrEnum):
 class Ended(StrEnum):
     """How a request ended, for accounts."""
 
+    __hash__ = str.__hash__  # that of enums is written in Python, and every answer is counted
+
     BEGAN = "began"
     """It was given to a replica; a line with another end follows unless the gateway was killed."""
     OK = "ok"
