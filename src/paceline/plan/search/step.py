@@ -106,7 +106,10 @@ class _Race:
         )
         racing: list[tuple[float, Step]] = []
         pruned: list[Pruned] = []
-        looks = owed(fresh, self._known.trials, self._known.standings, self._known.outlooks)
+        known = self._known
+        # Not those that the plan had predicted to lose by more than both bands.
+        planned = [variant for variant in fresh if variant in known.plan.variants]
+        looks = owed(planned, known.trials, known.standings, known.outlooks)
         for variant, best in zip(fresh, self._at_best(fresh, found), strict=True):
             if best < self._bar and variant not in looks:
                 pruned.append(Pruned(variant=variant, optimistic=best, bar=self._bar))
