@@ -12,7 +12,7 @@ from paceline.records.metric_names import SPECULATION_MEAN_LENGTH
 from paceline.records.plan import Plan
 from paceline.records.race import Outlook, Standing
 from paceline.records.trial import TrialRecord
-from paceline.records.variant import Variant
+from paceline.records.variant import Rejection, RejectionReason, Variant
 from paceline.testing.builders import a_trial, a_variant
 
 NGRAM = "ngram"
@@ -158,3 +158,20 @@ def _after(trials: list[TrialRecord], plan: Plan, rate: Callable[[Variant], floa
         for variant, count in launches.items()
     ]
     return Known(plan=plan, trials=trials, standings=sorted(done, key=lambda s: -(s.score or 0.0)))
+
+
+def test_who_the_plan_predicts_to_lose_is_owed_nothing() -> None:
+    third = a_variant("third", "int8")
+    lost = Rejection(variant=third, reason=RejectionReason.PREDICTED, detail="it cannot win")
+    plan = Plan(baseline=BASE, variants=(BASE, FAST), rejected=(lost,))
+    told = [
+        Outlook(variant_id=v.id, score=math.log(rate), sd=0.5)
+        for v, rate in ((BASE, 100), (FAST, 90_000), (third, 1))
+    ]
+    known = Known(
+        plan=plan,
+        trials=[a_trial(BASE), a_trial(FAST)],
+        standings=[standing(FAST, 90_000), standing(BASE, 100)],
+        outlooks=told,
+    )
+    assert not isinstance(next_step(known, left_s=None, rules=SURE), Step)
