@@ -66,20 +66,16 @@ def test_a_receipt_is_measured_again_and_a_slower_winner_is_noticed(
     def with_int8_at(token_ms: float) -> str:
         return json.dumps({"bf16": {"token_ms": 6.0}, "int8": {"token_ms": token_ms}})
 
-    only = ("--format", "bf16", "--format", "int8", "--budget", "1m", "--json")
-    words = "optimize for throughput"
-    run = paceline("optimize", model, words, *SHORT, *only, PACELINE_FAKE=with_int8_at(1)).document
-    again = ("verify", run["receipt"], "--remeasure", "--json")
-    same = paceline(*again, PACELINE_FAKE=with_int8_at(1))
-    found = same.document["remeasured"]
+    asked = ("optimize", model, "optimize for throughput", *SHORT, "--pin", "int8", "--json")
+    run = paceline(*asked, PACELINE_FAKE=with_int8_at(1)).document
+    slow = ("verify", run["receipt"], "--remeasure", "--json")
+    again = paceline(*slow, PACELINE_FAKE=with_int8_at(40))
+    found = again.document["remeasured"]
     assert {f["variant"] for f in found["figures"]} == {run["baseline"], run["winner"]}
-    # A busy machine leaves a short window open; it never turns the order round.
-    assert (same.code, found["order"]) in ((0, "agrees"), (4, "open"), (6, "agrees")), found
+    assert again.code == {"agrees": 0, "open": 4, "differs": 6}[found["verdict"]]
+    # A busy machine may leave short windows open, or the baseline the only sure one.
+    assert found["order"] != "agrees" or run["winner"] == run["baseline"], found
     assert len(paceline("runs", "list", "--json").document["runs"]) == 1, "nothing is stored"
-
-    slow = paceline(*again, PACELINE_FAKE=with_int8_at(40))
-    found = slow.document["remeasured"]
-    assert (slow.code, found["order"]) in ((6, "differs"), (4, "open")), found
 
 
 def test_an_edited_receipt_is_named_field_by_field(paceline: Paceline, model: str) -> None:
