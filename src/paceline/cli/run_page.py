@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Final
 
+from paceline.app.image_samples import Sample
 from paceline.app.ledger import ledger
 from paceline.cli.html import cards, page, section, table, tiles
 from paceline.cli.run_charts import (
@@ -15,6 +16,7 @@ from paceline.cli.run_charts import (
     trade_off,
 )
 from paceline.cli.run_figures import Column, charts_of, columns_for, columns_of, load_text
+from paceline.cli.run_pictures import pictures_section
 from paceline.records.measurement import Metric
 from paceline.records.ranking import Ranked, Ranking
 from paceline.records.run import RunRecord
@@ -32,8 +34,15 @@ GROUNDS_SHOWN: Final = 100
 LABELS_SHOWN: Final = 4
 
 
-def run_page(run: RunRecord, ranking: Ranking, trials: Sequence[TrialRecord]) -> str:
-    """The whole page. Raises SetupError when matplotlib is not installed."""
+def run_page(
+    run: RunRecord,
+    ranking: Ranking,
+    trials: Sequence[TrialRecord],
+    samples: Sequence[Sample] = (),
+) -> str:
+    """The whole page; `samples` are pictures to look at. Raises SetupError when matplotlib is not
+    installed.
+    """
     request = run.request
     title = f"{request.model} for {request.priority.value}"
     about = (
@@ -46,6 +55,7 @@ def run_page(run: RunRecord, ranking: Ranking, trials: Sequence[TrialRecord]) ->
             f'<p class="soft">{escape(about)}</p>',
             *(f"<p>{escape(line)}</p>" for line in _said(run, ranking)),
             tiles(_tiles(ranking, columns_of(request.workload))),
+            pictures_section(samples),
             *_sections(run, ranking, trials),
         )
     )

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from paceline.app.image_samples import image_samples
 from paceline.app.optimize import cancel_run
 from paceline.app.report import prediction_document, run_document
 from paceline.app.runs import compare_runs, ranking_of, receipt_path
@@ -75,7 +76,9 @@ def show(
     ranking = ranking_of(run, shop)
     path = receipt_path(run, shop)
     if html is not None:
-        html.write_text(run_page(run, ranking, shop.store.trials(run.run_id)), encoding="utf-8")
+        trials = shop.store.trials(run.run_id)
+        samples = image_samples(run, ranking, trials, shop)
+        html.write_text(run_page(run, ranking, trials, samples), encoding="utf-8")
         typer.echo(f"page: {html}", err=True)
     if as_json:
         document = run_document(run, ranking, str(path) if path else None)

@@ -1,13 +1,32 @@
 """Short texts from measurements only."""
 
+from dataclasses import replace
+
 from paceline.rank.chips import chips
 from paceline.rank.filter import Measured
+from paceline.rank.inside import inside_chips
 from paceline.rank.objective import Dimensions
 from paceline.rank.pool import Pooled
+from paceline.records.image import ImageFacts
 from paceline.records.measurement import Interval, Metric
 from paceline.records.quality import QualityComparison
 from paceline.testing.builders import a_metric, a_variant, a_workload
 
+FACTS = ImageFacts(
+    family="flux-schnell",
+    pipeline="FluxPipeline",
+    weights="bfloat16",
+    linears=60,
+    quantized={},
+    compiled_calls=0,
+    eager_calls=4,
+    offloaded=False,
+    scheduler="FlowMatchEulerDiscreteScheduler",
+    steps=4,
+    guidance=0.0,
+    compile_cache="none",
+    phases_s={},
+)
 DIMS = Dimensions(latency="ttft_p95_ms", cost="cost_usd_per_mtok")
 
 
@@ -79,3 +98,20 @@ def test_what_was_not_measured_has_no_chip() -> None:
     assert of(pooled("openvino", "int4")) == ("int4",)
     fast = pooled("openvino", "int4", output_tokens_per_s=a_metric(9.0))
     assert of(fast, baseline=None) == ("int4",)
+
+
+def test_an_image_variant_is_described_by_what_is_inside_and_never_by_its_name() -> None:
+    image = Dimensions(latency="e2e_p50_ms", cost="cost_usd_per_image", throughput="requests_per_s")
+    subject = pooled(
+        "diffusers",
+        "fp8",
+        requests_per_s=a_metric(4.0, "requests/s"),
+        e2e_p50_ms=a_metric(512.0),
+        cost_usd_per_image=a_metric(0.0021, "usd/image"),
+    )
+    base = pooled("diffusers", "bf16", requests_per_s=a_metric(2.0, "requests/s"))
+    measured = Measured(pooled=subject, baseline=base, comparison=None, workload=a_workload())
+    figures = ("2.0x baseline images/s", "e2e p50 512 ms", "$0.0021/image")
+    assert chips(measured, image) == figures
+    seen = replace(measured, pooled=replace(subject, inspected=FACTS))
+    assert chips(seen, image) == (*inside_chips(FACTS), *figures)

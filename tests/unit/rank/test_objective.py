@@ -1,10 +1,13 @@
 """What each priority means as a number."""
 
+from dataclasses import replace
+
 import pytest
 
 from paceline.rank.filter import Measured
 from paceline.rank.objective import dimensions, objective, quality_of
 from paceline.rank.pool import Pooled
+from paceline.records.image import ImageLoad
 from paceline.records.measurement import Interval, Metric
 from paceline.records.quality import QualityComparison, QualityResult
 from paceline.records.request import Priority
@@ -139,3 +142,38 @@ def test_the_quality_of_the_baseline_is_exactly_one() -> None:
     reading = quality_of(measured(BASELINE))
     assert reading is not None and reading.interval == Interval(lo=1.0, hi=1.0)
     assert quality_of(measured(pooled("openvino", 1.0))) is None
+
+
+def test_of_pictures_the_median_the_rate_and_the_price_of_one_decide() -> None:
+    images = replace(a_workload(), image=ImageLoad(width_px=64, height_px=64))
+    dims = dimensions(a_request(workload=images))
+    assert (dims.latency, dims.throughput, dims.cost) == (
+        "e2e_p50_ms",
+        "requests_per_s",
+        "cost_usd_per_image",
+    )
+    limited = a_request(parse_constraint("e2e p95 <= 2s"), workload=images)
+    assert dimensions(limited).latency == "e2e_p95_ms"
+    goal = objective(a_request(priority=Priority.THROUGHPUT, workload=images), None)
+    assert goal.unit == "requests/s"
+
+
+def test_balanced_pictures_count_speed_rate_and_price() -> None:
+    images = replace(a_workload(), image=ImageLoad(width_px=64, height_px=64))
+
+    def painted(engine: str, speed: float) -> Pooled:
+        figures = {
+            "e2e_p50_ms": a_metric(100.0 / speed),
+            "requests_per_s": a_metric(10.0 * speed, "requests/s"),
+            "cost_usd_per_image": a_metric(0.01 / speed, "usd/image"),
+        }
+        return replace(pooled(engine, 1.0, quality=False), metrics=figures)
+
+    base = painted("diffusers", 1.0)
+    goal = objective(a_request(priority=Priority.BALANCED, workload=images), base)
+    found = goal.of(
+        Measured(pooled=painted("other", 3.0), baseline=base, comparison=None, workload=images)
+    )
+    assert found is not None
+    assert found.value == pytest.approx(3.0)
+    assert "requests_per_s ÷ baseline" in goal.formula

@@ -89,3 +89,16 @@ def test_constraints_find_their_figure(metric: str, statistic: str | None, unit:
         metric=metric, statistic=statistic, comparison=Comparison.AT_MOST, limit=1.0, unit=unit
     )
     assert constrained_name(constraint, a_workload()) in trial_metrics(LOAD, None, FOOTPRINT)
+
+
+def test_of_pictures_nothing_is_said_of_tokens() -> None:
+    found = trial_metrics(LOAD, None, replace(FOOTPRINT, images=True))
+    assert not [name for name in found if "tok" in name or name.startswith(("ttft", "tpot", "itl"))]
+    assert found["e2e_p50_ms"].value == 9.0
+    cost = found["cost_usd_per_image"]
+    assert cost.unit == "usd/image"
+    assert cost.value == found["cost_usd_per_request"].value == pytest.approx(0.36 / 3600 / 20)
+
+
+def test_of_texts_nothing_is_said_of_pictures() -> None:
+    assert "cost_usd_per_image" not in trial_metrics(LOAD, None, FOOTPRINT)

@@ -127,3 +127,16 @@ def test_usage_is_not_asked_of_a_server_that_refuses() -> None:
     turn = ClosedPace(closed(1), Share()).take(0.0)
     assert turn is not None
     assert "stream_options" not in orjson.loads(made.body(turn))
+
+
+def test_pictures_have_a_seed_each_when_the_plan_says_so() -> None:
+    plan = replace(
+        closed(3),
+        seed=7,
+        settings=replace(closed(3).settings, own_seeds=True, extra_body=(("size", "64x64"),)),
+    )
+    found = sent(plan, Route.IMAGES)
+    assert [body["seed"] for body in found] == [7, 8, 9]
+    assert found == sent(plan, Route.IMAGES, ahead=3)
+    assert {body["size"] for body in found} == {"64x64"}
+    assert "seed" not in sent(closed(1), Route.IMAGES)[0]
