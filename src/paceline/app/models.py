@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from paceline.app.artefacts import Kept, deployed, held, kept, make_room
@@ -12,7 +13,7 @@ from paceline.app.places import find_places
 from paceline.app.registry import adapter
 from paceline.app.synth import write_with, writer_of
 from paceline.app.wiring import Workshop
-from paceline.errors import CandidateError, Code, SetupError, SpecError
+from paceline.errors import CandidateError, Code, PacelineError, SetupError, SpecError
 from paceline.ports.engine import Say
 from paceline.ports.hub import CanSynthesize, FindsRelatives, HubFactory
 from paceline.records.checkpoint import Relatives
@@ -32,6 +33,30 @@ class Made:
 def inspect_model(name: str, *, allow_remote_code: bool, say: Say) -> Model:
     """The checked model called `name`. Raises as `Hub.find`; hashes its files the first time."""
     return AnyHub(find_places().cache, say=say, allow_remote_code=allow_remote_code).find(name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstalledModel:
+    """A model that a package brings: checked, or why it cannot be used."""
+
+    name: str
+    model: Model | None
+    why_not: str | None = None
+
+
+def installed_models(*, say: Say) -> tuple[InstalledModel, ...]:
+    """Every model of an installed package, by name; a broken one stops no other."""
+    found = []
+    for name in sorted({point.name for point in entry_points(group="paceline.models")}):
+        try:
+            model = inspect_model(name, allow_remote_code=False, say=say)
+        except PacelineError as error:
+            found.append(
+                InstalledModel(name=name, model=None, why_not=f"{error.what}: {error.why}")
+            )
+        else:
+            found.append(InstalledModel(name=name, model=model))
+    return tuple(found)
 
 
 def find_relatives(name: str, *, limit: int, allow_remote_code: bool, say: Say) -> Relatives:

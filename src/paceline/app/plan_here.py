@@ -11,7 +11,8 @@ from paceline.plan.survey.choose import is_known_hardware
 from paceline.records.request import Request
 
 HERE: Final = "here"
-WEIGHTS: Final = ("*.safetensors", "*.bin", "*.gguf", "*.pt")
+WEIGHTS: Final = ("*.safetensors", "*.bin", "*.gguf", "*.pt", "*/*.safetensors")
+"""Components of an image model have theirs in folders of their own."""
 
 
 def plans_here(request: Request, shop: Workshop) -> Request | None:

@@ -5,6 +5,7 @@ from functools import cache
 
 from paceline.app.checkpoints import why_none
 from paceline.app.drafting import find_draft, speculations_of
+from paceline.app.image_plan import image_kind, why_other_kind
 from paceline.app.lessons import lessons_here, shape_of_model
 from paceline.app.registry import FAKE_ENGINE, engine_names, load_engine
 from paceline.app.wiring import Workshop
@@ -37,11 +38,14 @@ def plan_request(request: Request, shop: Workshop, model: Model | None = None) -
     Raises SpecError for a wrong model, engine, format or hardware name, SetupError for missing
     engines.
     """
-    engines = {name: load_engine(name) for name in _engines_in_play(request)}
-    _check_formats(request, engines)
+    for name in request.engines:
+        load_engine(name)  # a wrong name is refused before anything else is looked at
     accelerators = shop.executor.inventory()
     _check_hardware(request, accelerators)
     model = model or shop.hub.find(request.model)
+    kind = image_kind(request, model, accelerators)
+    engines = {name: load_engine(name) for name in _engines_in_play(request, model)}
+    _check_formats(request, engines)
     draft = find_draft(request, model, shop.hub)
     by_name = {place.name: place for place in accelerators}
 
@@ -68,6 +72,7 @@ def plan_request(request: Request, shop: Workshop, model: Model | None = None) -
         ],
         shape=shape_of_model(model),
         lessons=lessons_here(shop.store, accelerators),
+        kind=kind,
     )
     return Planned(model=model, accelerators=accelerators, plan=plan, draft=draft)
 
@@ -82,12 +87,14 @@ def with_price(request: Request, planned: Planned) -> Request:
     return replace(request, price_usd_per_hour=price.usd_per_hour, price_source=price.source)
 
 
-def _engines_in_play(request: Request) -> tuple[str, ...]:
-    """Those asked for first and in their order; the rest too, so that the ledger is complete."""
-    for name in request.engines:
-        load_engine(name)  # a wrong name is refused before anything else is looked at
+def _engines_in_play(request: Request, model: Model) -> tuple[str, ...]:
+    """Those asked for first and in their order; the rest too, so that the ledger is complete.
+
+    Engines for models of another kind only where they were asked for: then that is the reason.
+    """
     others = (name for name in engine_names() if name not in (*request.engines, FAKE_ENGINE))
-    return (*request.engines, *others)
+    fitting = (name for name in others if why_other_kind(load_engine(name), model) is None)
+    return (*request.engines, *fitting)
 
 
 def _offer(engine: Engine, shop: Workshop, draft: Model | None) -> EngineOffer:

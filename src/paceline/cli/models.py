@@ -7,11 +7,21 @@ from typing import Annotated
 
 import typer
 
-from paceline.app.models import inspect_model, plan_synth, synthesize
+from paceline.app.image_plan import license_document, license_line
+from paceline.app.models import (
+    InstalledModel,
+    inspect_model,
+    installed_models,
+    plan_synth,
+    synthesize,
+)
 from paceline.cli.checkpoints import cache_app, find_command, quantize_command
+from paceline.cli.output import print_json, print_table
+from paceline.records.image import ImageFamily
+from paceline.records.image_families import IMAGE_FAMILIES
 from paceline.records.model import Model, SynthPlan
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None)
 app.command("find")(find_command)
 app.command("quantize")(quantize_command)
 app.add_typer(cache_app, name="cache")
@@ -19,6 +29,57 @@ app.add_typer(cache_app, name="cache")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 KV_BYTES_PER_ELEMENT = 2  # engines keep the cache in 16 bits unless told otherwise
 HASH_SHOWN = 12
+
+
+@app.callback(invoke_without_command=True)
+def models(context: typer.Context) -> None:
+    """Without a command: the installed models."""
+    if context.invoked_subcommand is None:
+        list_command()
+
+
+@app.command("list")
+def list_command(as_json: Json = False) -> None:
+    """Show the models that installed packages bring, with what they do and their licence."""
+    found = installed_models(say=_say)
+    if as_json:
+        print_json({"models": [_installed(one) for one in found]})
+        return
+    print_table(
+        "Installed models",
+        ("model", "makes", "parameters", "format", "licence"),
+        [
+            (one.name, "–", "–", "–", one.why_not or "")
+            if one.model is None
+            else (
+                one.name,
+                "pictures" if one.model.image_family else "text",
+                _parameters(one.model.parameters),
+                one.model.format,
+                _licence(one.model),
+            )
+            for one in found
+        ],
+    )
+
+
+def _installed(one: InstalledModel) -> dict[str, object]:
+    if one.model is None:
+        return {"name": one.name, "broken": one.why_not}
+    return {
+        "name": one.name,
+        "architecture": one.model.architecture,
+        "image_family": one.model.image_family,
+        "parameters": one.model.parameters,
+        "format": one.model.format,
+        "folder": one.model.folder,
+        "license": license_document(one.model),
+    }
+
+
+def _licence(model: Model) -> str:
+    document = license_document(model)
+    return "see its package" if document is None else str(document["name"])
 
 
 @app.command("inspect")
@@ -61,26 +122,48 @@ def _say(line: str) -> None:
 
 
 def _json(model: Model) -> str:
-    document = {**asdict(model), "weight_bytes": model.weight_bytes, "sha256": model.sha256}
+    document = {
+        **asdict(model),
+        "weight_bytes": model.weight_bytes,
+        "sha256": model.sha256,
+        "license": license_document(model),
+    }
     return json.dumps(document, indent=2)
 
 
 def _text(model: Model) -> str:
-    kv_bytes = 2 * model.layers * model.kv_heads * model.head_size * KV_BYTES_PER_ELEMENT
     trained = "trained" if model.trained else "random weights, quality not measurable"
     head = f"{model.name}: {model.architecture}, {_parameters(model.parameters)} parameters"
-    shape = f"{model.layers} layers, hidden {model.hidden_size}"
-    context = f"{model.max_context_tokens or 'not stated'} tokens"
+    family = IMAGE_FAMILIES.get(model.image_family or "")
     rows = (
         ("folder", model.folder),
-        ("shape", f"{shape}, {model.kv_heads} KV heads of {model.head_size}"),
-        ("context", f"{context}; KV cache {kv_bytes / 1024:,.1f} KiB per token in 16 bits"),
-        ("chat", "template" if model.has_chat_template else "no template"),
+        *(_text_rows(model) if family is None else _image_rows(family)),
         ("quality", f"{trained}; items {model.suite_path or 'none of its own'}"),
         ("content", f"{len(model.files)} files, sha256 {model.sha256[:HASH_SHOWN]}"),
     )
     lines = [f"{head}, {model.format}, {model.weight_bytes / 1e6:,.1f} MB of weights"]
     return "\n".join(lines + [f"  {name:<9} {value}" for name, value in rows])
+
+
+def _text_rows(model: Model) -> tuple[tuple[str, str], ...]:
+    kv_bytes = 2 * model.layers * model.kv_heads * model.head_size * KV_BYTES_PER_ELEMENT
+    shape = f"{model.layers} layers, hidden {model.hidden_size}"
+    context = f"{model.max_context_tokens or 'not stated'} tokens"
+    return (
+        ("shape", f"{shape}, {model.kv_heads} KV heads of {model.head_size}"),
+        ("context", f"{context}; KV cache {kv_bytes / 1024:,.1f} KiB per token in 16 bits"),
+        ("chat", "template" if model.has_chat_template else "no template"),
+    )
+
+
+def _image_rows(family: ImageFamily) -> tuple[tuple[str, str], ...]:
+    size = f"{family.side_px}x{family.side_px} px"
+    steps = f"{family.steps} steps, guidance {family.guidance:g}"
+    return (
+        ("family", f"{family.title}, {family.mode.value}"),
+        ("asked", f"{size} in {steps}, {family.scheduler.value}"),
+        ("licence", license_line(family)),
+    )
 
 
 def _plan_text(plan: SynthPlan, out: Path) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from paceline.app.image_plan import usual_preset_here
 from paceline.app.optimize import resume_run, start_run
 from paceline.app.redirect import redirect_run, redirected
 from paceline.app.report import run_document
@@ -13,10 +14,12 @@ from paceline.app.search_report import search_document, search_lines
 from paceline.app.wiring import Workshop
 from paceline.cli.documents import print_json
 from paceline.cli.options import (
+    AcceptLicense,
     AsJson,
     BudgetText,
     Constraints,
     Formats,
+    ModeName,
     Pin,
     Priority,
     RequestFile,
@@ -101,6 +104,8 @@ def optimize(
     beside: BesideNames = None,
     suite: SuiteNames = None,
     draft: Draft = None,
+    mode: ModeName = None,
+    accept_license: AcceptLicense = False,
     file: RequestFile = None,
     resume: ResumedRun = None,
     from_: EarlierRun = None,
@@ -135,6 +140,8 @@ def optimize(
         beside=tuple(beside or ()),
         suites=tuple(suite or ()),
         draft=draft,
+        mode=mode,
+        accept_license=accept_license,
     )
     if from_ is not None:
         # The model is that of the earlier run, so what stands in its place is a word as well.
@@ -169,7 +176,12 @@ def _redirect(
 
 
 def _read(asked: Asked, words: list[str] | None, file: Path | None) -> Request:
-    return read_request(asked, words=" ".join(words) if words else None, file=request_text(file))
+    return read_request(
+        asked,
+        words=" ".join(words) if words else None,
+        file=request_text(file),
+        usual=usual_preset_here,
+    )
 
 
 def _refuse_beside_resume(model: str | None, words: list[str] | None) -> None:

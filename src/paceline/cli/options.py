@@ -25,4 +25,12 @@ BudgetText = Annotated[str | None, typer.Option("--budget", help="10m or $20; a 
 RequestFile = Annotated[
     Path | None, typer.Option("--file", help="A request in YAML; flags win over it.")
 ]
+ModeName = Annotated[
+    str | None,
+    typer.Option("--mode", help="realtime or quality: how pictures are asked for, and of what."),
+]
+AcceptLicense = Annotated[
+    bool,
+    typer.Option("--accept-license", help="You have read a non-commercial licence and may use it."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]

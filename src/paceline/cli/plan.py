@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from paceline.app.budget import estimate_document, estimate_text, estimated
+from paceline.app.image_plan import usual_preset_here
 from paceline.app.plan_here import plans_here
 from paceline.app.planning import plan_request, with_price
 from paceline.app.report import plan_document
@@ -14,10 +15,12 @@ from paceline.app.survey_document import survey_document
 from paceline.app.wiring import Workshop
 from paceline.cli.documents import print_json
 from paceline.cli.options import (
+    AcceptLicense,
     AsJson,
     BudgetText,
     Constraints,
     Formats,
+    ModeName,
     Pin,
     Priority,
     RequestFile,
@@ -62,6 +65,8 @@ def plan(
     budget: BudgetText = None,
     prices: PriceFile = None,
     market: Market = None,
+    mode: ModeName = None,
+    accept_license: AcceptLicense = False,
     file: RequestFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -81,8 +86,15 @@ def plan(
         hardware=tuple(hardware or ()),
         pin=pin,
         budget=budget,
+        mode=mode,
+        accept_license=accept_license,
     )
-    request = read_request(asked, words=" ".join(words) if words else None, file=request_text(file))
+    request = read_request(
+        asked,
+        words=" ".join(words) if words else None,
+        file=request_text(file),
+        usual=usual_preset_here,
+    )
     shop = Workshop()
     here = plans_here(request, shop)
     if here is not None:

@@ -21,6 +21,18 @@ ACCELERATORS = 12
 UNKNOWN = "–"
 CENT = 0.095
 """Dollars per million tokens below which two decimals say too little."""
+Columns = tuple[tuple[str, str, str], ...]
+"""Title, figure and format of each."""
+_TEXTS: Columns = (
+    ("tokens/s", "output_tokens_per_s", ",.0f"),
+    ("TTFT ms", "ttft_mean_ms", ",.0f"),
+    ("TPOT ms", "tpot_mean_ms", ",.1f"),
+)
+_PICTURES: Columns = (
+    ("images/s", "requests_per_s", ",.3g"),
+    ("e2e p50 ms", "e2e_p50_ms", ",.0f"),
+    ("$/image", "cost_usd_per_image", ".2g"),
+)
 MARKET_MARKS = {"serverless-active": "a", "serverless-flex": "f", "spot": "s"}
 
 
@@ -160,18 +172,20 @@ def print_local(request: Request, planned: Planned, estimate: str) -> None:
     """What `optimize` would measure on this machine, and why not the rest."""
     plan = planned.plan
     said = {one.variant_id: one for one in plan.predictions}
-    plain = [v for v in plan.variants if v == plan.baseline or not (v.knobs or v.speculation)]
+    few = request.workload.image is not None
+    plain = [v for v in plan.variants if few or v == plan.baseline or _is_plain(v)]
     typer.echo(
         f"{request.model} on this machine: {len(plan.variants)} variants to measure,"
         f" {len(ledger(plan.rejected))} left out"
     )
     typer.echo("")
-    header = ("variant", "tokens/s", "TTFT ms", "TPOT ms", "")
-    rows = [header, *(_local_row(v, said.get(v.id), v == plan.baseline) for v in plain)]
+    columns = _TEXTS if request.workload.image is None else _PICTURES
+    header = ("variant", *(title for title, _, _ in columns), "")
+    rows = [header, *(_local_row(v, said.get(v.id), v == plan.baseline, columns) for v in plain)]
     widths = [max(len(row[at]) for row in rows) for at in range(len(header))]
     for row in rows:
         cells = [
-            text.ljust(width) if column in (0, 4) else text.rjust(width)
+            text.ljust(width) if column in (0, len(header) - 1) else text.rjust(width)
             for column, (text, width) in enumerate(zip(row, widths, strict=True))
         ]
         typer.echo("  ".join(cells).rstrip())
@@ -179,18 +193,18 @@ def print_local(request: Request, planned: Planned, estimate: str) -> None:
     _wrapped(f"estimate: {estimate}")
 
 
-def _local_row(variant: Variant, found: Predicted | None, is_baseline: bool) -> tuple[str, ...]:
-    mark = "baseline" if is_baseline else ""
-    if found is None:
-        return (variant.label, UNKNOWN, UNKNOWN, UNKNOWN, mark)
-    metrics = found.metrics
-    return (
-        variant.label,
-        _band(metrics["output_tokens_per_s"], ",.0f"),
-        _band(metrics["ttft_mean_ms"], ",.0f"),
-        _band(metrics["tpot_mean_ms"], ",.1f"),
-        mark,
-    )
+def _is_plain(variant: Variant) -> bool:
+    return not (variant.knobs or variant.speculation)
+
+
+def _local_row(
+    variant: Variant, found: Predicted | None, is_baseline: bool, columns: Columns
+) -> tuple[str, ...]:
+    cells = [
+        UNKNOWN if found is None or name not in found.metrics else _band(found.metrics[name], form)
+        for _, name, form in columns
+    ]
+    return (variant.label, *cells, "baseline" if is_baseline else "")
 
 
 def _print_local_notes(planned: Planned, changed: int) -> None:

@@ -1,6 +1,7 @@
 """Request → Plan: what is measured, what is not, and why."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from paceline.errors import Code, SetupError, SpecError
 from paceline.plan.enumerate import EngineOffer, enumerate_variants
@@ -27,6 +28,22 @@ WhyNot = Callable[[Variant], str | None]
 """Why an engine cannot run a variant, as its adapter knows it; `None` when it can."""
 
 
+class Kind(Protocol):
+    """What a model of another kind than text has of its own: variants, memory, predictions."""
+
+    def variants(self, offers: Sequence[EngineOffer]) -> tuple[Variant, ...]:
+        """As `enumerate_variants`, on the accelerators of the plan."""
+        ...
+
+    def rejection(self, variant: Variant) -> Rejection | None:
+        """Why it does not fit, with both numbers; `None` when it does."""
+        ...
+
+    def foretell(self, variants: Sequence[Variant]) -> tuple[Predicted, ...]:
+        """Figures of those of `variants` that can be spoken of."""
+        ...
+
+
 class _Judge:
     """Knows every ground for a rejection except the user's own selection."""
 
@@ -40,7 +57,9 @@ class _Judge:
         unsupported: WhyNot,
         no_checkpoint: WhyNot,
         failures: Iterable[FailureFact],
+        kind: Kind | None,
     ) -> None:
+        self._kind = kind
         self._shape = shape
         self._workload = request.workload
         self._offers = {offer.name: offer for offer in offers}
@@ -70,6 +89,8 @@ class _Judge:
         return None
 
     def _too_large(self, variant: Variant) -> Rejection | None:
+        if self._kind is not None:
+            return self._kind.rejection(variant)
         place = self._places[variant.accelerator]
         device = device_of(place) or bare_device(place)
         laid = deployment(variant, self._shape, device, self._workload)
@@ -99,11 +120,13 @@ def make_plan(
     failures: Iterable[FailureFact] = (),
     shape: Shape | None = None,
     lessons: Sequence[Lesson] = (),
+    kind: Kind | None = None,
 ) -> Plan:
     """Sort every variant that could exist into measured and rejected.
 
     `shape` is read from the model's config; without one, its counts stand in. `lessons` are
-    finished trials of this machine, which correct what is predicted.
+    finished trials of this machine, which correct what is predicted. `kind` stands in for all
+    three where the model does not write text.
     `offers` are in the order in which engines are preferred: the first that can run the model
     unquantized gives the baseline. Raises SpecError when nothing can run at all (a model too
     large: with both numbers), SetupError when the engines asked for are not installed.
@@ -117,8 +140,9 @@ def make_plan(
         unsupported=unsupported,
         no_checkpoint=no_checkpoint,
         failures=failures,
+        kind=kind,
     )
-    variants = enumerate_variants(offers, accelerators)
+    variants = kind.variants(offers) if kind else enumerate_variants(offers, accelerators)
     grounds = {variant.id: judge.rejection(variant) for variant in variants}
     wanted = [variant for variant in variants if _selected(variant, request, formats=False)]
     _refuse_missing(request, offers, [g for g in grounds.values() if g is not None])
@@ -135,6 +159,8 @@ def make_plan(
             chosen.append(variant)
         else:
             rejected.append(ground)
+    if kind is not None:
+        return _pruned(request, chosen, rejected, kind.foretell(chosen))
     subjects = _subjects(request, model, shape, chosen, accelerators)
     return _pruned(request, chosen, rejected, foretell(subjects, lessons))
 
@@ -185,9 +211,11 @@ def _baseline(
 ) -> Variant | None:
     """The unquantized variant at default knobs: the checkpoint's own format where one has it.
 
-    Where nothing unquantized can run, the first that can: then quality is relative to that.
+    Where all parts of an image model fit only by taking turns, with that knob alone. Where nothing
+    unquantized can run, the first that can: then quality is relative to that.
     """
     plain = [v for v in runnable if not v.knobs and v.speculation is None]
+    plain = plain or [v for v in runnable if v.speculation is None and len(v.knobs) == 1]
     own = [variant for variant in plain if variant.format == model.format]
     first_format = {offer.name: offer.formats[0] for offer in offers}
     nearest = [variant for variant in plain if variant.format == first_format[variant.engine]]

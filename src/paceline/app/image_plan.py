@@ -1,0 +1,123 @@
+"""Planning for models that make pictures: what they are, whether they may be used, what fits."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Final
+
+from paceline.errors import Code, SpecError
+from paceline.plan.images.local import ImageJudge
+from paceline.plan.images.read import Config, read_image_shape
+from paceline.plan.images.shape import ImageShape
+from paceline.ports.engine import Engine, MakesImages
+from paceline.records.hardware import Accelerator
+from paceline.records.image import ImageFamily
+from paceline.records.image_families import IMAGE_FAMILIES
+from paceline.records.model import Model
+from paceline.records.request import Request
+from paceline.spec.images import preset_of_family, refuse_unfitting, require_license, usual_preset
+
+INDEX: Final = "model_index.json"
+_STATED: Final = "paceline_family"
+
+
+def image_kind(
+    request: Request, model: Model, accelerators: Sequence[Accelerator]
+) -> ImageJudge | None:
+    """What planning needs for an image model, `None` for a language model.
+
+    Raises SpecError for a request that does not fit the kind of the model, or a licence that the
+    user has to accept and did not.
+    """
+    family = family_of(model)
+    refuse_unfitting(request, family)
+    load = request.workload.image
+    if family is None or load is None:
+        return None
+    require_license(family, accepted=request.accept_license)
+    return ImageJudge(
+        request=request,
+        load=load,
+        family=family,
+        shape=image_shape_of(model),
+        accelerators=accelerators,
+    )
+
+
+def family_of(model: Model) -> ImageFamily | None:
+    """The family of an image model, `None` for a language model."""
+    return None if model.image_family is None else IMAGE_FAMILIES[model.image_family]
+
+
+def license_line(family: ImageFamily) -> str:
+    """The terms in a line: `FLUX-NC-1.0.1: non-commercial use only`."""
+    terms = family.license
+    return terms.name if terms.banner is None else f"{terms.name}: {terms.banner}"
+
+
+def license_document(model: Model) -> dict[str, object] | None:
+    """The terms of an image model as JSON; `None` where Paceline does not know a model's terms."""
+    family = family_of(model)
+    if family is None:
+        return None
+    terms = family.license
+    return {"name": terms.name, "commercial": terms.commercial, "banner": terms.banner}
+
+
+def why_other_kind(engine: Engine, model: Model) -> str | None:
+    """Why an engine is for models of another kind; `None` when it is for this one."""
+    pictures = isinstance(engine, MakesImages)
+    if pictures == (model.image_family is not None):
+        return None
+    does = "makes pictures" if pictures else "writes text"
+    return f"{engine.name} {does}, and {model.architecture} does not"
+
+
+def image_shape_of(model: Model) -> ImageShape:
+    """Counted from the configs of the folder's components. Raises SpecError where it cannot be."""
+    stored: Counter[str] = Counter()
+    for file in model.files:
+        if file.path.endswith(".safetensors"):
+            stored[file.path.partition("/")[0]] += file.size_bytes
+    return read_image_shape(
+        {name: _config(Path(model.folder) / name) for name in stored}, stored_bytes=stored
+    )
+
+
+def usual_preset_here(model: str) -> str:
+    """The load that fits MODEL: what its folder shows, where it has one, else what its name says.
+
+    Reads one small file; a broken one is found later, by the hub.
+    """
+    index = _index(model)
+    if index is None:
+        return usual_preset(model)
+    stated = index.get(_STATED)
+    return preset_of_family(stated if isinstance(stated, str) else "")
+
+
+def _index(model: str) -> Mapping[str, object] | None:
+    path = Path(model).expanduser() / INDEX
+    offered = {point.name for point in entry_points(group="paceline.models")}
+    if model in offered or not path.is_file():
+        return None
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _config(folder: Path) -> Config:
+    try:
+        found = json.loads((folder / "config.json").read_bytes())
+    except (OSError, ValueError) as error:
+        raise SpecError(
+            Code.BAD_MODEL,
+            f"cannot read the config of {folder.name!r} in {str(folder.parent)!r}",
+            why=str(error),
+            fix=f"fetch the folder {folder.name!r} again",
+        ) from error
+    return found if isinstance(found, dict) else {}
