@@ -5,6 +5,7 @@ in ../shared/reference/traces, or in the folder that is given; what is absent is
 Output is Markdown, ready for docs/log.md.
 """
 
+import itertools
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -44,6 +45,7 @@ POLICIES: Final[dict[str, Policy]] = {
     "rps": RpsPolicy(bounds=BOUNDS),
 }
 JUDGED: Final = ("queue_delay", "request_count")
+STEADY_S: Final = 3_600.0
 IDLE_ONE_COLD_START: Final = "paceline, idle 1 cold start"
 
 
@@ -152,13 +154,20 @@ def steady() -> None:
             replica = replica_of(service, 45.0, trace)
             settings = ReplaySettings(start_replicas=-(-tenths * 4 // 30))
             policy = PacelinePolicy(bounds=Bounds(max_replicas=10))
-            found.append(replay(trace, policy, replica, settings))
+            found.append(before_the_end(replay(trace, policy, replica, settings)))
             load.append(tenths / 10 * found[-1].duration_s)
         turned = sum(row.flips > 0 for row in found)
         paid = sum(row.replica_s for row in found) / sum(load)
         p99_s = max(row.wait.p99 for row in found)
         flips = sum(row.flips for row in found)
         print(f"| {service} | {turned} of {len(found)} | {flips} | {paid:.2f} | {p99_s:.1f} s |")
+
+
+def before_the_end(row: Replay) -> Replay:
+    """Without the way to zero after the last arrival: that traffic is not steady."""
+    kept = tuple(line for line in row.decisions if line.t_s <= STEADY_S)
+    turns = [line.replicas > line.wanted for line in kept if line.replicas != line.wanted]
+    return replace(row, flips=sum(a != b for a, b in itertools.pairwise(turns)))
 
 
 def poisson(service: str, full_replicas: float) -> tuple[TraceRow, ...]:
@@ -170,7 +179,7 @@ def poisson(service: str, full_replicas: float) -> tuple[TraceRow, ...]:
     )
     rate_rps = ServiceModel(replica).requests_per_s(500, 128) * full_replicas
     times_s = np.cumsum(random.exponential(1 / rate_rps, int(rate_rps * 4000) + 50))
-    times_s = times_s[times_s < 3600] - times_s[0]
+    times_s = times_s[times_s < STEADY_S] - times_s[0]
     tokens = np.maximum(random.lognormal(np.log(128) - 0.32, 0.8, len(times_s)), 1).astype(int)
     return tuple(
         TraceRow(t_s=t_s, input_tokens=500, output_tokens=count)

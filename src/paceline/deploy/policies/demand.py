@@ -10,6 +10,8 @@ from paceline.records.traffic import Window
 from paceline.stats import quantile
 
 WAIT_QUANTILE: Final = 0.9
+ERRORS_BORNE: Final = 1.0
+"""Standard errors of the load; 0, 1 and 2 were compared on halves of a trace, docs/log.md."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,7 @@ def demand(window: Window, fleet: Fleet, policy: PacelinePolicy, memory: Memory)
         arriving += weight * window.queued
     if fleet.ready == 0 and arriving < math.inf:
         stable = burst = arriving
-    replicas = replicas_for(min(stable, burst, arriving), target)
+    replicas = _needed(min(stable, burst, arriving), window, fleet.replica, policy, service_s)
     because = f"{stable:.1f} requests over {policy.stable_s:g} s at {target:g} per replica"
     bursting = burst >= policy.burst_factor * supply * target
     if bursting and at_once > replicas:
@@ -74,6 +76,33 @@ def demand(window: Window, fleet: Fleet, policy: PacelinePolicy, memory: Memory)
         bursting=bursting,
         because=because,
     )
+
+
+def _needed(
+    load: float, window: Window, replica: Replica, policy: PacelinePolicy, service_s: float | None
+) -> int:
+    """Enough for the target when chance does not explain the load, and always enough to be served.
+
+    A few requests in flight are a noisy measure of a rate. Between target and concurrency there is
+    room for that noise, so one standard error above the target is no reason for a replica.
+    """
+    target = target_in_flight(policy, replica)
+    over_s = min(policy.stable_s, float(len(window.serving)))
+    surely = load - ERRORS_BORNE * standard_error(load, service_s, over_s)
+    return max(replicas_for(surely, target), replicas_for(load, max(target, replica.concurrency)))
+
+
+def standard_error(load: float, service_s: float | None, over_s: float) -> float:
+    """Of a mean number in flight over a window, were arrivals Poisson at a steady rate.
+
+    The number in flight then has variance `load`, and its autocorrelation falls by e in one service
+    time S (M/M/infinity), so its mean over T has variance `2 load (S/T)^2 (T/S - 1 + exp(-T/S))`.
+    0 where the service time is not known.
+    """
+    if not service_s or over_s <= 0 or load <= 0:
+        return 0.0
+    ratio = over_s / service_s
+    return math.sqrt(2 * load * (ratio - 1 + math.exp(-ratio))) / ratio
 
 
 def queued_weight(service_s: float | None, cold_start_s: float) -> float:
