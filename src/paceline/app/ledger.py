@@ -6,8 +6,19 @@ load at any, and a list that says so once per knob hides what else it says.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Final
 
-from paceline.records.variant import Rejection, Variant
+from paceline.records.variant import Rejection, RejectionReason, Variant
+
+WHATEVER_KNOBS: Final = frozenset(
+    {
+        RejectionReason.UNSUPPORTED,
+        RejectionReason.NO_CHECKPOINT,
+        RejectionReason.ENGINE_NOT_INSTALLED,
+        RejectionReason.NOT_REQUESTED,
+    }
+)
+"""Grounds that do not come from a variant's own figures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +33,7 @@ class Entry:
 def ledger(rejected: Iterable[Rejection]) -> tuple[Entry, ...]:
     """In the order of `rejected`; a ground is shared when every word and figure of it is."""
     rejected = tuple(rejected)
-    whole = {r for r in rejected if r.variant == _plain(r.variant)}
+    whole = {r for r in rejected if r.reason in WHATEVER_KNOBS and r.variant == _plain(r.variant)}
     counts: dict[Rejection, int] = {}
     for rejection in rejected:
         shared = replace(rejection, variant=_plain(rejection.variant))

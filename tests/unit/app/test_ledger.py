@@ -30,6 +30,11 @@ def test_another_reason_word_or_figure_is_another_ground() -> None:
     assert [(e.rejection, e.variants) for e in ledger(grounds)] == [(r, 1) for r in grounds]
 
 
+def test_what_was_foretold_of_each_stays_apart_though_the_figures_are_the_same() -> None:
+    lost = [out(v, "it cannot win", RejectionReason.PREDICTED) for v in (PLAIN, WIDE)]
+    assert [entry.variants for entry in ledger(lost)] == [1, 1]
+
+
 def test_what_was_left_out_for_its_knobs_is_not_counted_with_others() -> None:
     other = replace(PLAIN, knobs=(("tokens", 64),))
     assert [e.variants for e in ledger([out(WIDE), out(other)])] == [1, 1]
