@@ -12,7 +12,10 @@
         is told what the predictor says with the row's whole group left out.
 
 Settings were chosen on the models whose name hashes to an even number; `chosen on` and `judged on`
-are told apart in the output, which is Markdown, ready for docs/log.md.
+are told apart in the output, which is Markdown, ready for docs/log.md. `time` is the share of
+measuring every variant once, whole, with its launch; `floor` what the baseline and the best alone
+take, which on few variants is most of it: so the sizes are told apart as well, and the last line of
+a table has the sweeps alone whose floor leaves room for the aim.
 """
 
 import argparse
@@ -34,6 +37,9 @@ MEASURED: Final = "measured_calibration.csv"
 SEEDS: Final = 5
 LARGE: Final = 8
 """Variants from which on a joined sweep leaves a search something to spare."""
+SIZES: Final = ((3, 4), (5, 7), (8, 13), (14, 99))
+AIM: Final = 0.15
+"""Share of the exhaustive time that a search should take."""
 
 
 def main() -> None:
@@ -67,6 +73,11 @@ def replay(tables: Path, sweeps: Path | None) -> None:
         ):
             for side, text in enumerate(("chosen on", "judged on")):
                 report(name, text, [s for s in found if _side(s) == side])
+            for least, most in SIZES:
+                sized = [s for s in found if least <= len(s.rates) <= most]
+                report(f"{name}: {least} to {most} variants", "both", sized)
+            roomy = [s for s in found if _least_share(s) <= AIM]
+            report(f"{name}: floor <= {AIM:.0%}", "both", roomy)
     else:
         print(f"skipped: no ranking sets in {tables}", file=sys.stderr)
     if sweeps is not None:
@@ -97,6 +108,12 @@ def _share(found: Sequence[Outcome]) -> float:
 
 def _floor(found: Sequence[Outcome]) -> float:
     return sum(o.floor_seconds for o in found) / sum(o.whole_seconds for o in found)
+
+
+def _least_share(sweep: Sweep) -> float:
+    whole_s = {variant: cost.start_s + cost.window_s for variant, cost in sweep.costs.items()}
+    best = max(sweep.rates, key=lambda v: sweep.rates[v])
+    return sum(whole_s[v] for v in {best, sweep.baseline}) / sum(whole_s.values())
 
 
 def _mean(values) -> float:  # type: ignore[no-untyped-def]

@@ -1,7 +1,7 @@
 """Whole sweeps measured here, variant by variant, for the replay.
 
 A line is appended as each launch ends, so a record that is stopped goes on where it was. The first
-line says what measured it. Launches of all models and all repeats are in one seeded order: whatever
+line says what measured it. Model by model, launches and repeats are in one seeded order: whatever
 else the machine does meanwhile favours no variant, and a repeat lies far from its first.
 """
 
@@ -44,10 +44,10 @@ from paceline.trial.workload import load_shape
 from paceline.units import Seconds
 from search_replay import Costs, Sweep
 
-MODELS: Final = ("tiny", "medium", "reference")
+MODELS: Final = ("reference", "tiny", "medium")
 """Two made shapes and the trained model (`paceline models synth`)."""
 WORKLOAD: Final = "reference,concurrency=8,input=128,prefix=64,output=32,duration=6s"
-REPEATED: Final = 5
+REPEATED: Final = 8
 """Every so many variants one is launched a second time: the noise between launches."""
 GRIDS: Final[Mapping[str, Mapping[str, tuple[Scalar, ...]]]] = {
     "openvino": {
@@ -74,7 +74,6 @@ def record(folder: Path, out: Path, engines: Sequence[str] = ENGINES, *,
         for name, bench in benches.items()
         for variant, repeat in bench.launches()
     ]
-    Random(0).shuffle(wanted)  # noqa: S311 - not a secret
     if not out.exists():
         _append(out, {"about": _about(shop, engines)})
     done = {(row["model"], row["key"]) for row in _rows(out)}
@@ -142,17 +141,16 @@ class _Bench:
         self._outlooks = {outlook.variant_id: (outlook.score, outlook.sd) for outlook in told}
 
     def launches(self) -> Iterator[tuple[Variant, int]]:
-        """Every variant once, and some of them twice."""
+        """Every variant once and some of them twice, in a seeded order."""
         plain = [
             variant
             for variant in self._planned.plan.variants
             if variant.engine in self._engines and not variant.knobs and not variant.speculation
         ]
         variants = [found for variant in plain for found in _grid(variant)]
-        for number, variant in enumerate(variants):
-            yield variant, 0
-            if number % REPEATED == 0:
-                yield variant, 1
+        wanted = [(v, 0) for v in variants] + [(v, 1) for v in variants[REPEATED - 1 :: REPEATED]]
+        Random(0).shuffle(wanted)  # noqa: S311 - not a secret
+        yield from wanted
 
     def measure(self, variant: Variant, repeat: int) -> dict[str, object]:
         rungs: list[TrialRecord] = []

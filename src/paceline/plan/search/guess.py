@@ -40,6 +40,10 @@ class Effects:
     knob_and_format: float = 0.06
     own: float = 0.02
     """What no other variant tells."""
+    predicted: float = 0.45
+    """The same of a variant that the predictor tells from its like, as a share of the prediction's
+    deviation: what of its error is not shared, in 2,500 pairs of published configurations of one
+    model, load, engine and format (docs/log.md)."""
     speculation: float = 0.4
     """Of a way of guessing ahead on this workload, by its acceptance, the same on every engine:
     published gains reach 2 to 3 (Leviathan et al. 2023, table 2), on busy processors it loses."""
@@ -79,32 +83,32 @@ def guesses(
     """The posterior of each wanted variant, given every standing that has a score."""
     seen = [standing for standing in standings if standing.score is not None]
     expected = {outlook.variant_id: outlook for outlook in outlooks}
-    prior = np.array([_prior(variant, expected) for variant in wanted])
-    sizes = [_size(variant, expected) for variant in wanted]
-    own = [_covariance(v, size, v, size, effects) for v, size in zip(wanted, sizes, strict=True)]
+    mean = math.fsum(o.score for o in expected.values()) / max(len(expected), 1)
+    asked = [_prior(variant, expected, mean, effects) for variant in wanted]
+    known = [_prior(standing.variant, expected, mean, effects) for standing in seen]
+    prior = np.array([one.score for one in asked])
+    own = np.array([_covariance(one, one, effects) for one in asked])
     if not seen:
-        return [
-            Guess(score=float(mean), sd=math.sqrt(v)) for mean, v in zip(prior, own, strict=True)
-        ]
-    seen_sizes = [_size(standing.variant, expected) for standing in seen]
-    near = _matrix([s.variant for s in seen], seen_sizes, effects)
+        return [_guess(*found) for found in zip(prior, own, strict=True)]
+    near = _matrix(known, known, effects)
     near += np.diag([measured_sd(standing, noise) ** 2 for standing in seen])
-    across = np.array(
-        [
-            [
-                _covariance(v, size, s.variant, other, effects)
-                for s, other in zip(seen, seen_sizes, strict=True)
-            ]
-            for v, size in zip(wanted, sizes, strict=True)
-        ]
-    ).reshape(len(wanted), len(seen))
-    surprise = np.array([(s.score or 0.0) - _prior(s.variant, expected) for s in seen])
+    across = _matrix(asked, known, effects)
+    surprise = np.array([(s.score or 0.0) - one.score for s, one in zip(seen, known, strict=True)])
     means = prior + across @ np.linalg.solve(near, surprise)
-    variances = np.array(own) - np.einsum("ij,ji->i", across, np.linalg.solve(near, across.T))
-    return [
-        Guess(score=float(mean), sd=math.sqrt(max(float(variance), 0.0)))
-        for mean, variance in zip(means, variances, strict=True)
-    ]
+    variances = own - np.einsum("ij,ji->i", across, np.linalg.solve(near, across.T))
+    return [_guess(*found) for found in zip(means, variances, strict=True)]
+
+
+def _guess(mean: float, variance: float) -> Guess:
+    return Guess(score=float(mean), sd=math.sqrt(max(float(variance), 0.0)))
+
+
+def told_apart(variant: Variant, expected: Mapping[str, Outlook]) -> Outlook | None:
+    """The variant's own prediction, by id; `None` when it only repeats that of default knobs."""
+    outlook, default = expected.get(variant.id), expected.get(plain(variant).id)
+    if variant == plain(variant) or default is None or outlook is None:
+        return outlook
+    return None if outlook.score == default.score else outlook
 
 
 def measured_sd(standing: Standing, noise: Noise) -> float:
@@ -118,47 +122,57 @@ def measured_sd(standing: Standing, noise: Noise) -> float:
     return math.hypot(within, noise.run / math.sqrt(max(standing.launches, 1)), short, doubt)
 
 
-def _matrix(
-    variants: Sequence[Variant], sizes: Sequence[float], effects: Effects
-) -> NDArray[np.float64]:
-    return np.array(
-        [
-            [
-                _covariance(one, size, other, other_size, effects)
-                for other, other_size in zip(variants, sizes, strict=True)
-            ]
-            for one, size in zip(variants, sizes, strict=True)
-        ]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Prior:
+    """What is thought of a variant before any trial.
+
+    `size` is how much of the effects is left to learn: all, or the share that the prediction
+    misses. `alone` is the deviation that only those share who rest on the same prediction.
+    """
+
+    variant: Variant
+    score: float
+    size: float
+    alone: float
+    rests_on: str | None
+    """Id of the variant that was predicted: itself, or the same at default knobs."""
+
+
+def _prior(
+    variant: Variant, expected: Mapping[str, Outlook], mean: float, effects: Effects
+) -> _Prior:
+    """As predicted for it, or for the same at default knobs: a combination was never predicted.
+    Where the predictor says nothing, `mean`: what it says of the others on average."""
+    default = expected.get(plain(variant).id)
+    outlook = expected.get(variant.id) or default
+    if outlook is None:
+        return _Prior(variant=variant, score=mean, size=1.0, alone=0.0, rests_on=None)
+    own = told_apart(variant, expected)
+    return _Prior(
+        variant=variant,
+        score=outlook.score,
+        size=min(1.0, outlook.sd),
+        alone=effects.predicted * outlook.sd,
+        rests_on=plain(variant).id if own is None else variant.id,
     )
 
 
-def _prior(variant: Variant, expected: Mapping[str, Outlook]) -> float:
-    """As predicted; where the predictor says nothing, what it says of the others on average."""
-    outlook = _outlook(variant, expected)
-    if outlook is not None:
-        return outlook.score
-    return math.fsum(o.score for o in expected.values()) / max(len(expected), 1)
+def _matrix(
+    ones: Sequence[_Prior], others: Sequence[_Prior], effects: Effects
+) -> NDArray[np.float64]:
+    found = [[_covariance(one, other, effects) for other in others] for one in ones]
+    return np.array(found).reshape(len(ones), len(others))
 
 
-def _size(variant: Variant, expected: Mapping[str, Outlook]) -> float:
-    """How much of the effects is left to learn: all, or the share that the prediction misses."""
-    outlook = _outlook(variant, expected)
-    return 1.0 if outlook is None else min(1.0, outlook.sd)
-
-
-def _outlook(variant: Variant, expected: Mapping[str, Outlook]) -> Outlook | None:
-    """Of the variant, or of the same at default knobs: a combination was never predicted."""
-    return expected.get(variant.id) or expected.get(plain(variant).id)
-
-
-def _covariance(
-    one: Variant, size: float, other: Variant, other_size: float, effects: Effects
-) -> float:
+def _covariance(one: _Prior, other: _Prior, effects: Effects) -> float:
     """Of two scores. No prediction speaks of guessing ahead, so none makes its effect smaller."""
-    shared = _likeness(one, other, effects) * size * other_size
-    if one.speculation is None or one.speculation != other.speculation:
+    a, b = one.variant, other.variant
+    shared = _likeness(a, b, effects) * one.size * other.size
+    if one.rests_on is not None and one.rests_on == other.rests_on:
+        shared += one.alone * other.alone
+    if a.speculation is None or a.speculation != b.speculation:
         return shared
-    same_engine = one.engine == other.engine
+    same_engine = a.engine == b.engine
     return shared + effects.speculation**2 + effects.speculation_and_engine**2 * same_engine
 
 

@@ -13,8 +13,16 @@ class Rules:
 
     optimism: float = 2.5
     """Standard deviations above its guess up to which a variant may still turn out to be."""
+    optimism_told: float = 1.3
+    """The same where a prediction of its own speaks too: it is left out only when it stays below
+    the bar by both. Guesses alone had to be more optimistic, took longer, and left out the best
+    now and then (docs/log.md)."""
+    reach_told: float = 1.96
+    """Standard deviations above that prediction, whatever the trials of others say."""
     rung_optimism: float = 1.64
     """The same after a first rung, when it was seen."""
+    apart: float = 1.96
+    """Standard deviations that tell a winner from its runner-up; below, both are launched again."""
     worth: float = 0.02
     """A gain below this is not worth a launch: runs of one variant differ by as much."""
     rung: float = 1 / 6

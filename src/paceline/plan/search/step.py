@@ -16,7 +16,7 @@ from random import Random
 
 from paceline.plan.search.combine import combined, plain
 from paceline.plan.search.estimate import expected_s
-from paceline.plan.search.guess import Guess, guesses, measured_sd
+from paceline.plan.search.guess import Guess, guesses, measured_sd, told_apart
 from paceline.plan.search.owed import mean_lengths, owed
 from paceline.plan.search.rules import RULES, Pruned, Rules, Step, Stop
 from paceline.records.launch import Cause
@@ -68,6 +68,7 @@ class _Race:
         self._known = known
         self._left_s = left_s
         self._rules = rules
+        self._expected = {outlook.variant_id: outlook for outlook in known.outlooks}
         self._launches = Counter(trial.variant for trial in known.trials)
         leader = _leader(known.standings)
         self._leader_sd = measured_sd(leader, rules.noise) if leader else 0.0
@@ -124,10 +125,7 @@ class _Race:
 
     def _at_best(self, fresh: Sequence[Variant], found: Sequence[Guess]) -> list[float]:
         """Optimistic scores; of those that guess ahead no more than their acceptance allows."""
-        best = {
-            variant: guess.score + self._rules.optimism * math.hypot(guess.sd, self._leader_sd)
-            for variant, guess in zip(fresh, found, strict=True)
-        }
+        best = {v: self._best_of(v, guess) for v, guess in zip(fresh, found, strict=True)}
         gains = mean_lengths(self._known.trials)
         seen = {s.variant: _optimistic(s, self._rules) for s in self._known.standings}
         for variant in fresh:
@@ -137,6 +135,14 @@ class _Race:
                 plain_best = seen.get(without, best.get(without, math.inf))
                 best[variant] = min(best[variant], plain_best + math.log(length))
         return list(best.values())
+
+    def _best_of(self, variant: Variant, guess: Guess) -> float:
+        rules, outlook = self._rules, told_apart(variant, self._expected)
+        sd = math.hypot(guess.sd, self._leader_sd)
+        if outlook is None:
+            return guess.score + rules.optimism * sd
+        foretold = outlook.score + rules.reach_told * outlook.sd
+        return max(guess.score + rules.optimism_told * sd, foretold)
 
     def _first(self, variant: Variant, best: float) -> Step:
         reach = self._bar if math.isfinite(self._bar) else None
@@ -276,4 +282,4 @@ def _apart(one: Standing, other: Standing, rules: Rules) -> bool:
     if one.score is None or other.score is None:
         return False
     sds = [measured_sd(standing, rules.noise) for standing in (one, other)]
-    return abs(one.score - other.score) > rules.optimism * math.hypot(*sds)
+    return abs(one.score - other.score) > rules.apart * math.hypot(*sds)

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from paceline.plan.search.guess import Effects, Guess, Noise, guesses, measured_sd
+from paceline.plan.search.guess import Effects, Guess, Noise, guesses, measured_sd, told_apart
 from paceline.records.measurement import Verdict
 from paceline.records.race import Outlook, Standing
 from paceline.records.variant import Variant
@@ -70,6 +70,19 @@ def test_changed_knobs_without_a_prediction_of_their_own_have_that_of_the_defaul
     told = (Outlook(variant_id=INT8.id, score=5.0, sd=0.3),)
     assert guess(INT8_WIDE, outlooks=told).score == 5.0
     assert guess(INT8_WIDE, outlooks=told).sd < guess(INT8_WIDE).sd
+
+
+def test_a_prediction_that_tells_a_variant_from_its_default_errs_on_its_own() -> None:
+    """A knob that the predictor knows: its own error is not known from that of the default."""
+    default = Outlook(variant_id=INT8.id, score=5.0, sd=0.4)
+    told, untold = (Outlook(variant_id=INT8_WIDE.id, score=s, sd=0.4) for s in (4.8, 5.0))
+    done = seen(INT8, 5.0)
+    assert guess(INT8_WIDE, done, outlooks=(default, told)).sd > 0.45 * 0.4
+    assert guess(INT8_WIDE, done, outlooks=(default, untold)).sd < 0.1
+    expected = {o.variant_id: o for o in (default, told)}
+    assert told_apart(INT8_WIDE, expected) == told
+    assert told_apart(INT8, expected) == default
+    assert told_apart(INT8_WIDE, expected | {untold.variant_id: untold}) is None
 
 
 def test_a_short_window_and_a_single_launch_are_noisier() -> None:

@@ -181,6 +181,20 @@ def test_a_prediction_prunes_what_it_says_cannot_win() -> None:
     assert {out.variant for out in end.pruned} == {INT4, INT4_WIDE}
 
 
+def test_a_variant_whose_own_prediction_reaches_the_leader_is_not_left_out_by_a_guess() -> None:
+    """The leader did worse than predicted, and so may its like: but then that is only a guess."""
+    plan = Plan(baseline=BASE, variants=(BASE, INT8, INT4), rejected=())
+    done = (standing(BASE, 100), standing(INT8, 200, launches=2))
+
+    def told(rate: float) -> tuple[Outlook, ...]:
+        rates = {BASE: 100.0, INT8: 400.0, INT4: rate}
+        return tuple(Outlook(variant_id=v.id, score=math.log(r), sd=0.3) for v, r in rates.items())
+
+    assert step(*done, plan=plan, outlooks=told(120)).variant == INT4, "120 e^(1.96 x 0.3) = 216"
+    bounds = stop(*done, plan=plan, outlooks=told(100)).pruned
+    assert [out.variant for out in bounds] == [INT4], "100 e^(1.96 x 0.3) = 180"
+
+
 def test_who_was_left_out_by_prediction_comes_back_when_the_run_proves_it_wrong() -> None:
     third = a_variant("third", "int4")
     lost = Rejection(variant=third, reason=RejectionReason.PREDICTED, detail="it cannot win")
