@@ -7,14 +7,13 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final
 
+from paceline.app.licenses import family_of
 from paceline.errors import Code, SpecError
 from paceline.plan.images.local import ImageJudge
 from paceline.plan.images.read import Config, read_image_shape
 from paceline.plan.images.shape import ImageShape
 from paceline.ports.engine import Engine, MakesImages
 from paceline.records.hardware import Accelerator
-from paceline.records.image import ImageFamily
-from paceline.records.image_families import IMAGE_FAMILIES
 from paceline.records.model import Model
 from paceline.records.request import Request
 from paceline.spec.images import preset_of_family, refuse_unfitting, require_license, usual_preset
@@ -44,26 +43,6 @@ def image_kind(
         shape=image_shape_of(model),
         accelerators=accelerators,
     )
-
-
-def family_of(model: Model) -> ImageFamily | None:
-    """The family of an image model, `None` for a language model."""
-    return None if model.image_family is None else IMAGE_FAMILIES[model.image_family]
-
-
-def license_line(family: ImageFamily) -> str:
-    """The terms in a line: `FLUX-NC-1.0.1: non-commercial use only`."""
-    terms = family.license
-    return terms.name if terms.banner is None else f"{terms.name}: {terms.banner}"
-
-
-def license_document(model: Model) -> dict[str, object] | None:
-    """The terms of an image model as JSON; `None` where Paceline does not know a model's terms."""
-    family = family_of(model)
-    if family is None:
-        return None
-    terms = family.license
-    return {"name": terms.name, "commercial": terms.commercial, "banner": terms.banner}
 
 
 def why_other_kind(engine: Engine, model: Model) -> str | None:

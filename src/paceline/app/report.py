@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from paceline.app.ledger import Entry, ledger
+from paceline.app.licenses import license_document
 from paceline.rank.prediction import scores, summaries
 from paceline.records.fidelity import Fidelity
 from paceline.records.measurement import Interval, Metric
@@ -41,6 +42,7 @@ def run_document(run: RunRecord, ranking: Ranking, receipt_path: str | None) -> 
             for advice in ranking.advice
         ],
         "formula": ranking.formula,
+        "license": license_document(run.model),
         "receipt": receipt_path,
     }
 
@@ -140,6 +142,8 @@ def request_document(request: Request) -> Json:
         "seed": request.seed,
         "quality_share": request.quality_share,
         "beside": list(request.beside),
+        "mode": request.mode,
+        "accept_license": request.accept_license,
     }
 
 

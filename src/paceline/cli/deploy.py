@@ -7,6 +7,7 @@ import typer
 
 from paceline.app.deploy import DeployOrder, deploy, read_target, wait_settled
 from paceline.app.endpoints import endpoint_document, one_endpoint, remove
+from paceline.app.licenses import banner, license_document, model_of_version
 from paceline.app.serving.lock import is_served
 from paceline.app.wiring import Workshop
 from paceline.cli.output import print_json
@@ -112,6 +113,10 @@ def deploy_command(
     shop = Workshop()
     endpoint = deploy(order, shop)
     typer.echo(f"endpoint {endpoint.name!r}: version {endpoint.version} is wanted", err=True)
+    model = model_of_version(endpoint.pipeline, endpoint.version, shop)
+    terms = banner(model)
+    if terms is not None:
+        typer.echo(terms, err=True)
     served = is_served(shop.places.data)
     if wait:
         if not served:
@@ -120,7 +125,8 @@ def deploy_command(
     elif not served:
         typer.echo("nobody serves it yet: paceline serve", err=True)
     if as_json:
-        print_json(endpoint_document(one_endpoint(endpoint.name, shop)))
+        document = endpoint_document(one_endpoint(endpoint.name, shop))
+        print_json({**document, "license": license_document(model)})
 
 
 def undeploy(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from paceline.app.image_plan import license_document, license_line
+from paceline.app.licenses import license_document, license_line
 from paceline.app.models import (
     InstalledModel,
     inspect_model,

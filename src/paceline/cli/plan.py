@@ -7,6 +7,7 @@ import typer
 
 from paceline.app.budget import estimate_document, estimate_text, estimated
 from paceline.app.image_plan import usual_preset_here
+from paceline.app.licenses import banner, license_document
 from paceline.app.plan_here import plans_here
 from paceline.app.planning import plan_request, with_price
 from paceline.app.report import plan_document
@@ -128,7 +129,12 @@ def show_local(request: Request, shop: Workshop, *, as_json: bool) -> None:
     estimate = estimated(request, planned, shop)
     if as_json:
         document = plan_document(request, planned.plan)
-        print_json({**document, "estimate": estimate_document(estimate, request)})
+        terms = license_document(planned.model)
+        estimate_json = estimate_document(estimate, request)
+        print_json({**document, "license": terms, "estimate": estimate_json})
         return
     print_understood(request)
+    said = banner(planned.model)
+    if said is not None:
+        typer.echo(said, err=True)
     print_local(request, planned, estimate_text(estimate, request))

@@ -6,6 +6,7 @@ from typing import Final
 
 from paceline.app.budget import estimate_text
 from paceline.app.ledger import ledger
+from paceline.app.licenses import banner
 from paceline.cli.run_figures import load_text
 from paceline.clock import Clock
 from paceline.plan.search import Step
@@ -50,6 +51,9 @@ class LineWatch:
             f"load: {load_text(request.workload)}; {self._total} variants in the race,"
             f" {len(ledger(plan.rejected))} left out"
         )
+        terms = banner(run.model)
+        if terms is not None:
+            self._say(terms)
         if run.estimate is not None:
             self._say(f"estimate: {estimate_text(run.estimate, request)}")
 
