@@ -122,7 +122,6 @@ def eval_command(
         format=format_,
         answers_path=resume,
     )
-    require_urls(request)
     if embeddings:
         _compare_embeddings(request, as_json=as_json)
         return
@@ -139,12 +138,14 @@ def eval_command(
 
 
 def _examined(request: EvalRequest, tasks: HarnessRequest | None) -> Evaluation:
+    require_urls(request)
     if tasks is None:
         return examine(request, on_progress=show_progress)
     return examine_tasks(request, tasks, shop=Workshop(), say=_say)
 
 
 def _compare_embeddings(request: EvalRequest, *, as_json: bool) -> None:
+    require_urls(request)
     found = examine_embeddings(request)
     if as_json:
         print_json(embeddings_document(request, found))

@@ -33,7 +33,7 @@ from paceline.cli.show import print_run
 from paceline.errors import Code, SpecError
 from paceline.records.request import Request
 from paceline.records.run import RunRecord, RunState
-from paceline.spec.read import Asked, RequestText, read_request
+from paceline.spec.read import Asked, read_request
 
 NO_VARIANT = 5
 
@@ -118,10 +118,6 @@ def optimize(
     Exits 5 when no variant satisfies the constraints.
     """
     shop = Workshop(share_device=share_device)
-    if resume is not None:
-        _refuse_beside_resume(model, words)
-        _print_outcome(resume_run(resume, shop, LineWatch(shop.clock)), shop, as_json=as_json)
-        return
     asked = Asked(
         model=model,
         pipeline=pipeline,
@@ -143,12 +139,23 @@ def optimize(
         mode=mode,
         accept_license=accept_license,
     )
-    if from_ is not None:
-        # The model is that of the earlier run, so what stands in its place is a word as well.
-        said = " ".join(word for word in (model, *(words or ())) if word) or None
-        text = request_text(file)
-        _redirect(from_, asked, said, text, shop, dry_run=dry_run, as_json=as_json)
-        return
+    if resume is not None:
+        _resume(resume, model, words, shop, as_json=as_json)
+    elif from_ is not None:
+        _redirect(from_, asked, words, file, shop, dry_run=dry_run, as_json=as_json)
+    else:
+        _start(asked, words, file, shop, dry_run=dry_run, as_json=as_json)
+
+
+def _start(
+    asked: Asked,
+    words: list[str] | None,
+    file: Path | None,
+    shop: Workshop,
+    *,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
     request = _read(asked, words, file)
     if dry_run:
         show_local(request, shop, as_json=as_json)
@@ -156,22 +163,32 @@ def optimize(
     _print_outcome(start_run(request, shop, LineWatch(shop.clock)), shop, as_json=as_json)
 
 
+def _resume(
+    run_id: str, model: str | None, words: list[str] | None, shop: Workshop, *, as_json: bool
+) -> None:
+    _refuse_beside_resume(model, words)
+    _print_outcome(resume_run(run_id, shop, LineWatch(shop.clock)), shop, as_json=as_json)
+
+
 def _redirect(
     run_id: str,
     asked: Asked,
-    said: str | None,
-    file: RequestText | None,
+    words: list[str] | None,
+    file: Path | None,
     shop: Workshop,
     *,
     dry_run: bool,
     as_json: bool,
 ) -> None:
+    # The model is that of the earlier run, so what stands in its place is a word as well.
+    said = " ".join(word for word in (asked.model, *(words or ())) if word) or None
+    text = request_text(file)
     if dry_run:
-        turned = redirected(run_id, asked, said, shop, file=file)
+        turned = redirected(run_id, asked, said, shop, file=text)
         typer.echo(f"changed: {'; '.join(turned.changes)}", err=True)
         show_local(turned.request, shop, as_json=as_json)
         return
-    run = redirect_run(run_id, asked, said, shop, LineWatch(shop.clock), file=file)
+    run = redirect_run(run_id, asked, said, shop, LineWatch(shop.clock), file=text)
     _print_outcome(run, shop, as_json=as_json)
 
 

@@ -1,10 +1,12 @@
 """What a trial has learned so far, and the record that it leaves."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from paceline.records.image import ImageFacts
 from paceline.records.launch import Artefact, Cause, Environment
 from paceline.records.load import LoadResult, LoadSummary, Route
+from paceline.records.measurement import Metric
 from paceline.records.speculation import SpeculationCounts
 from paceline.records.telemetry import DeviceProcess
 from paceline.records.trial import BlobRef, ColdStart, Cut, Provenance, TrialRecord
@@ -52,7 +54,7 @@ def trial_record(
     wall_s: float,
 ) -> TrialRecord:
     """The record of a trial that took `wall_s` in all."""
-    answers = seen.answers
+    answers, load = seen.answers, seen.load
     cold_start = ColdStart(
         environment_s=environment.installed_s,
         weights_s=seen.artefact.prepared_s if seen.artefact else None,
@@ -66,26 +68,7 @@ def trial_record(
         repeat=order.repeat,
         cause=seen.cause,
         detail=seen.detail,
-        metrics=trial_metrics(
-            seen.summary,
-            answers.quality,
-            Footprint(
-                peak_memory_gib=seen.peak_memory_gib,
-                memory_gib=order.accelerator.memory_gib,
-                cold_start_s=cold_start.total_s,
-                price_usd_per_hour=order.price_usd_per_hour,
-                images=order.route is Route.IMAGES,
-            ),
-            goodput_rps=seen.goodput_rps,
-            speculation=seen.speculation,
-            own_quality=answers.own,
-            beside=Beside(
-                fidelity=answers.closeness.fidelity,
-                loaded=answers.loaded,
-                long=answers.long,
-                time_share=time_share(answers.spent_s, wall_s),
-            ),
-        ),
+        metrics=_metrics(order, seen, cold_start_s=cold_start.total_s, wall_s=wall_s),
         quality=answers.quality,
         own_quality=answers.own,
         long_quality=answers.long,
@@ -97,19 +80,8 @@ def trial_record(
         readings=seen.readings,
         cold_start=cold_start,
         samples=samples,
-        provenance=Provenance(
-            engine_version=engine_version,
-            argv=seen.argv,
-            env=dict(seen.env),
-            environment_lock_sha256=environment.lock_sha256,
-            environment_lock=environment.lock,
-            artefact=seen.artefact,
-            seed=order.seed,
-            started_at_utc=started_at_utc,
-            log_tail=seen.log_tail,
-            draft=seen.draft,
-        ),
-        client=judge_client(seen.load, limits_ms=limits_ms) if seen.load else None,
+        provenance=_provenance(order, seen, environment, engine_version, started_at_utc),
+        client=judge_client(load, limits_ms=limits_ms) if load else None,
         steady=seen.summary.steady if seen.summary else False,
         foreign_cpu_share=seen.foreign_cpu_share,
         strangers=seen.strangers,
@@ -117,4 +89,51 @@ def trial_record(
         cut=seen.cut,
         speculation=seen.speculation,
         inspected=seen.inspected,
+    )
+
+
+def _metrics(
+    order: TrialOrder, seen: Seen, *, cold_start_s: float | None, wall_s: float
+) -> Mapping[str, Metric]:
+    answers = seen.answers
+    return trial_metrics(
+        seen.summary,
+        answers.quality,
+        Footprint(
+            peak_memory_gib=seen.peak_memory_gib,
+            memory_gib=order.accelerator.memory_gib,
+            cold_start_s=cold_start_s,
+            price_usd_per_hour=order.price_usd_per_hour,
+            images=order.route is Route.IMAGES,
+        ),
+        goodput_rps=seen.goodput_rps,
+        speculation=seen.speculation,
+        own_quality=answers.own,
+        beside=Beside(
+            fidelity=answers.closeness.fidelity,
+            loaded=answers.loaded,
+            long=answers.long,
+            time_share=time_share(answers.spent_s, wall_s),
+        ),
+    )
+
+
+def _provenance(
+    order: TrialOrder,
+    seen: Seen,
+    environment: Environment,
+    engine_version: str,
+    started_at_utc: str,
+) -> Provenance:
+    return Provenance(
+        engine_version=engine_version,
+        argv=seen.argv,
+        env=dict(seen.env),
+        environment_lock_sha256=environment.lock_sha256,
+        environment_lock=environment.lock,
+        artefact=seen.artefact,
+        seed=order.seed,
+        started_at_utc=started_at_utc,
+        log_tail=seen.log_tail,
+        draft=seen.draft,
     )
