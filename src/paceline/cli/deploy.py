@@ -8,6 +8,7 @@ import typer
 from paceline.app.deploy import DeployOrder, deploy, read_target, wait_settled
 from paceline.app.endpoints import endpoint_document, one_endpoint, remove
 from paceline.app.licenses import banner, license_document, model_of_version
+from paceline.app.serving.facts import prices_of
 from paceline.app.serving.lock import is_served
 from paceline.app.wiring import Workshop
 from paceline.cli.output import print_json
@@ -117,6 +118,9 @@ def deploy_command(
     terms = banner(model)
     if terms is not None:
         typer.echo(terms, err=True)
+    prices = prices_of(endpoint.pipeline, endpoint.version, shop)
+    if prices.text is not None:
+        typer.echo(f"price: {prices.text}", err=True)
     served = is_served(shop.places.data)
     if wait:
         if not served:

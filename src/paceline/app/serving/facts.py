@@ -6,6 +6,7 @@ from random import Random
 from typing import Final
 
 from paceline.app.images import painted_by, picture_probe
+from paceline.app.serving.prices import UnitPrices
 from paceline.app.wiring import Workshop
 from paceline.deploy.canary import LatencyLimit
 from paceline.deploy.coldstart import expected_s, total_s
@@ -89,6 +90,16 @@ def learn(pipeline: str, number: int, shop: Workshop) -> VersionFacts:
         usd_per_image=_value(metrics, COST_USD_PER_IMAGE, 0.0),
         routes=served_routes(run.request.workload),
         painted=painted,
+    )
+
+
+def prices_of(pipeline: str, number: int, shop: Workshop) -> UnitPrices:
+    """What a version's answers cost when it was measured. Raises SpecError for an unknown one."""
+    version = version_of(pipeline, number, shop)
+    metrics = _metrics(shop.store.run(version.run_id), version)
+    return UnitPrices(
+        usd_per_mtok=_value(metrics, COST_USD_PER_MTOK, 0.0),
+        usd_per_image=_value(metrics, COST_USD_PER_IMAGE, 0.0),
     )
 
 

@@ -15,6 +15,15 @@ class UnitPrices:
     usd_per_mtok: float = 0.0
     usd_per_image: float = 0.0
 
+    @property
+    def text(self) -> str | None:
+        """For people; `None` without a price."""
+        if self.usd_per_image:
+            return f"${self.usd_per_image:.3g} per image, as it was measured"
+        if self.usd_per_mtok:
+            return f"${self.usd_per_mtok:.3g} per million output tokens, as it was measured"
+        return None
+
     def usd(self, line: UsageLine) -> float:
         """What one request cost."""
         tokens = line.output_tokens * self.usd_per_mtok / TOKENS_PER_PRICE

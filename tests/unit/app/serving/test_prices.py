@@ -31,3 +31,10 @@ def test_pictures_and_tokens_have_their_own_prices() -> None:
 
 def test_what_has_no_price_costs_nothing() -> None:
     assert UnitPrices().usd(a_line(output_tokens=9, images=9)) == 0.0
+
+
+def test_the_price_is_said_of_what_is_sold() -> None:
+    assert UnitPrices(usd_per_image=0.00025312).text == "$0.000253 per image, as it was measured"
+    tokens = UnitPrices(usd_per_mtok=0.2444).text
+    assert tokens == "$0.244 per million output tokens, as it was measured"
+    assert UnitPrices().text is None
