@@ -1,0 +1,115 @@
+"""The reference image model from `optimize` to a picture that the openai client gets."""
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+
+import openai
+import pytest
+from tests.e2e.conftest import Done, Paceline
+from tests.e2e.serving import Serving, serving
+
+from paceline.trial.images.png import read_png
+from paceline.trial.images.shapes import shows
+
+pytestmark = [pytest.mark.e2e, pytest.mark.more_engines, pytest.mark.enable_socket]
+
+START_S = 240.0
+ORDER = (
+    *("optimize", "reference-image", "--engine", "diffusers", "--price", "0.5", "--json"),
+    *("--workload", "reference-image,duration=4s", "--quality-items", "24"),
+)
+
+
+@pytest.fixture(scope="module")
+def paceline(tmp_path_factory: pytest.TempPathFactory) -> Paceline:
+    return Paceline(tmp_path_factory.mktemp("images"), shared_cache=True, timeout_s=1200.0)
+
+
+@pytest.fixture(scope="module")
+def run(paceline: Paceline) -> Done:
+    done = paceline(*ORDER)
+    assert done.code == 0, done.err
+    return done
+
+
+@pytest.fixture(scope="module")
+def served(paceline: Paceline, run: Done) -> Iterator[Serving]:
+    assert run.code == 0
+    assert paceline("deploy", "reference-image", "--mode", "active").code == 0
+    with serving(paceline) as one:
+        one.until(
+            lambda it: it.status("reference-image")["replicas"]["ready"] >= 1,
+            "ready",
+            within_s=START_S,
+        )
+        yield one
+
+
+def test_variants_are_ranked_with_chips_from_inside(run: Done) -> None:
+    document = run.document
+    ranked = [variant for variant in document["variants"] if variant["rank"] is not None]
+    assert len(ranked) >= 4
+    assert document["winner"] in [variant["id"] for variant in ranked]
+    for variant in ranked:
+        assert {"8 steps", "gs 0", "FlowMatch"} <= set(variant["chips"]), variant["chips"]
+        assert ("compiled" in variant["chips"]) is bool(variant["knobs"].get("compile"))
+        assert ("int8 dynamic" in variant["chips"]) is (variant["format"] == "int8")
+        assert not [name for name in variant["metrics"] if "tok" in name or "ttft" in name]
+        assert variant["metrics"]["e2e_p50_ms"]["value"] > 0
+        assert variant["cost"]["usd_per_image"] > 0
+        assert variant["quality"]["score"] > 0.5
+    assert "e2e_p50_ms" in document["formula"]
+
+
+def test_the_receipt_is_computed_again_from_its_pictures(paceline: Paceline, run: Done) -> None:
+    checked = paceline("verify", run.document["receipt"], "--json")
+    assert checked.code == 0, checked.document["findings"]
+    assert checked.document["samples"] >= 4
+
+
+def test_a_page_shows_what_baseline_and_winner_painted(
+    paceline: Paceline, run: Done, tmp_path: Path
+) -> None:
+    page = tmp_path / "run.html"
+    assert paceline("runs", "show", run.document["run_id"], "--html", str(page)).code == 0
+    assert "data:image/png;base64," in page.read_text(encoding="utf-8")
+
+
+def test_a_red_circle_is_a_red_circle_and_the_same_for_the_same_seed(served: Serving) -> None:
+    client = openai.OpenAI(base_url=served.url, api_key="none", timeout=60.0)
+    first, again, other = (_painted(client, "a red circle", seed=seed) for seed in (7, 7, 8))
+    assert shows(read_png(first), "red circle")
+    assert first == again
+    assert first != other
+    assert shows(read_png(_painted(client, "a blue square", seed=7)), "blue square")
+
+
+def test_images_are_counted_and_priced(paceline: Paceline, served: Serving) -> None:
+    client = openai.OpenAI(base_url=served.url, api_key="none", timeout=60.0)
+    _painted(client, "a green triangle", seed=3)
+    served.until(lambda _: _usage(paceline)["images"] > 0, "accounted for")
+    used = _usage(paceline)
+    assert used["usd"] > 0
+    assert used["output_tokens"] == 0
+
+
+def _painted(client: openai.OpenAI, prompt: str, *, seed: int) -> bytes:
+    answer = client.images.generate(
+        model="reference-image",
+        prompt=prompt,
+        size="64x64",
+        response_format="b64_json",
+        extra_body={"seed": seed},
+    )
+    assert answer.data is not None
+    return base64.b64decode(answer.data[0].b64_json or "")
+
+
+def _usage(paceline: Paceline) -> dict[str, float]:
+    groups = paceline("usage", "--json").document["usage"]
+    found: dict[str, float] = next(
+        (group for group in groups if group["group"].endswith("reference-image")),
+        {"images": 0, "usd": 0.0, "output_tokens": 0},
+    )
+    return found
