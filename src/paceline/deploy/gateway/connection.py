@@ -178,11 +178,12 @@ class ClientConnection(asyncio.Protocol):
 
     def _behind_known_head(self, data: bytes, known: KnownHead[Head]) -> bytes:
         """Take a request that begins like the last one; what is left for the parser."""
+        most_bytes = self._listener.settings.max_body_bytes
         whole = known.whole_body(data)
-        if whole:
+        if whole and len(whole) <= most_bytes:
             return self._take_whole(known.meaning, whole)
         body = known.begins(data)
-        if body is None or body.size_bytes > self._listener.settings.max_body_bytes:
+        if body is None or body.size_bytes > most_bytes:
             return data
         self._head = known.meaning
         self._head_done = True
@@ -259,9 +260,10 @@ class ClientConnection(asyncio.Protocol):
             raise _Refused
         parser, headers = self._parser, self._headers
         http_1_0 = parser.get_http_version() == "1.0"
+        length = headers.pop(b"content-length", None)
         self._head = Head(parser.get_method(), self._target, headers, http_1_0=http_1_0)
         if self._first and headers.keys().isdisjoint(RARE):
-            self._known = known_head(self._first, headers.get(b"content-length"), self._head)
+            self._known = known_head(self._first, length, self._head)
         self._first = b""  # what follows in these bytes does not begin them
 
     def on_body(self, data: bytes) -> None:

@@ -21,7 +21,8 @@ H = TypeVar("H")
 class Head:
     """What stands before a body; shared by the requests of a connection that begin alike.
 
-    Header names are in lower case. `key_digest` is kept here by whoever works it out.
+    Header names are in lower case; `content-length` is not among them, it belongs to the body.
+    `key_digest` is kept here by whoever works it out.
     """
 
     __slots__ = ("headers", "http_1_0", "keep_alive", "key_digest", "method", "target")
