@@ -13,7 +13,7 @@ from paceline.app.serving.lock import is_served
 from paceline.app.wiring import Workshop
 from paceline.cli.output import print_json
 from paceline.errors import Code, SpecError
-from paceline.records.deployment import Canary, EndpointStatus
+from paceline.records.deployment import Canary, Endpoint, EndpointStatus
 from paceline.records.scaling import Mode
 from paceline.units import format_duration, parse_duration_s
 
@@ -113,6 +113,19 @@ def deploy_command(
     )
     shop = Workshop()
     endpoint = deploy(order, shop)
+    _placed(endpoint, shop, wait=wait, as_json=as_json)
+
+
+def undeploy(
+    name: Annotated[str, typer.Argument(help="A name from `paceline endpoints`.")],
+) -> None:
+    """Stop serving an endpoint; requests under way may finish. Versions and log stay."""
+    remove(name, Workshop())
+    typer.echo(f"endpoint {name!r} is no longer wanted", err=True)
+
+
+def _placed(endpoint: Endpoint, shop: Workshop, *, wait: bool, as_json: bool) -> None:
+    """Say what was written down and under which terms; wait for it where asked to."""
     typer.echo(f"endpoint {endpoint.name!r}: version {endpoint.version} is wanted", err=True)
     model = model_of_version(endpoint.pipeline, endpoint.version, shop)
     terms = banner(model)
@@ -131,14 +144,6 @@ def deploy_command(
     if as_json:
         document = endpoint_document(one_endpoint(endpoint.name, shop))
         print_json({**document, "license": license_document(model)})
-
-
-def undeploy(
-    name: Annotated[str, typer.Argument(help="A name from `paceline endpoints`.")],
-) -> None:
-    """Stop serving an endpoint; requests under way may finish. Versions and log stay."""
-    remove(name, Workshop())
-    typer.echo(f"endpoint {name!r} is no longer wanted", err=True)
 
 
 def _print_change(status: EndpointStatus) -> None:
