@@ -261,7 +261,7 @@ class TrialRun:
 
     def _look_inside(self, target: Target) -> None:
         """What the runtime found in its modules; a trial stands without it, its chips do not."""
-        if self._rig.inspector is None:
+        if self._rig.inspector is None or self._seen.cause is not Cause.FINISHED:
             return
         try:
             self._note(inspected=self._rig.inspector.inspect(target))

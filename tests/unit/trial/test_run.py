@@ -7,11 +7,14 @@ from pathlib import Path
 
 from paceline.adapters.engines.fake import Fake
 from paceline.clock import ManualClock
+from paceline.errors import Code, SetupError
+from paceline.ports.inspection import Inspector
 from paceline.ports.load import OnProgress, Stop
 from paceline.ports.telemetry import Telemetry
 from paceline.records.hardware import Accelerator, AcceleratorKind, HostFingerprint
+from paceline.records.image import ImageFacts
 from paceline.records.launch import Cause, Environment, LaunchSpec, ProcessEnd
-from paceline.records.load import LoadResult, Probe, Target
+from paceline.records.load import LoadResult, Probe, Route, Target
 from paceline.records.load_plan import LoadPlan
 from paceline.records.telemetry import DeviceProcess, Snapshot
 from paceline.records.trial import BlobRef, Cut, TrialRecord, TrialState
@@ -36,6 +39,7 @@ class TimedLoad(SimulatedLoad):
     def __init__(self, clock: ManualClock) -> None:
         super().__init__()
         self._clock = clock
+        self.targets: list[Target] = []
 
     def run(
         self,
@@ -46,6 +50,7 @@ class TimedLoad(SimulatedLoad):
         on_progress: OnProgress | None = None,
         stop: Stop | None = None,
     ) -> LoadResult:
+        self.targets.append(target)
         end_s = self._clock.monotonic_s() + (plan.duration_s or 0.0)
         stopped = False
         while not stopped and self._clock.monotonic_s() < end_s:
@@ -148,6 +153,8 @@ class Bench:
         until_s: float | None = None,
         accelerator: Accelerator | None = None,
         telemetry: tuple[Telemetry, ...] = (),
+        route: Route = Route.CHAT,
+        inspector: Inspector | None = None,
     ) -> TrialRecord:
         def remember(so_far: TrialRecord) -> str | None:
             self.seen.append(so_far)
@@ -171,6 +178,7 @@ class Bench:
             log_path=Path("/nowhere/log"),
             rung=rung,
             until_s=until_s,
+            route=route,
         )
         rig = Rig(
             engine=Fake(),
@@ -183,6 +191,7 @@ class Bench:
             archive=self.shelf,
             clock=self.clock,
             telemetry=telemetry,
+            inspector=inspector,
         )
         return TrialRun(order, rig, self.journal, say=lambda _: None, cancelled=lambda: False).run()
 
@@ -265,3 +274,51 @@ def test_who_else_computes_on_the_card_in_the_window_is_in_the_record() -> None:
 
 def test_no_card_is_asked_about_a_trial_on_a_processor() -> None:
     assert Bench().run(telemetry=(Card(),)).strangers is None
+
+
+class Looking:
+    """An inspector that finds the same every time, or nothing."""
+
+    def __init__(self, facts: ImageFacts | None) -> None:
+        self._facts = facts
+        self.targets: list[Target] = []
+
+    def inspect(self, target: Target) -> ImageFacts:
+        self.targets.append(target)
+        if self._facts is None:
+            raise SetupError(Code.ENDPOINT_FAILED, "it does not tell", why="HTTP 404", fix="look")
+        return self._facts
+
+
+FACTS = ImageFacts(
+    family="reference-image",
+    pipeline="StableDiffusion3Pipeline",
+    weights="bfloat16",
+    linears=8,
+    quantized={},
+    compiled_calls=0,
+    eager_calls=8,
+    offloaded=False,
+    scheduler="FlowMatchEulerDiscreteScheduler",
+    steps=8,
+    guidance=0.0,
+    compile_cache="none",
+    phases_s={"load": 1.0},
+)
+
+
+def test_an_image_trial_loads_its_route_and_looks_inside_after_the_load() -> None:
+    bench, looking = Bench(), Looking(FACTS)
+    trial = bench.run(route=Route.IMAGES, inspector=looking)
+    assert trial.inspected == FACTS
+    assert {target.route for target in (*bench.load.targets, *looking.targets)} == {Route.IMAGES}
+    assert len(looking.targets) == 1
+    assert "output_tokens_per_s" not in trial.metrics
+    assert trial.metrics["cost_usd_per_image"].value > 0
+
+
+def test_a_runtime_that_does_not_tell_is_said_and_its_figures_stand() -> None:
+    trial = Bench().run(route=Route.IMAGES, inspector=Looking(None))
+    assert (trial.cause, trial.inspected) == (Cause.FINISHED, None)
+    assert trial.detail == "it does not tell: HTTP 404"
+    assert trial.metrics["e2e_p50_ms"].value > 0
