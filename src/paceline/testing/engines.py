@@ -15,13 +15,16 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from paceline.ports.engine import CanSpeculate, Engine
+from paceline.adapters.quality.fidelity import LogprobReader
+from paceline.ports.engine import CanSpeculate, Engine, GivesDistributions, TakesBatches
 from paceline.ports.executor import Executor, Server
+from paceline.records.fidelity import Reading
 from paceline.records.hardware import Accelerator
 from paceline.records.launch import Artefact, Cause, Environment, LaunchSpec, ProcessEnd
+from paceline.records.load import Target
 from paceline.records.model import Model
 from paceline.records.variant import Scalar, Variant
-from paceline.testing.builders import a_cpu
+from paceline.testing.builders import a_cpu, a_variant
 
 ANSWER_TIMEOUT_S: Final = 120.0
 TINY_CONFIG: Final = {
@@ -254,6 +257,12 @@ class EngineDeclarations:
         launches = [bench.launch(speculation=kind) for kind in (None, *kinds)]
         assert len({spec.argv for spec in launches}) == len(kinds) + 1
 
+    def test_it_takes_at_least_one_request_at_a_time(self, engine: Engine) -> None:
+        if isinstance(engine, TakesBatches):
+            for knob in engine.knobs():
+                for value in knob.values:
+                    assert engine.places(a_variant(engine.name, knobs=((knob.name, value),))) >= 1
+
     def test_a_launch_is_complete(self, bench: Bench) -> None:
         spec = bench.launch(port=20_123)
         assert spec.port == 20_123
@@ -312,6 +321,21 @@ class EngineContract(EngineDeclarations):
         usage = answer["usage"]
         assert usage["prompt_tokens"] > 0
         assert 0 < usage["completion_tokens"] <= 8
+
+    @pytest.mark.enable_socket
+    def test_shows_its_distributions_in_the_ways_that_it_declares(
+        self, chat: Chat, engine: Engine
+    ) -> None:
+        declared = engine.readings() if isinstance(engine, GivesDistributions) else ()
+        assert len(set(declared)) == len(declared)
+        target = Target(base_url=chat.server.base_url, model=chat.server.spec.model_name)
+        for way in Reading:
+            found = LogprobReader().read(
+                target, prompts=("Good morning to all of you.",), concurrency=2, reading=way
+            )
+            assert (found.reading is way) is (way in declared), found.unavailable
+            listed = [len(token.top) for text in found.texts for token in text.tokens]
+            assert way not in declared or min(listed) >= 2
 
     @pytest.mark.enable_socket
     def test_a_stream_ends_with_a_reason_and_usage(self, chat: Chat) -> None:

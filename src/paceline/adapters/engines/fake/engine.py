@@ -114,7 +114,7 @@ class Fake:
 
     def readings(self) -> tuple[Reading, ...]:
         """Made up, and the same for the same text."""
-        return (Reading.FORCED,)
+        return (Reading.FORCED, Reading.GREEDY)
 
     def classify(self, end: ProcessEnd) -> Cause:
         return cause_of(end, _SIGNS)
