@@ -1,0 +1,233 @@
+"""Transports over plain sockets do what asyncio says of transports."""
+
+import asyncio
+import os
+import resource
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import cast
+
+import pytest
+import uvloop
+
+from paceline.deploy.gateway.sockets import Sockets
+
+pytestmark = pytest.mark.enable_socket
+
+LARGE = os.urandom(8 * 2**20)
+PATIENCE_S = 5.0
+Body = Callable[[], Awaitable[None]]
+
+
+class Peer(asyncio.Protocol):
+    """Notes what it hears."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport = cast("asyncio.Transport", None)
+        self.came = b""
+        self.heard: list[str] = []
+        self.error: Exception | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self.heard.append("made")
+
+    def data_received(self, data: bytes) -> None:
+        if data == b"fault":
+            raise ZeroDivisionError
+        self.came += data
+
+    def pause_writing(self) -> None:
+        self.heard.append("pause")
+
+    def resume_writing(self) -> None:
+        self.heard.append("resume")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.heard.append("lost")
+        self.error = exc
+
+
+class Wired:
+    """A listener whose peers are ours, and clients that are plain blocking sockets."""
+
+    def __init__(self) -> None:
+        self.sockets = Sockets()
+        self.peers: list[Peer] = []
+        self.port = self.sockets.listen("127.0.0.1", 0, 64, self._made)
+
+    def _made(self) -> Peer:
+        self.peers.append(Peer())
+        return self.peers[-1]
+
+    async def client(self) -> tuple[socket.socket, Peer]:
+        """A connection from both sides."""
+        count = len(self.peers)
+        sock = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S)
+        await until(lambda: len(self.peers) > count)
+        return sock, self.peers[-1]
+
+
+async def until(true: Callable[[], object]) -> None:
+    """Wait for it."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < deadline_s, "it never came true"
+        await asyncio.sleep(0.001)
+
+
+@asynccontextmanager
+async def wired() -> AsyncIterator[Wired]:
+    one = Wired()
+    try:
+        yield one
+    finally:
+        one.sockets.stop_listening()
+        for peer in one.peers:
+            peer.transport.abort()
+        await asyncio.sleep(0)
+
+
+def run(body: Body) -> None:
+    uvloop.run(body())
+
+
+def received(sock: socket.socket, size: int) -> bytes:
+    came = bytearray()
+    while len(came) < size and (data := sock.recv(2**20)):
+        came += data
+    return bytes(came)
+
+
+def test_what_the_kernel_does_not_take_is_sent_when_it_does() -> None:
+    async def body() -> None:
+        async with wired() as one:
+            sock, peer = await one.client()
+            peer.transport.write(LARGE)
+            peer.transport.write(b"end")
+            assert peer.heard == ["made", "pause"] and peer.transport.get_write_buffer_size() > 0
+            came = await asyncio.to_thread(received, sock, len(LARGE) + 3)
+            assert came == LARGE + b"end" and peer.heard == ["made", "pause", "resume"]
+            sock.close()
+
+    run(body)
+
+
+def test_a_close_comes_behind_what_is_unsent() -> None:
+    async def body() -> None:
+        async with wired() as one:
+            sock, peer = await one.client()
+            peer.transport.write(LARGE)
+            peer.transport.close()
+            assert await asyncio.to_thread(received, sock, len(LARGE)) == LARGE
+            await until(lambda: "lost" in peer.heard)
+            assert peer.error is None and sock.recv(1) == b""
+            sock.close()
+
+    run(body)
+
+
+def test_an_end_is_seen_on_both_sides() -> None:
+    async def body() -> None:
+        async with wired() as one:
+            sock, peer = await one.client()
+            sock.sendall(b"hello")
+            await until(lambda: peer.came == b"hello")
+            peer.transport.write(b"bye")
+            peer.transport.write_eof()
+            assert await asyncio.to_thread(received, sock, 99) == b"bye"
+            sock.close()
+            await until(lambda: "lost" in peer.heard)
+            peer.transport.write(b"nobody")
+            assert peer.error is None and peer.transport.is_closing()
+
+    run(body)
+
+
+def test_reading_can_pause_also_while_the_other_side_hangs_up() -> None:
+    async def body() -> None:
+        async with wired() as one:
+            sock, peer = await one.client()
+            peer.transport.pause_reading()
+            sock.sendall(b"later")
+            reset(sock)
+            cpu_s = time.process_time()
+            await asyncio.sleep(0.05)
+            assert time.process_time() - cpu_s < 0.03, "an epoll that is not emptied spins"
+            assert peer.came == b"" and peer.heard == ["made"]
+            peer.transport.resume_reading()
+            await until(lambda: "lost" in peer.heard)
+
+    run(body)
+
+
+def test_a_reset_is_an_error_and_loses_what_was_unsent() -> None:
+    async def body() -> None:
+        async with wired() as one:
+            sock, peer = await one.client()
+            peer.transport.write(LARGE)
+            reset(sock)
+            await until(lambda: "lost" in peer.heard)
+            assert isinstance(peer.error, OSError)
+            assert peer.transport.get_write_buffer_size() == 0
+
+    run(body)
+
+
+def test_a_fault_ends_the_connection_it_happened_on_and_no_other() -> None:
+    async def body() -> None:
+        faults: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, said: faults.append(said))
+        async with wired() as one:
+            (bad, worse), (good, better) = await one.client(), await one.client()
+            bad.sendall(b"fault")
+            good.sendall(b"fine")
+            await until(lambda: better.came == b"fine" and "lost" in worse.heard)
+            assert "lost" not in better.heard and len(faults) == 1
+            bad.close()
+            good.close()
+
+    run(body)
+
+
+def test_without_a_file_descriptor_left_it_waits_for_one() -> None:
+    async def body() -> None:
+        async with wired() as one:
+            waiting = socket.socket()
+            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            os.close(next_fd := os.dup(waiting.fileno()))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (next_fd, hard))
+            try:
+                waiting.connect(("127.0.0.1", one.port))
+                await asyncio.sleep(0.05)
+                assert one.peers == []
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            await until(lambda: one.peers)
+            waiting.close()
+
+    run(body)
+
+
+def test_it_connects_and_says_why_it_cannot() -> None:
+    async def body() -> None:
+        async with wired() as one:
+            peer = Peer()
+            await one.sockets.connect("localhost", one.port, peer)
+            await until(lambda: one.peers)
+            peer.transport.write(b"through")
+            await until(lambda: one.peers[0].came == b"through")
+            peer.transport.close()
+            one.sockets.stop_listening()
+            with pytest.raises(ConnectionRefusedError):
+                await one.sockets.connect("127.0.0.1", one.port, Peer())
+
+    run(body)
+
+
+def reset(sock: socket.socket) -> None:
+    """Close it by a reset."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    sock.close()
