@@ -1,0 +1,385 @@
+"""The engine that makes pictures against the contract, and its server in everything else it says.
+
+Pipelines of the real classes with random weights: their pictures mean nothing, and none is waited
+for long.
+"""
+
+import base64
+import json
+import shutil
+import struct
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import numpy as np
+import openai
+import psutil
+import pytest
+
+from paceline.adapters.engines.diffusers import Diffusers
+from paceline.adapters.environments.uv import UvEnvironments
+from paceline.adapters.executors.local import LocalExecutor
+from paceline.adapters.hub.local import LocalHub
+from paceline.app.places import find_places
+from paceline.ports.engine import Engine
+from paceline.ports.executor import Executor
+from paceline.records.launch import Cause, Environment, EnvironmentSpec, LaunchSpec
+from paceline.records.model import Model
+from paceline.testing.engines import Bench
+from paceline.testing.image_engines import Easel, ImageEngineContract, read_png
+
+pytestmark = pytest.mark.more_engines
+SCHEMATHESIS = EnvironmentSpec(name="schemathesis", requirements=("schemathesis==4.32.5",))
+FLAT_MIB = 64
+WARM_FASTER = 2.0
+
+
+@pytest.fixture(scope="module")
+def installed() -> Environment:
+    spec = Diffusers().environment()
+    assert spec is not None
+    return UvEnvironments(find_places().cache).install(spec, say=print)
+
+
+@pytest.fixture(scope="module")
+def pipelines(installed: Environment, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the three small pipelines in it."""
+    out = tmp_path_factory.mktemp("pipelines")
+    for plan in Diffusers().shapes():
+        Diffusers().write(plan.shape, out / plan.shape, seed=0, environment=installed)
+        model = LocalHub(out / "hashes").find(str(out / plan.shape))
+        assert (model.parameters, model.architecture) == (plan.parameters, plan.architecture)
+        assert model.weight_bytes < 20e6
+    return out
+
+
+def bench_of(name: str, pipelines: Path, environment: Environment, cache: Path) -> Bench:
+    model = LocalHub(cache).find(str(pipelines / name))
+    return Bench(Diffusers(), model, environment, cache, knobs=())
+
+
+@contextmanager
+def serving(
+    bench: Bench, log: Path, *flags: str, format_: str = "bf16", at: str = "64x64"
+) -> Iterator[Easel]:
+    """A server with these flags besides its own."""
+    artefact = replace(bench.artefact, format=format_)
+
+    def build(port: int) -> LaunchSpec:
+        spec = bench.launch(port=port, artefact=artefact)
+        return replace(spec, argv=(*spec.argv, "--warmup-size", at, *flags))
+
+    with LocalExecutor().start(build, log_path=log) as server:
+        end = server.wait_ready()
+        assert end is None, end.log_tail
+        with Easel(server) as easel:
+            yield easel
+
+
+class TestDiffusers(ImageEngineContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def engine(cls) -> Engine:
+        return Diffusers()
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def environment(cls, installed: Environment) -> Environment:
+        return installed
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def executor(cls) -> Executor:
+        return LocalExecutor()
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def model(cls, pipelines: Path, cache: Path) -> Model:
+        return LocalHub(cache).find(str(pipelines / "tiny-flux"))
+
+    def test_random_weights_are_known_as_such(self, model: Model) -> None:
+        assert not model.trained
+        assert model.image_family == "flux-schnell"
+
+    @pytest.mark.parametrize(
+        ("damage", "name"),
+        [("missing", "text_encoder"), ("truncated", "transformer"), ("missing", "scheduler")],
+    )
+    @pytest.mark.enable_socket
+    def test_a_broken_folder_is_told_apart(
+        self, damage: str, name: str, bench: Bench, executor: Executor, tmp_path: Path
+    ) -> None:
+        broken = tmp_path / "broken"
+        shutil.copytree(bench.artefact.folder, broken)
+        if damage == "missing":
+            shutil.rmtree(broken / name)
+        else:
+            for weights in (broken / name).glob("*.safetensors"):
+                weights.write_bytes(weights.read_bytes()[:1000])
+        artefact = replace(bench.artefact, folder=str(broken))
+        with executor.start(
+            lambda port: bench.launch(port=port, artefact=artefact),
+            log_path=tmp_path / "engine.log",
+        ) as server:
+            end = server.wait_ready()
+        assert end is not None
+        assert bench.engine.classify(end) is Cause.BAD_CHECKPOINT, end.log_tail
+
+    @pytest.mark.enable_socket
+    def test_health_tells_the_phase_until_it_is_ready(
+        self, bench: Bench, executor: Executor, tmp_path: Path
+    ) -> None:
+        with executor.start(
+            lambda port: bench.launch(port=port), log_path=tmp_path / "engine.log"
+        ) as server:
+            early = wait_for_answer(f"{server.base_url}/health")
+            refused = httpx.post(f"{server.base_url}/v1/images/generations", json={"prompt": "a"})
+        assert early.status_code == 503
+        assert early.json()["phase"] in ("import", None)
+        assert refused.status_code == 503
+        assert refused.headers["retry-after"]
+        assert refused.json()["error"]["code"] == "starting"
+
+    @pytest.mark.enable_socket
+    def test_the_openai_client_gets_its_picture(self, easel: Easel) -> None:
+        with openai.OpenAI(base_url=f"{easel.server.base_url}/v1", api_key="none") as client:
+            answer = client.images.generate(
+                model=easel.server.spec.model_name, prompt="a red circle", size="auto", n=1
+            )
+        assert answer.data
+        assert answer.data[0].b64_json
+        head = base64.b64decode(answer.data[0].b64_json)[:24]
+        assert struct.unpack(">II", head[16:]) == (1024, 1024)
+
+    @pytest.mark.enable_socket
+    def test_an_address_gives_the_same_file_and_cannot_be_changed(self, easel: Easel) -> None:
+        data = base64.b64decode(easel.ask().json()["data"][0]["b64_json"])
+        (item,) = easel.ask(response_format="url").json()["data"]
+        assert set(item) == {"url"}
+        assert httpx.get(item["url"]).content == data
+        expires = parse_qs(urlsplit(item["url"]).query)["expires"][0]
+        later = item["url"].replace(expires, str(int(expires) + 1))
+        assert httpx.get(later).status_code == 404
+
+    @pytest.mark.enable_socket
+    def test_metadata_and_latents_come_when_asked_for(self, easel: Easel) -> None:
+        item = easel.ask(prompt="ein Kreis 🟥", metadata=True, latents=True).json()["data"][0]
+        (note,) = read_png(base64.b64decode(item["b64_json"])).notes
+        told = json.loads(note.split(b"\0")[-1])
+        assert (told["prompt"], told["seed"], told["steps"]) == ("ein Kreis 🟥", 5, 4)
+        latents = np.frombuffer(base64.b64decode(item["latents"]), dtype="<f2")
+        assert latents.size == np.prod(item["latents_shape"]) > 0
+        assert np.isfinite(latents).all()
+
+    @pytest.mark.parametrize("prompt", ["🟥⭕️" * 50, "bell\x07 nul\x00 tab\t", "x" * 32_000, " "])
+    @pytest.mark.enable_socket
+    def test_any_text_is_painted(self, prompt: str, easel: Easel) -> None:
+        assert easel.ask(prompt=prompt).status_code == 200
+
+    @pytest.mark.enable_socket
+    def test_bodies_that_are_none_of_ours_get_an_answer(self, easel: Easel) -> None:
+        for body, status in ((b"", 400), (b"\xff" * 9, 400), (b" " * 2**21, 413)):
+            assert easel.client.post("/v1/images/generations", content=body).status_code == status
+        long = easel.ask(prompt="x" * 100_000)
+        assert long.status_code == 422
+        assert "a text of 100000 characters" in long.json()["error"]["message"]
+        assert easel.client.get("/v1/images/generations").headers["allow"] == "POST"
+        assert easel.client.get("/nowhere").json()["error"]["code"] == "no_such_route"
+
+
+@pytest.fixture(scope="module")
+def sdxl(
+    pipelines: Path, installed: Environment, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Easel]:
+    folder = tmp_path_factory.mktemp("sdxl")
+    bench = bench_of("tiny-sdxl", pipelines, installed, folder)
+    flags = ("--batch", "4", "--max-waiting", "40", "--max-side-px", "256")
+    with serving(bench, folder / "engine.log", *flags) as easel:
+        yield easel
+
+
+@pytest.mark.enable_socket
+def test_every_scheduler_of_the_family_paints_and_is_the_one_that_ran(sdxl: Easel) -> None:
+    ran = {
+        "dpm++": "DPMSolverMultistepScheduler",
+        "euler-a": "EulerAncestralDiscreteScheduler",
+        "euler": "EulerDiscreteScheduler",
+        "heun": "HeunDiscreteScheduler",
+        "ddim": "DDIMScheduler",
+    }
+    pictures = set()
+    for name, kind in ran.items():
+        (picture,) = sdxl.paint(scheduler=name, num_inference_steps=3, guidance_scale=4.5)
+        pictures.add(picture.pixels.tobytes())
+        facts = sdxl.facts()
+        assert (facts["scheduler"], facts["steps"], facts["guidance"]) == (kind, 3, 4.5)
+    assert len(pictures) == len(ran)
+
+
+@pytest.mark.enable_socket
+def test_a_picture_in_a_batch_is_the_picture_alone(sdxl: Easel) -> None:
+    """Its noise is its own; sums in another order move values by a step or two of 255."""
+    asked = [{"seed": seed, "prompt": f"number {seed}"} for seed in range(4)]
+    alone = [sdxl.paint(num_inference_steps=4, **one)[0] for one in asked]
+    before = sdxl.number("image_server_batches_total")
+    sdxl_blocks = {"prompt": "first in line", "num_inference_steps": 20}
+    with ThreadPoolExecutor(5) as pool:
+        pool.submit(sdxl.paint, **sdxl_blocks)
+        wait_until(lambda: sdxl.number("image_server_images_running") > 0)
+        told = list(pool.map(lambda one: sdxl.paint(num_inference_steps=4, **one)[0], asked))
+    assert sdxl.number("image_server_batches_total") - before <= 4
+    for single, together in zip(alone, told, strict=True):
+        apart = np.abs(single.pixels.astype(int) - together.pixels.astype(int))
+        assert apart.mean() < 2.0
+
+
+@pytest.mark.enable_socket
+def test_a_client_that_leaves_stops_the_work_between_steps(sdxl: Easel) -> None:
+    steps = sdxl.number("image_server_steps_total")
+    aborted = sdxl.number('image_server_requests_finished_total{reason="abort"}')
+    sdxl.leave(0.3, n=4, num_inference_steps=50, size="256x256")
+    wait_until(lambda: idle(sdxl))
+    assert 0 < sdxl.number("image_server_steps_total") - steps < 50
+    assert sdxl.number('image_server_requests_finished_total{reason="abort"}') == aborted + 1
+
+
+@pytest.mark.enable_socket
+def test_a_full_queue_refuses_with_its_numbers(sdxl: Easel) -> None:
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: sdxl.ask(n=4, num_inference_steps=8), range(20)))
+    refused = [answer for answer in answers if answer.status_code != 200]
+    assert refused
+    assert {answer.status_code for answer in refused} == {503}
+    error = refused[0].json()["error"]
+    assert error["code"] == "queue_full"
+    assert error["most_waiting"] == 40
+    assert refused[0].headers["retry-after"]
+    wait_until(lambda: idle(sdxl))
+
+
+@pytest.mark.enable_socket
+def test_a_hundred_mixed_requests_with_leavers_leave_nothing_behind(sdxl: Easel) -> None:
+    def one(index: int) -> int:
+        asked = {
+            "seed": index,
+            "size": ("64x64", "128x64", "64x128")[index % 3],
+            "num_inference_steps": 1 + index % 4,
+            "n": 1 + index % 2,
+            "scheduler": ("dpm++", "euler-a")[index % 2],
+        }
+        if index % 5 == 0:
+            sdxl.leave(0.02 * (index % 4), **asked)
+            return 0
+        return sdxl.ask(**({"size": "1x1"} if index % 7 == 0 else asked)).status_code
+
+    def round_() -> list[int]:
+        with ThreadPoolExecutor(6) as pool:
+            return list(pool.map(one, range(100)))
+
+    round_()  # every shape has been seen once: from here on nothing new is kept
+    wait_until(lambda: idle(sdxl))
+    before_mib = resident_mib()
+    codes = round_()
+    wait_until(lambda: idle(sdxl))
+    assert set(codes) == {0, 200, 422}
+    assert resident_mib() - before_mib < FLAT_MIB
+    assert sdxl.number("image_server_images_waiting") == 0
+    assert sdxl.ask().status_code == 200
+
+
+@pytest.mark.enable_socket
+def test_no_memory_is_a_503_with_numbers_and_the_next_is_served(sdxl: Easel) -> None:
+    process = server_process()
+    _, hard = process.rlimit(psutil.RLIMIT_AS)
+    room = process.memory_info().vms + 8 * 2**20
+    process.rlimit(psutil.RLIMIT_AS, (room, hard))
+    try:
+        answer = sdxl.ask(size="256x256", n=4, num_inference_steps=2)
+    finally:
+        process.rlimit(psutil.RLIMIT_AS, (hard, hard))
+    assert answer.status_code == 503, answer.text
+    error = answer.json()["error"]
+    assert error["code"] == "out_of_memory"
+    assert "256x256" in error["message"]
+    assert any(character.isdigit() for character in error["message"].partition("allocate")[2])
+    assert sdxl.ask().status_code == 200
+
+
+@pytest.mark.enable_socket
+def test_the_second_start_finds_compiled_code(
+    pipelines: Path, installed: Environment, tmp_path: Path
+) -> None:
+    """int8 and compiled, which is shown by what ran; twice with one folder for compiled code."""
+    bench = bench_of("tiny-sd3", pipelines, installed, tmp_path)
+    flags = ("--compile", "--compile-cache", str(tmp_path / "compiled"))
+    compiling_s, facts = [], {}
+    for start in range(2):
+        log = tmp_path / f"{start}.log"
+        with serving(bench, log, *flags, format_="int8") as easel:
+            easel.paint(size="64x64", num_inference_steps=2)
+            facts = dict(easel.facts())
+            compiling_s.append(facts["phases_s"]["compile"] + facts["phases_s"]["warmup"])
+            assert facts["compile_cache"] == ("miss", "hit")[start]
+    assert facts["compiled_calls"] > 0
+    assert facts["eager_calls"] == 0
+    assert facts["quantized"]["int8 dynamic"] > 0
+    assert compiling_s[0] > WARM_FASTER * compiling_s[1]
+
+
+@pytest.mark.enable_socket
+def test_schemathesis_finds_nothing(
+    pipelines: Path, installed: Environment, tmp_path: Path
+) -> None:
+    tool = UvEnvironments(find_places().cache).install(SCHEMATHESIS, say=print)
+    bench = bench_of("tiny-flux", pipelines, installed, tmp_path)
+    with serving(bench, tmp_path / "engine.log", "--max-side-px", "80", "--batch", "4") as easel:
+        command = [
+            *(f"{tool.bin_dir}/schemathesis", "run", f"{easel.server.base_url}/openapi.json"),
+            *("--max-examples", "10", "--seed", "1", "--checks", "all", "--no-color"),
+            *("--phases", "examples,coverage,fuzzing"),
+        ]
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=300
+        )
+        assert done.returncode == 0, done.stdout[-5000:]
+        assert easel.ask(size="64x64").status_code == 200
+
+
+def idle(easel: Easel) -> bool:
+    names = ("image_server_images_waiting", "image_server_images_running")
+    return not any(easel.number(name) for name in names)
+
+
+def wait_until(holds: Callable[[], bool], within_s: float = 60.0) -> None:
+    end_s = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < end_s
+        time.sleep(0.02)
+
+
+def wait_for_answer(url: str, within_s: float = 60.0) -> httpx.Response:
+    end_s = time.monotonic() + within_s
+    while True:
+        try:
+            return httpx.get(url)
+        except httpx.TransportError:
+            assert time.monotonic() < end_s
+            time.sleep(0.02)
+
+
+def server_process() -> psutil.Process:
+    """The server itself, which is larger than those that watch over it."""
+    children = psutil.Process().children(recursive=True)
+    servers = [child for child in children if "image_server" in child.cmdline()]
+    return max(servers, key=lambda child: child.memory_info().rss)
+
+
+def resident_mib() -> float:
+    return server_process().memory_info().rss / 2**20
