@@ -74,6 +74,39 @@ def test_no_malformed_request_reaches_an_engine(gateway: RunningGateway, golden:
     assert gateway.ask().status == 200
 
 
+def test_nor_does_one_behind_a_good_request_whose_head_is_known(
+    gateway: RunningGateway, golden: Golden
+) -> None:
+    golden.clear()
+    body = json.dumps(chat_body()).encode()
+    good = (
+        f"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {KEY}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
+
+    def statuses(case: dict[str, Any]) -> list[int]:
+        sent = case["send"].replace("KEY", KEY).encode("latin-1")
+        with socket.create_connection(("127.0.0.1", gateway.port), timeout=2.0) as sock:
+            sock.sendall(good)
+            assert b" 200 OK" in sock.recv(65_536)
+            sock.sendall(sent)
+            came = b""
+            with suppress(TimeoutError, ConnectionResetError):
+                while data := sock.recv(65_536):
+                    came += data
+        return [int(status) for status in STATUS.findall(came)]
+
+    with ThreadPoolExecutor(16) as threads:
+        answered = list(threads.map(statuses, CASES))
+    wrong = [
+        (case["name"], case["answers"], seen)
+        for case, seen in zip(CASES, answered, strict=True)
+        if seen not in (case["answers"], [408])
+    ]
+    assert not wrong, "\n".join(str(case) for case in wrong)
+    assert len(golden.entries()) == len(CASES), "the good ones"
+
+
 def fuzzed(rng: random.Random) -> bytes:
     """A good request with some bytes, headers or fields gone wrong."""
     body = json.dumps(chat_body(**{_name(rng): _value(rng) for _ in range(rng.randrange(3))}))

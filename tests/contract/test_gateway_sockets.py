@@ -5,9 +5,9 @@ import os
 import resource
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import uvloop
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.enable_socket
 
 LARGE = os.urandom(8 * 2**20)
 PATIENCE_S = 5.0
-Body = Callable[[], Awaitable[None]]
+Body = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Peer(asyncio.Protocol):
