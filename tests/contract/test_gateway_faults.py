@@ -11,7 +11,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from http.client import HTTPException
 from pathlib import Path
 
 import pytest
@@ -299,6 +301,31 @@ class TestProcess:
             ended = [line for line in second.usage() if line.ended is Ended.OK]
             assert len(ended) == 6 and {line.output_tokens for line in ended} == {3}
             assert len({line.request_id for line in ended}) == 6
+
+    @pytest.mark.parametrize("after_s", [0.1, 0.17, 0.23])
+    def test_killed_under_load_it_has_written_every_answer_that_anyone_read(
+        self, tmp_path: Path, golden: Golden, after_s: float
+    ) -> None:
+        answered: set[str] = set()
+
+        def ask(gateway: RunningGateway, stream: bool) -> None:
+            with suppress(OSError, HTTPException):
+                while True:
+                    reply = gateway.ask(stream=stream)
+                    if not stream or reply.body.endswith(b"data: [DONE]\n\n"):
+                        answered.add(reply.headers["x-request-id"])
+
+        with running_gateway(tmp_path) as gateway:
+            gateway.serve(endpoint(replica(golden.url)))
+            with ThreadPoolExecutor(8) as threads:
+                asking = [threads.submit(ask, gateway, bool(one % 2)) for one in range(8)]
+                time.sleep(after_s)
+                os.kill(gateway.process.pid, signal.SIGKILL)
+            for one in asking:
+                one.result()
+            written = [line.request_id for line in gateway.usage() if line.ended is Ended.OK]
+        assert answered and answered <= set(written)
+        assert len(written) == len(set(written))
 
     def test_sigterm_lets_streams_end(self, tmp_path: Path) -> None:
         with (
