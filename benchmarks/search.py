@@ -1,13 +1,14 @@
 """The search over variants, judged on complete sweeps.
 
-    python benchmarks/search.py record FOLDER SWEEPS.jsonl [--engine NAME]...
+    python benchmarks/search.py record FOLDER [SWEEPS.jsonl] [--engine NAME]... [--seconds N]
         measures whole sweeps of two made models and the reference model with the installed of
         transformers, openvino and llamacpp: first rung and whole window of some 43 variants each,
-        about 155 launches, 25-40 minutes on two quiet cores; goes on where it was stopped, so it
-        can be ended at any time, or after --seconds. Make the models first:
+        about 145 launches, 25-40 minutes on two quiet cores; goes on where it was stopped, so it
+        can be ended at any time, or after --seconds. Only quiet cores: beside other work launches
+        of one variant differed by half, which no search can see through. Make the models first:
         paceline models synth tiny FOLDER/tiny; paceline models synth medium FOLDER/medium
     python benchmarks/search.py replay [TABLES] [--sweeps SWEEPS.jsonl]
-        searches over recorded sweeps, pure arithmetic, under a minute. TABLES is the folder of the
+        searches over recorded sweeps, pure arithmetic, a minute or two. TABLES is the folder of the
         shared ranking sets and of the measurements that the predictor learns from: of each row it
         is told what the predictor says with the row's whole group left out.
 
@@ -34,6 +35,7 @@ from search_tables import by_set, joined, left_out, read_rows
 TABLES: Final = Path(__file__).parent.parent.parent / "shared/reference/perf"
 SETS: Final = ("ranking_config_calibration.csv", "ranking_gpu_calibration.csv")
 MEASURED: Final = "measured_calibration.csv"
+RECORDED: Final = Path(__file__).parent / "data" / "sweeps.jsonl"
 SEEDS: Final = 5
 LARGE: Final = 8
 """Variants from which on a joined sweep leaves a search something to spare."""
@@ -47,12 +49,12 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     recording = commands.add_parser("record")
     recording.add_argument("folder", type=Path)
-    recording.add_argument("out", type=Path)
+    recording.add_argument("out", type=Path, nargs="?", default=RECORDED)
     recording.add_argument("--engine", action="append", default=[])
     recording.add_argument("--seconds", type=float, default=math.inf)
     replaying = commands.add_parser("replay")
     replaying.add_argument("tables", type=Path, nargs="?", default=TABLES)
-    replaying.add_argument("--sweeps", type=Path)
+    replaying.add_argument("--sweeps", type=Path, default=RECORDED)
     asked = parser.parse_args()
     if asked.command == "record":
         record(asked.folder, asked.out, (*ENGINES, *asked.engine), seconds=asked.seconds)
@@ -60,7 +62,7 @@ def main() -> None:
         replay(asked.tables, asked.sweeps)
 
 
-def replay(tables: Path, sweeps: Path | None) -> None:
+def replay(tables: Path, sweeps: Path) -> None:
     print("| sweeps | side | searches | variants | found within 2 % | or tied with it | time |"
           " floor | best excluded | audits, wrong | launches | worst loss |")  # fmt: skip
     print("|" + "---|" * 12)
@@ -80,9 +82,12 @@ def replay(tables: Path, sweeps: Path | None) -> None:
             report(f"{name}: floor <= {AIM:.0%}", "both", roomy)
     else:
         print(f"skipped: no ranking sets in {tables}", file=sys.stderr)
-    if sweeps is not None:
-        for sweep in recorded(sweeps):
-            report(f"measured here: {sweep.name}", "judged on", [sweep], seeds=100)
+    if not sweeps.exists():
+        print(f"skipped: no sweeps were recorded in {sweeps}", file=sys.stderr)
+        return
+    for sweep in recorded(sweeps):
+        name = f"measured here: {sweep.name}, launches differ by {sweep.run_sd:.1%}"
+        report(name, "judged on", [sweep], seeds=100)
 
 
 def report(name: str, side: str, sweeps: Sequence[Sweep], *, seeds: int = SEEDS) -> None:

@@ -74,6 +74,7 @@ def record(folder: Path, out: Path, engines: Sequence[str] = ENGINES, *,
         for name, bench in benches.items()
         for variant, repeat in bench.launches()
     ]
+    out.parent.mkdir(parents=True, exist_ok=True)
     if not out.exists():
         _append(out, {"about": _about(shop, engines)})
     done = {(row["model"], row["key"]) for row in _rows(out)}
@@ -292,9 +293,8 @@ def _sweep(name: str, rows: list[dict]) -> Sweep:  # type: ignore[type-arg]
         for rs in by_variant.values()
         if len(rs) > 1
     ]
-    widths = [
-        math.log(r["whole"]["hi"] / r["whole"]["lo"]) / (2 * 1.96) for r in rows if r["whole"]["lo"]
-    ]
+    wholes = [r["whole"] for r in rows if r["whole"]["lo"] is not None]
+    widths = [(w["hi"] - w["lo"]) / (2 * 1.96 * w["value"]) for w in wholes]
     plain = [v for v in rates if v.format in ("bf16", "fp16", "f16") and not v.knobs]
     slow_first = sorted(plain or rates, key=lambda v: (v.engine != "transformers", v.id))
     return Sweep(
