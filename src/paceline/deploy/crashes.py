@@ -25,6 +25,8 @@ LASTING: Final = frozenset(
     }
 )
 """Causes that the next start would meet again."""
+MEMORY_TRIED: Final = 2
+"""What looks like a lack of memory may be somebody's `kill -9`, or others who used it just then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +53,8 @@ def after_crash(crashes: Crashes, *, now_s: float, served_s: float) -> Crashes:
 
 def given_up(crashes: Crashes, cause: Cause | None) -> str | None:
     """Why there is no further try; `None` when there is one. `cause` is that of the last crash."""
-    if cause in LASTING and not crashes.served:
+    tried = MEMORY_TRIED if cause is Cause.OUT_OF_MEMORY else 1
+    if cause in LASTING and not crashes.served and crashes.count >= tried:
         return f"{cause.value} would come again"
     most = CRASHES_BORNE if crashes.served else STARTS_TRIED
     if crashes.count < most:

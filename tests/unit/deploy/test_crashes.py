@@ -44,3 +44,8 @@ def test_what_would_come_again_is_not_tried_again() -> None:
 
 def test_a_cause_that_came_while_serving_may_pass() -> None:
     assert given_up(crashed(1, served=True), Cause.OUT_OF_MEMORY) is None
+
+
+def test_a_start_that_was_killed_may_have_been_killed_by_somebody() -> None:
+    assert given_up(crashed(1), Cause.OUT_OF_MEMORY) is None
+    assert given_up(crashed(2), Cause.OUT_OF_MEMORY) == "out-of-memory would come again"
