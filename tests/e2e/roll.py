@@ -93,7 +93,9 @@ class _Load:
         self._all_open = threading.Event()
         self._over = threading.Event()
         self._found: LoadResult | None = None
-        self._stream_s = 0.0
+        self._enough = threading.Event()
+        self._started = 0
+        self._last_needed: int | None = None
         self._thread = threading.Thread(target=self._run)
 
     def start(self) -> None:
@@ -102,21 +104,24 @@ class _Load:
         assert self._all_open.wait(WITHIN_S)
 
     def end(self) -> LoadResult:
-        """Every stream that was open when this is called has ended in the result."""
-        time.sleep(self._stream_s)
+        """Every stream that was open when this is called has ended in the result, or hangs."""
+        self._last_needed = self._started + 2 * self._streams  # what was told may be old
+        assert self._enough.wait(WITHIN_S)
         self._over.set()
         self._thread.join()
         assert self._found is not None
         return self._found
 
     def _progressed(self, progress: LoadProgress) -> None:
+        self._started = progress.started
         if progress.in_flight >= self._streams:
             self._all_open.set()
+        if self._last_needed is not None and progress.ok + progress.failed >= self._last_needed:
+            self._enough.set()
 
     def _run(self) -> None:
         generator = OpenAiHttp()
         probe = generator.probe(self._target, self._plan)
-        self._stream_s = 2 * probe.e2e_ms / 1000 + 1.0
         self._found = generator.run(
             self._target,
             self._plan,
