@@ -130,6 +130,8 @@ def streams(folder: Path, seconds: float, rounds: int) -> Table:
         events = held.count(seconds)
         cpu_s, wall_s = proxy.cpu_s() - before_s, time.perf_counter() - began_s
         held.close()
+        if not events:
+            raise SystemExit(f"{proxy.name}: no event in {seconds:g} s, the machine is too busy")
         return Cost(passed_on=events, wall_s=wall_s, cpu_s=cpu_s)
 
     with ExitStack() as stack:

@@ -7,7 +7,7 @@ from paceline.deploy.gateway.ask import Ask
 from paceline.deploy.gateway.fleet import Endpoint, Replica, W
 from paceline.deploy.gateway.limits import KeyMeter, Reservation
 from paceline.deploy.gateway.routes import Route
-from paceline.deploy.gateway.spool import Spool
+from paceline.deploy.gateway.spool import OK, Spool
 from paceline.deploy.gateway.sse import Counts, EventFilter
 from paceline.records.gateway import Ended, EndpointRoute
 
@@ -47,7 +47,7 @@ def settle(
     tally, ask, now_s = endpoint.tally, request.ask, time.monotonic()
     served = request.replica is not None
     execution_s = now_s - request.started_s if served else 0.0
-    images = ask.images if ended is Ended.OK and status < FIRST_ERROR else 0
+    images = ask.images if ended is OK and status < FIRST_ERROR else 0
     spool.ended(request, status, ended, counts, execution_s, images=images)
     tally.end(ended, status)
     if served:
@@ -57,7 +57,7 @@ def settle(
     if tokens:
         tally.input_tokens += counts.input_tokens
         tally.output_tokens += counts.output_tokens
-        if ended is Ended.OK:
+        if ended is OK:
             endpoint.ratios.learn_input(ask.input_bytes, counts.input_tokens)
     if request.meter is not None and request.reserved is not None:
         usd = _price_usd(endpoint.route, counts, images)

@@ -29,7 +29,7 @@ from paceline.deploy.gateway.limits import KeyMeter, Reservation
 from paceline.deploy.gateway.problems import Problem
 from paceline.deploy.gateway.routes import Route
 from paceline.deploy.gateway.settings import GatewaySettings
-from paceline.deploy.gateway.spool import Spool
+from paceline.deploy.gateway.spool import OK, Spool
 from paceline.deploy.gateway.sse import Counts, EventFilter, counts_in
 from paceline.deploy.gateway.trace_context import for_engine, trace_parent
 from paceline.deploy.gateway.upstream import UpstreamConnection
@@ -216,7 +216,7 @@ class Exchange:
             content_type=content_type,
             close=close,
         )
-        self._answer(data, status, Ended.OK, Counts(0, 0), close=close)
+        self._answer(data, status, OK, Counts(0, 0), close=close)
 
     def look(self, now_s: float) -> None:
         """Called every now and then: time-outs, and comments that keep a stream alive."""
@@ -225,7 +225,7 @@ class Exchange:
         if now_s < self._deadline_s:
             self._comment_if_silent(now_s)
         elif self._filter is not None and self._filter.done:
-            self._end_stream(Ended.OK, self._held)
+            self._end_stream(OK, self._held)
         else:
             self._timed_out(now_s)
 
@@ -333,7 +333,7 @@ class Exchange:
         elif events.done:
             self._held += data
             if upstream.complete:
-                self._end_stream(Ended.OK, self._held)
+                self._end_stream(OK, self._held)
             else:
                 self._deadline_s = time.monotonic() + AFTER_DONE_S
         else:
@@ -366,7 +366,7 @@ class Exchange:
         if events is None or replica is None:
             return
         counts = events.counts
-        if ended is Ended.OK:
+        if ended is OK:
             if counts is not None:
                 self.endpoint.ratios.learn_output(events.events, counts.output_tokens)
             replica.breaker.succeeded()
@@ -376,7 +376,7 @@ class Exchange:
         if self._chunked:
             last = (chunk(last) if last else b"") + LAST_CHUNK
         close = not self._chunked or self.client.closes_after(self.request)
-        self._leave_with(last, close=close, keep=ended is Ended.OK)
+        self._leave_with(last, close=close, keep=ended is OK)
 
     def _whole(self, upstream: UpstreamConnection, replica: Replica) -> None:
         status, body = upstream.status or 0, upstream.take()
@@ -402,7 +402,7 @@ class Exchange:
             overhead_us=self._overhead_us(),
             close=close,
         )
-        self._answer(head + body, status, Ended.OK, counts, close=close)
+        self._answer(head + body, status, OK, counts, close=close)
         self._tell(status, content_type, body)
 
     def _answer(

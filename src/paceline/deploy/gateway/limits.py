@@ -33,10 +33,11 @@ NOTHING: Final = Reservation(tokens=0.0, usd=0.0)
 class Bucket:
     """`per_min` units a minute. Times are any seconds that rise."""
 
-    __slots__ = ("_at_s", "level", "per_min")
+    __slots__ = ("_at_s", "header_form", "level", "per_min")
 
     def __init__(self, per_min: int, now_s: float) -> None:
         self.per_min = per_min
+        self.header_form = b""
         self.level = float(per_min)
         self._at_s = now_s
 
@@ -59,6 +60,7 @@ class Bucket:
 
     def change(self, per_min: int) -> None:
         """Another limit from now on; what was used stays used."""
+        self.header_form = b""
         self.level = min(self.level + per_min - self.per_min, float(per_min))
         self.per_min = per_min
 
@@ -202,16 +204,18 @@ def _bucket(before: Bucket | None, per_min: int | None, now_s: float) -> Bucket 
 
 
 def _lines(name: bytes, bucket: Bucket) -> bytes:
-    level, per_min = bucket.level, bucket.per_min
-    return (
-        b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %d\r\n"
-        b"x-ratelimit-reset-%b: %dms\r\n"
-    ) % (
-        name,
-        per_min,
-        name,
+    level, per_min, form = bucket.level, bucket.per_min, bucket.header_form
+    if not form:  # what stays the same is written once
+        form = bucket.header_form = b"".join(
+            b"x-ratelimit-%b-%b: %b\r\n" % (kind, name, value)
+            for kind, value in (
+                (b"limit", b"%d" % per_min),
+                (b"remaining", b"%d"),
+                (b"reset", b"%dms"),
+            )
+        )
+    return form % (
         level if level > 0 else 0,
-        name,
         (per_min - level) * MS_PER_MIN / per_min if per_min else MS_PER_MIN,
     )
 

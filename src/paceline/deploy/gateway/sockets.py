@@ -117,15 +117,17 @@ class Sockets:
             if events != EPOLLIN:
                 transport.other(events)
                 continue
+            # Out of their slots first: calling a slot's value in place is not specialized.
+            receive, received = transport.receive, transport.received
             try:
-                data = transport.receive(READ_BYTES)
+                data = receive(READ_BYTES)
             except BlockingIOError:
                 continue
             except OSError as error:
                 transport.lose(error)
                 continue
             if data:
-                transport.received(data)
+                received(data)
             else:
                 transport.close()
         self._at = None
@@ -190,8 +192,9 @@ class SocketTransport(asyncio.Transport):
         if self._unsent or self._closing:
             self._keep(data)
             return
+        send = self._send
         try:
-            sent = self._send(data)
+            sent = send(data)
         except BlockingIOError:
             sent = 0
         except OSError as error:

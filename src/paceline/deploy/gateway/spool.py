@@ -178,8 +178,8 @@ class Spool:
     def _add(self, line: bytes) -> None:
         if self._later is None:
             self._write(line)
-        else:
-            self._turn += line
+            return
+        self._turn += line
 
     def _end_turn(self) -> None:
         """Write what this turn of the loop brought, and let those go on who wait for it."""
