@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from paceline.app.exams import program_of
+from paceline.app.exams import program_of, prompts_of
 from paceline.app.registry import adapter
 from paceline.errors import Code, SetupError, SpecError
 from paceline.plan.facts.tables import weight_format
@@ -187,12 +187,11 @@ class Examiner:
         return _Closeness(fidelity=compare_fidelity(mine, base, again))
 
     def _read(self, target: Target, *, reading: Reading | None = None) -> FidelityReading:
-        prompts = [
-            "\n".join(message.content for message in item.messages if message.content)
-            for item in self._suite.items[:FIDELITY_PROMPTS]
-        ]
         return self._reader.read(
-            target, prompts=prompts, concurrency=self._request.concurrency, reading=reading
+            target,
+            prompts=prompts_of(self._suite.items[:FIDELITY_PROMPTS]),
+            concurrency=self._request.concurrency,
+            reading=reading,
         )
 
     def _repeat(

@@ -1,6 +1,6 @@
 """What the variants of one run are asked, and when the asking stops."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -10,7 +10,7 @@ from paceline.app.registry import adapter
 from paceline.errors import Code, SpecError
 from paceline.ports.quality import ProgramScorer, StopRule, Suites
 from paceline.records.model import Model
-from paceline.records.quality import QualityResult, Scorer, Split, Suite
+from paceline.records.quality import Item, QualityResult, Scorer, Split, Suite
 from paceline.records.request import Beside, Comparison, Constraint, Priority, Request
 from paceline.trial.garbage import garbage_rule
 from paceline.trial.images.garbage import picture_garbage_rule
@@ -23,6 +23,9 @@ PICTURES: Final = "pictures"
 
 FIDELITY_PROMPTS: Final = 16
 """Prompts that distributions are read over beside the fixed texts: about half a second."""
+
+PROMPT_CHARS: Final = 2000
+"""About 500 tokens: every one of them comes back with its alternatives."""
 
 MOST_IN_FLIGHT: Final = 32
 """300 short answers of the reference model take 3.6 s at 8 in flight, 1.5 s at 32 and 2 s at 64
@@ -54,10 +57,7 @@ class Exams:
     def prompts(self) -> tuple[str, ...]:
         """What distributions are read over besides the fixed texts: the user's own come first."""
         items = [item for suite in (self.own, self.suite) if suite for item in suite.items]
-        return tuple(
-            "\n".join(message.content for message in item.messages if message.content)
-            for item in items[:FIDELITY_PROMPTS]
-        )
+        return prompts_of(items[:FIDELITY_PROMPTS])
 
     def garbage(self, baseline: QualityResult | None) -> StopRule | None:
         """The rule that tells a broken variant by its first answers."""
@@ -72,6 +72,14 @@ class Exams:
             return None
         margin = margin_of(request, baseline)
         return None if margin is None else PairedRule(self.suite, baseline, margin=margin)
+
+
+def prompts_of(items: Sequence[Item]) -> tuple[str, ...]:
+    """What items ask, as plain text: the beginning, where that is long."""
+    asked = (
+        "\n".join(message.content for message in item.messages if message.content) for item in items
+    )
+    return tuple(text[:PROMPT_CHARS] for text in asked)
 
 
 def find_exams(request: Request, model: Model, suites: Suites) -> Exams:

@@ -6,6 +6,7 @@ import pytest
 
 from paceline.app.exams import (
     FIDELITY_PROMPTS,
+    PROMPT_CHARS,
     Exams,
     find_exams,
     in_flight,
@@ -13,6 +14,7 @@ from paceline.app.exams import (
     margin_of,
     needle_of,
     program_of,
+    prompts_of,
 )
 from paceline.errors import SpecError
 from paceline.records.quality import Item, ItemScore, Message, QualityResult, Scorer, Split, Suite
@@ -172,3 +174,5 @@ def test_the_users_own_prompts_are_read_first() -> None:
     prompts = Exams(suite=suite, own=own).prompts
     assert prompts[:2] == ("Mine", "?")
     assert len(prompts) == FIDELITY_PROMPTS
+    long = replace(item(0), messages=(Message(role="user", content="x" * 10_000),))
+    assert [len(text) for text in prompts_of([long])] == [PROMPT_CHARS]
