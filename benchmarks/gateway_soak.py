@@ -107,7 +107,8 @@ def watched(
 
 def others(port: int) -> None:
     """What a gateway meets beside streams: whole answers, refusals, clients that leave."""
-    for body in (BODY, "{}", BODY.replace('"stream": false', '"stream": true')):
+    short = BODY.replace('"max_tokens": 40', '"max_tokens": 2')
+    for body in (short, "{}", BODY.replace('"stream": false', '"stream": true')):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         connection.request("POST", CHAT, body, HEADERS)
         answer = connection.getresponse()
