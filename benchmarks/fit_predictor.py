@@ -128,7 +128,7 @@ def space_of(columns: dict[str, Array]) -> Space:
     near = _similar(points, anchors)
     traits = _places(names, "device")
     modes = np.array([i for i in _places(names, "mode") if names[i].startswith("is_")])
-    products = crossed(standard[:, traits], raw[:, modes])
+    products = crossed(standard[:, traits].astype(np.float32), raw[:, modes].astype(np.float32))
     basis = np.column_stack([near, standard * RIDGE, products * CROSSING, np.ones(len(points))])
     prior = np.eye(basis.shape[1])
     count = len(anchors)

@@ -309,6 +309,7 @@ def _sweep(name: str, rows: list[dict]) -> Sweep:  # type: ignore[type-arg]
             for v, rs in by_variant.items()
             if rs[0].get("outlook")
         ),
+        foreign_cpu_share=sum(r["foreign_cpu_share"] or 0.0 for r in rows) / len(rows),
         run_sd=math.sqrt(sum(d * d for d in twice) / (2 * len(twice))) if twice else 0.0133,
         window_sd=sorted(widths)[len(widths) // 2] if widths else 0.02,
         rung_bias={

@@ -54,6 +54,8 @@ class Sweep:
     run_sd: float = 0.0133  # repeats differ by a median 0.9 %, 90th percentile 2 %
     window_sd: float = 0.01
     rung_bias: Mapping[Variant, float] | None = None
+    foreign_cpu_share: float = 0.0
+    """Of all cores, what others took while it was recorded: the search doubts such figures."""
     knobs_in_plan: int = 99
     """Variants with more changed knobs are no part of the plan: the search must think of them."""
 
@@ -155,7 +157,8 @@ class _Replay:
         seen = of_launch + self._random.gauss(0, sd)
         interval = Interval(lo=math.exp(seen - 1.96 * sd), hi=math.exp(seen + 1.96 * sd))
         rate = Metric(value=math.exp(seen), unit="tokens/s", ci95=interval, n=200)
-        return a_trial(step.variant, {OUTPUT_TOKENS_PER_S: rate}, repeat=step.repeat)
+        trial = a_trial(step.variant, {OUTPUT_TOKENS_PER_S: rate}, repeat=step.repeat)
+        return replace(trial, foreign_cpu_share=self._sweep.foreign_cpu_share)
 
     def _outcome(self, stop: Stop) -> Outcome:
         rates = self._sweep.rates
