@@ -9,6 +9,7 @@ from typing import Final
 
 from paceline.app.licenses import family_of
 from paceline.errors import Code, SpecError
+from paceline.plan.images.known import known_image_shape
 from paceline.plan.images.local import ImageJudge
 from paceline.plan.images.read import Config, read_image_shape
 from paceline.plan.images.shape import ImageShape
@@ -17,6 +18,7 @@ from paceline.records.hardware import Accelerator
 from paceline.records.model import Model
 from paceline.records.request import Request
 from paceline.spec.images import preset_of_family, refuse_unfitting, require_license, usual_preset
+from paceline.spec.workloads import REFERENCE_IMAGE
 
 INDEX: Final = "model_index.json"
 _STATED: Final = "paceline_family"
@@ -55,7 +57,13 @@ def why_other_kind(engine: Engine, model: Model) -> str | None:
 
 
 def image_shape_of(model: Model) -> ImageShape:
-    """Counted from the configs of the folder's components. Raises SpecError where it cannot be."""
+    """Counted from the configs of the folder's components, or of the family without a folder.
+
+    Raises SpecError where it cannot be.
+    """
+    published = known_image_shape(model.image_family or "")
+    if not model.folder and published is not None:
+        return published
     stored: Counter[str] = Counter()
     for file in model.files:
         if file.path.endswith(".safetensors"):
@@ -75,6 +83,15 @@ def usual_preset_here(model: str) -> str:
         return usual_preset(model)
     stated = index.get(_STATED)
     return preset_of_family(stated if isinstance(stated, str) else "")
+
+
+def is_image_folder(model: str) -> bool:
+    """Whether MODEL is a folder with a pipeline in it, or an installed model that makes pictures.
+
+    Reads one small file.
+    """
+    offered = {point.name for point in entry_points(group="paceline.models")}
+    return model == REFERENCE_IMAGE if model in offered else _index(model) is not None
 
 
 def _index(model: str) -> Mapping[str, object] | None:

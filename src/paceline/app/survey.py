@@ -62,8 +62,8 @@ def survey_request(request: Request, shop: Workshop, prices: Prices) -> Surveyed
         formats=request.formats,
         engines=request.engines,
     )
-    market = _market(prices.market)
-    known = _quotes(prices.file, shop.clock.utc_now().date())
+    market = read_market(prices.market)
+    known = known_quotes(prices.file, shop.clock.utc_now().date())
     found = survey(axes, request, known, market)
     first, best = leaders(found.field), best_of_each_device(found.field)
     shown = candidates(found, request, known, np.concatenate([first, best]), market=market)
@@ -120,7 +120,8 @@ def _parsed(path: Path) -> Mapping[str, object]:
     return found
 
 
-def _market(name: str | None) -> str | None:
+def read_market(name: str | None) -> str | None:
+    """A market by its name. Raises SpecError for one that no price is known of."""
     if name is not None and name not in MARKETS:
         raise SpecError(
             Code.BAD_OPTION,
@@ -131,7 +132,8 @@ def _market(name: str | None) -> str | None:
     return name
 
 
-def _quotes(file: Path | None, today: date) -> Quotes:
+def known_quotes(file: Path | None, today: date) -> Quotes:
+    """Prices as shipped, with the user's own rows in their place. Raises SpecError."""
     own = () if file is None else read_prices(file, today)
     return quotes(with_own(tables.prices(), own), today)
 
@@ -158,7 +160,7 @@ def _price(file: Path, line: int, row: Mapping[str, str], today: date) -> Price:
         price = Price(
             accelerator=tables.device(row["accelerator"]).name,
             provider=row.get("provider") or "own",
-            market=_market(row.get("market") or MARKETS[0]) or MARKETS[0],
+            market=read_market(row.get("market") or MARKETS[0]) or MARKETS[0],
             usd_per_device_hour=float(row["usd_per_device_hour"]),
             region=row.get("region") or "",
             instance=row.get("instance") or "",

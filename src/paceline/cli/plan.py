@@ -7,6 +7,12 @@ import typer
 
 from paceline.app.budget import estimate_document, estimate_text, estimated
 from paceline.app.image_plan import usual_preset_here
+from paceline.app.image_survey import (
+    ImagesSurveyed,
+    image_model,
+    images_document,
+    survey_images,
+)
 from paceline.app.licenses import banner, license_document
 from paceline.app.plan_here import plans_here
 from paceline.app.planning import plan_request, with_price
@@ -28,7 +34,7 @@ from paceline.cli.options import (
     Words,
     WorkloadText,
 )
-from paceline.cli.plan_text import print_local, print_survey, print_understood
+from paceline.cli.plan_text import print_images, print_local, print_survey, print_understood
 from paceline.cli.request_file import request_text
 from paceline.errors import Code, SpecError
 from paceline.records.request import Request
@@ -102,7 +108,12 @@ def plan(
         _refuse_of_tables(prices=prices, market=market)
         show_local(here, shop, as_json=as_json)
         return
-    found = survey_request(request, shop, Prices(file=prices, market=market))
+    at_prices = Prices(file=prices, market=market)
+    pictures = image_model(request.model, shop)
+    if pictures is not None:
+        show_images(survey_images(request, pictures, shop, at_prices), as_json=as_json)
+        return
+    found = survey_request(request, shop, at_prices)
     if as_json:
         print_json(survey_document(found))
         return
@@ -120,6 +131,18 @@ def _refuse_of_tables(*, prices: Path | None, market: str | None) -> None:
             why="this plan is for this machine, whose price no list has",
             fix="--hardware all, or leave it out",
         )
+
+
+def show_images(found: ImagesSurveyed, *, as_json: bool) -> None:
+    """What each accelerator of the tables could do with an image model, and for how much."""
+    if as_json:
+        print_json(images_document(found))
+        return
+    print_understood(found.request)
+    said = banner(found.model)
+    if said is not None:
+        typer.echo(said, err=True)
+    print_images(found)
 
 
 def show_local(request: Request, shop: Workshop, *, as_json: bool) -> None:

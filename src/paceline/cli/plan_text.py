@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
+from paceline.app.image_survey import ImagesSurveyed, Placed
 from paceline.app.ledger import ledger
 from paceline.app.planning import Planned
 from paceline.app.survey import Surveyed
@@ -166,6 +167,43 @@ def _print_rejected(found: Surveyed) -> None:
             sides = f": needs {example.need}, has {example.have}"
         place = f"{variant.count}x {variant.accelerator}, {variant.label}"
         _wrapped(f"{tally.count:>9,}  {tally.kind}; e.g. {place}: {example.detail}{sides}", 11)
+
+
+def print_images(found: ImagesSurveyed) -> None:
+    """The best variant of each accelerator with its price per image, then those that cannot."""
+    load = found.request.workload.image
+    size = "" if load is None else f" of {load.width_px}x{load.height_px} px"
+    typer.echo(
+        f"{found.request.model} for {found.request.priority.value}: images{size},"
+        f" {found.request.workload.concurrency} in flight. All figures are predicted."
+    )
+    typer.echo("")
+    header = ("accelerator and variant", "$/h", *(title for title, _, _ in _PICTURES))
+    can = [one for one in found.placed if one.variant is not None]
+    rows = [header, *(_image_row(one) for one in can[:ACCELERATORS])]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(header))]
+    for row in rows:
+        cells = [
+            text.ljust(width) if column == 0 else text.rjust(width)
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        typer.echo("  ".join(cells).rstrip())
+    more = len(can) - ACCELERATORS
+    rest = f"; {more} more accelerators in --json" if more > 0 else ""
+    _wrapped(f"one accelerator each; ranges are 90 % bands{rest}")
+    cannot = [one for one in found.placed if one.variant is None]
+    if cannot:
+        _wrapped(f"{len(cannot)} cannot; e.g. {cannot[0].accelerator}: {cannot[0].why_not}")
+
+
+def _image_row(one: Placed) -> tuple[str, ...]:
+    metrics = {} if one.predicted is None else one.predicted.metrics
+    cells = [
+        _band(metrics[name], form) if name in metrics else UNKNOWN for _, name, form in _PICTURES
+    ]
+    price = UNKNOWN if one.usd_per_hour is None else f"{one.usd_per_hour:.2f}"
+    label = "" if one.variant is None else one.variant.label
+    return (f"{one.accelerator}  {label}", price, *cells)
 
 
 def print_local(request: Request, planned: Planned, estimate: str) -> None:

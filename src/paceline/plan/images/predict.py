@@ -78,11 +78,17 @@ class ImageTimes:
     decode_s: float
     move_s: float
     other_s: float
+    """Launches and what comes around a batch: as long for one picture as for many."""
     start_s: float
 
     @property
+    def fixed_s(self) -> float:
+        """What a batch takes however few pictures are in it."""
+        return self.move_s + self.other_s
+
+    @property
     def batch_s(self) -> float:
-        return self.encode_s + self.denoise_s + self.decode_s + self.move_s + self.other_s
+        return self.encode_s + self.denoise_s + self.decode_s + self.fixed_s
 
 
 def is_guided(load: ImageLoad, family: ImageFamily) -> bool:
@@ -126,10 +132,10 @@ def image_times(
     return ImageTimes(
         pictures=place.pictures,
         encode_s=place.pictures * shape.encode_operations() / wide,
-        denoise_s=place.pictures * passes * step_s + steps * calls_s,
+        denoise_s=place.pictures * passes * step_s,
         decode_s=place.pictures * decode / (place.device.tflops_16bit * 1e12 * share),
         move_s=memory.moved_gib * 1.074 / BUS_GB_S,
-        other_s=PICTURE_S[kind],
+        other_s=PICTURE_S[kind] + steps * calls_s,
         start_s=_start_s(memory, place),
     )
 
@@ -200,8 +206,7 @@ def _queue(times: ImageTimes, workload: Workload) -> tuple[float, float]:
     if workload.rate_rps is None:
         together = min(times.pictures, workload.concurrency)
         # A batch that is not full does not pay for its empty places.
-        fixed_s = times.move_s + times.other_s
-        batch_s = fixed_s + (times.batch_s - fixed_s) * together / times.pictures
+        batch_s = times.fixed_s + (times.batch_s - times.fixed_s) * together / times.pictures
         rate = together / batch_s
         return rate, workload.concurrency / rate
     most = times.pictures / times.batch_s
