@@ -182,6 +182,7 @@ def _ranked(ranked: Ranked) -> Json:
             if name.startswith("cost_")
         },
         "chips": list(ranked.chips),
+        "inside": None if ranked.inspected is None else dump(ranked.inspected),
         "notes": list(ranked.notes),
         "trials": ranked.trials,
         "rank": ranked.rank,

@@ -9,6 +9,7 @@ import typer
 from paceline.app.ledger import ledger
 from paceline.cli.output import print_table
 from paceline.cli.run_figures import Column, columns_for, load_text
+from paceline.rank.inside import inside_notes
 from paceline.records.measurement import Metric
 from paceline.records.ranking import Ranked, Ranking
 from paceline.records.run import RunRecord
@@ -62,6 +63,8 @@ def _remarks(ranking: Ranking) -> list[str]:
         lines.append(f"winner: {labels[ranking.winner]}" + (f"; tied with {tied}" if tied else ""))
         if winner.chips:
             lines.append(f"        {' / '.join(winner.chips)}")
+        if winner.inspected is not None:
+            lines += [f"        {note}" for note in inside_notes(winner.inspected)]
     if ranking.rejected:
         reasons = Counter(entry.rejection.reason.value for entry in ledger(ranking.rejected))
         counted = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))

@@ -1,7 +1,7 @@
 """What the gateway is told, from what is wanted and seen."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from paceline.records.deployment import Endpoint, Progress
 from paceline.records.gateway import (
@@ -36,8 +36,12 @@ def endpoint_route(
     failed: str | None,
     usd_per_mtok: float = 0.0,
     usd_per_image: float = 0.0,
+    first_byte_timeout_s: float | None = None,
 ) -> EndpointRoute:
-    """One endpoint; `starting` is announced with the UTC time (s) that its eta counts from."""
+    """One endpoint; `starting` is announced with the UTC time (s) that its eta counts from.
+
+    `first_byte_timeout_s` is for answers that come whole and late; `None` is the usual patience.
+    """
     announced = None
     if starting is not None:
         progress, at_s = starting
@@ -47,7 +51,7 @@ def endpoint_route(
             eta_s=progress.eta_s,
             at_s=at_s,
         )
-    return EndpointRoute(
+    route = EndpointRoute(
         name=endpoint.name,
         workspace=endpoint.workspace,
         version=version,
@@ -60,6 +64,9 @@ def endpoint_route(
         starting=announced,
         failed=failed,
     )
+    if first_byte_timeout_s is None:
+        return route
+    return replace(route, first_byte_timeout_s=first_byte_timeout_s)
 
 
 def make_table(revision: int, routes: Sequence[EndpointRoute], guard: Guard) -> Table:

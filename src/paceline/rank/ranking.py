@@ -143,6 +143,7 @@ def _ranked(place: Place, number: int, goal: Objective, dims: Dimensions) -> Ran
         under_load=measured.loaded_comparison,
         long_context=measured.long_comparison,
         fidelity=measured.pooled.fidelity,
+        inspected=measured.pooled.inspected,
         fidelity_because=measured.pooled.fidelity_because,
         objective=None
         if value is None

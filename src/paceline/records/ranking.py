@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from paceline.records.fidelity import Fidelity
+from paceline.records.image import ImageFacts
 from paceline.records.measurement import Metric, Verdict
 from paceline.records.quality import QualityComparison
 from paceline.records.request import Constraint
@@ -50,6 +51,8 @@ class Ranked:
     """The variant in full batches against itself before; `None` unless asked for."""
     long_context: QualityComparison | None = None
     """Against the baseline in long texts; `None` unless asked for."""
+    inspected: ImageFacts | None = None
+    """What the last launch of an image model was seen to have inside."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -193,6 +193,7 @@ class Fleet:
             failed=self._failure(),
             usd_per_mtok=0.0 if facts is None else facts.usd_per_mtok,
             usd_per_image=0.0 if facts is None else facts.usd_per_image,
+            first_byte_timeout_s=None if facts is None else facts.first_byte_timeout_s,
         )
 
     def prices(self) -> dict[int, UnitPrices]:

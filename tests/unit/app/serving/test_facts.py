@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from paceline.app.serving.facts import (
     measured_concurrency,
+    patience_s,
     served_routes,
     ttft_limits,
     usual_cold_start_s,
@@ -45,3 +46,11 @@ def test_images_have_a_route_and_a_cold_start_budget_of_their_own() -> None:
     assert served_routes(text) == ("/v1/chat/completions", "/v1/completions")
     assert served_routes(images) == ("/v1/images/generations",)
     assert (usual_cold_start_s(text), usual_cold_start_s(images)) == (420.0, 240.0)
+
+
+def test_slow_pictures_are_waited_for() -> None:
+    images = replace(a_workload(), image=ImageLoad(width_px=1024, height_px=1024))
+    slow = {"e2e_max_ms": a_metric(30_000.0)}
+    assert patience_s(images, slow) == 4 * 4 * 30.0
+    assert patience_s(images, {"e2e_max_ms": a_metric(500.0)}) == 120.0
+    assert patience_s(a_workload(), slow) is None
