@@ -208,6 +208,7 @@ def test_an_image_model_is_measured_ranked_checked_and_served(
     assert set(ranked) == {"bf16", "int8"}
     assert ranked["bf16"]["quality"]["score"] == 1.0
     assert 0.9 < ranked["int8"]["quality"]["against_baseline"]["ratio"] < 1.0
+    assert ranked["int8"]["inside"]["quantized"] == {"int8 dynamic": 4}
     assert ranked["int8"]["chips"][:4] == ["8 steps", "gs 0", "FlowMatch", "int8 dynamic"]
     assert "start: import 0.1 s, load 0.2 s" in ranked["int8"]["notes"]
     assert not [name for name in ranked["int8"]["metrics"] if "tok" in name or "ttft" in name]
