@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import gc
 import inspect
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,12 +20,10 @@ import torch
 from paceline.runtimes.image_server.ask import Shape
 from paceline.runtimes.image_server.compiled import CallCounter, CompileWatch
 from paceline.runtimes.image_server.family import Family
+from paceline.runtimes.image_server.memory import is_shortage, of_card, of_machine
 from paceline.runtimes.image_server.orders import Job, Painted
 from paceline.runtimes.image_server.schedulers import build, steps_run
 from paceline.runtimes.image_server.worker import Broken, Left, OutOfMemory
-
-_NO_MEMORY: Final = re.compile(r"can't allocate memory|not enough memory|bad_alloc|out of memory")
-_GIB: Final = 2**30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,9 +131,9 @@ class DiffusersPainter:
         except torch.AcceleratorError as error:
             raise Broken(str(error).splitlines()[0]) from error
         except (RuntimeError, MemoryError) as error:
-            if isinstance(error, RuntimeError) and not _NO_MEMORY.search(str(error)):
+            if not is_shortage(error):
                 raise
-            words = str(error).splitlines()[0] if str(error) else "the machine has no more"
+            words = (str(error).splitlines() or ["nothing is left"])[0]
         else:
             return
         # Outside the except clause: there the traceback would still hold the tensors.
@@ -146,10 +143,7 @@ class DiffusersPainter:
         raise OutOfMemory(f"{words} ({self._memory()})")
 
     def _memory(self) -> str:
-        if self._device == "cuda":
-            free, total = torch.cuda.mem_get_info()
-            return f"{free / _GIB:.2f} GiB free of {total / _GIB:.2f} GiB"
-        return "in the machine's memory"
+        return of_card(*torch.cuda.mem_get_info()) if self._device == "cuda" else of_machine()
 
 
 class _Follower:
