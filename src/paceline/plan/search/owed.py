@@ -13,6 +13,7 @@ from typing import Final
 
 from paceline.errors import SpecError
 from paceline.plan.facts import tables
+from paceline.plan.search.estimate import expected_s
 from paceline.records.launch import Cause
 from paceline.records.metric_names import SPECULATION_MEAN_LENGTH
 from paceline.records.race import Outlook, Standing
@@ -32,9 +33,10 @@ def owed(
     outlooks: Sequence[Outlook],
 ) -> Mapping[Variant, str]:
     """Variants of `fresh`, which were not launched yet, to look at before knobs are turned, and
-    why; best guesses first. Widths come before ways of guessing ahead, which are tried on the best
-    variant so far."""
-    return _widths(fresh, trials, outlooks) | _methods(fresh, trials, standings)
+    why; those that take the least time first, so that a small budget buys most of them. Widths come
+    before ways of guessing ahead, which are tried on the best variant so far."""
+    looks = _widths(fresh, trials, outlooks) | _methods(fresh, trials, standings)
+    return dict(sorted(looks.items(), key=lambda look: expected_s(look[0], trials)))
 
 
 def mean_lengths(trials: Sequence[TrialRecord]) -> Mapping[str, float]:

@@ -72,6 +72,13 @@ def test_each_engine_is_seen_once_in_each_width_when_nobody_can_tell() -> None:
     assert [v.format for v in owed(fresh, seen, [], ())] == ["gptq-4", "fp16"]
 
 
+def test_looks_that_take_long_come_last() -> None:
+    fresh = (a_variant("slow", "int4"), a_variant("fast", "int8"), FAST_NGRAM)
+    trials = [a_trial(BASE, wall_s=90.0), a_trial(FAST, wall_s=5.0)]
+    looks = owed(fresh, trials, [standing(BASE, 900), standing(FAST, 100)], ())
+    assert list(looks) == [*fresh[1:], fresh[0]]
+
+
 def test_what_the_predictor_tells_within_a_factor_of_two_is_owed_no_look() -> None:
     int8, w8a8 = a_variant("fast", "int8"), a_variant("fast", "w8a8")
     sure = [Outlook(variant_id=v.id, score=0.0, sd=0.3) for v in (int8, w8a8)]
