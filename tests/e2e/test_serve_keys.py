@@ -1,0 +1,66 @@
+"""Keys and workspaces as clients of a running `paceline serve` meet them."""
+
+import time
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.e2e.conftest import Paceline
+from tests.e2e.serving import Serving, chat_body, plant_version, serving
+
+from paceline.adapters.stores.sql import SqlStore
+from paceline.app.keys import KeyOrder, create_key, revoke_key
+from paceline.app.workspaces import limit_workspace
+from paceline.clock import SystemClock
+from paceline.records.access import UseLimits
+
+pytestmark = [pytest.mark.e2e, pytest.mark.enable_socket]
+
+KNOWN_WITHIN_S = 10.0
+"""A second on a quiet machine."""
+
+
+def ask(one: Serving, key: str) -> httpx.Response:
+    headers = {"authorization": f"Bearer {key}"}
+    return httpx.post(
+        f"{one.url}/chat/completions", json=chat_body(2), headers=headers, timeout=30.0
+    )
+
+
+def until(one: Serving, key: str, status: int) -> httpx.Response:
+    """What the gateway says once it knows."""
+    deadline_s = time.monotonic() + KNOWN_WITHIN_S
+    while (answer := ask(one, key)).status_code != status:
+        assert time.monotonic() < deadline_s, answer.text
+        time.sleep(0.05)
+    return answer
+
+
+def test_keys_see_their_workspace_and_share_its_limits(paceline: Paceline, tmp_path: Path) -> None:
+    folder = tmp_path / "tiny"
+    assert paceline("models", "synth", "tiny", str(folder)).code == 0
+    plant_version(paceline, str(folder))
+    assert paceline("deploy", "demo", "--min", "1", "--workspace", "team-a").code == 0
+
+    with closing(SqlStore(paceline.data / "paceline.db")) as store:
+        access, clock = store.access, SystemClock()
+        made = [
+            create_key(KeyOrder(name="app", workspace=workspace), access, clock)
+            for workspace in ("team-a", "team-a", "team-b")
+        ]
+        ours, other, stranger = (one.secret for one in made)
+        with serving(paceline, "--require-keys") as one:
+            one.heard("serves after")
+            assert ask(one, "pl_live_" + "0" * 64).status_code == 401
+            assert ask(one, stranger).status_code == 404, "another workspace's is not there"
+            assert ask(one, ours).status_code == 200
+            limit_workspace("team-a", UseLimits(requests_per_min=1), access)
+            refused = until(one, other, 429)
+            assert "This workspace may use 1" in refused.json()["error"]["message"]
+            assert ask(one, ours).status_code == 429
+            limit_workspace("team-a", UseLimits(), access)
+            until(one, ours, 200)
+            revoke_key(made[0].key.key_id, access, clock)
+            until(one, ours, 401)
+            assert ask(one, other).status_code == 200
