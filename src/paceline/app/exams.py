@@ -92,18 +92,16 @@ def find_exams(request: Request, model: Model, suites: Suites) -> Exams:
         return Exams(suite=None, own=None)
     usual = STANDARD if model.image_family is None else PICTURES
     suite = suites.find(request.suite or model.suite_path or usual).only(Split.MAIN)
-    _check_kind(suite, model)
     own = None if request.own_suite is None else suites.find(request.own_suite)
-    return Exams(
-        suite=_part(suite, request.quality_items, seed=request.seed),
-        own=own,
-        long=suites.find(needle_of(request)) if Beside.CONTEXT in request.beside else None,
-    )
+    long = suites.find(needle_of(request)) if Beside.CONTEXT in request.beside else None
+    for asked in (suite, own, long):
+        _check_kind(asked, model)
+    return Exams(suite=_part(suite, request.quality_items, seed=request.seed), own=own, long=long)
 
 
-def _check_kind(suite: Suite, model: Model) -> None:
+def _check_kind(suite: Suite | None, model: Model) -> None:
     """Raises SpecError for questions to an image model and pictures from a language model."""
-    if is_pictured(suite) is (model.image_family is not None):
+    if suite is None or is_pictured(suite) is (model.image_family is not None):
         return
     wanted, given = ("pictures", "texts") if model.image_family else ("texts", "pictures")
     raise SpecError(

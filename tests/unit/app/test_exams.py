@@ -176,3 +176,36 @@ def test_the_users_own_prompts_are_read_first() -> None:
     assert len(prompts) == FIDELITY_PROMPTS
     long = replace(item(0), messages=(Message(role="user", content="x" * 10_000),))
     assert [len(text) for text in prompts_of([long])] == [PROMPT_CHARS]
+
+
+class PictureShelf(Shelf):
+    """Has pictures under every name but one."""
+
+    def find(self, name: str) -> Suite:
+        if name.startswith("needle") or name == "texts":
+            return super().find(name)
+        self.asked.append(name)
+        picture = replace(item(0), scorer=Scorer.PICTURE, answer="", seed=1)
+        return Suite(name=name, version="1", sha256="0" * 64, items=(picture,))
+
+
+def test_an_image_model_is_asked_for_pictures_though_it_has_no_chat_template() -> None:
+    model = replace(a_model(), image_family="reference-image", has_chat_template=False)
+    shelf = PictureShelf()
+    assert find_exams(a_request(), model, shelf).suite is not None
+    assert shelf.asked == ["pictures"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"suite": "texts"}, {"own_suite": "texts"}, {"beside": (Beside.CONTEXT,)}],
+)
+def test_an_image_model_is_not_asked_for_texts(change: dict[str, object]) -> None:
+    model = replace(a_model(), image_family="reference-image")
+    with pytest.raises(SpecError, match="asks for texts"):
+        find_exams(replace(a_request(), **change), model, PictureShelf())  # type: ignore[arg-type]
+
+
+def test_a_language_model_is_not_asked_for_pictures() -> None:
+    with pytest.raises(SpecError, match="asks for pictures"):
+        find_exams(a_request(), a_model(), PictureShelf())
