@@ -46,7 +46,9 @@ class Remarker:
         )
 
     def _quality(self, receipt: Receipt, trial: TrialRecord) -> QualityResult | None:
-        result = self._rescored("$.suite", receipt.suite, trial.quality)
+        # One measured in its own run was compared with the pictures of the baseline of then.
+        beside = None if trial.origin is not None else _first_answers(receipt)
+        result = self._rescored("$.suite", receipt.suite, trial.quality, beside=beside)
         paired = None if trial.quality is None else trial.quality.paired
         if result is None or paired is None:
             return result
@@ -58,17 +60,22 @@ class Remarker:
         self, receipt: Receipt, result: QualityResult, trial: TrialRecord, *, margin: float
     ) -> PairedVerdict | None:
         """The verdict against the baseline, on the answers as they are marked now."""
-        asked = (t.quality for t in receipt.trials if t.variant == receipt.plan.baseline)
-        first = next((one for one in asked if one), None)
-        base = self._rescored("$.suite", receipt.suite, first)
+        base = self._rescored("$.suite", receipt.suite, _first_answers(receipt))
         if base is None or receipt.suite is None:
             return None
         suite, seed = self._read_suite("$.suite", receipt.suite), trial.provenance.seed
         return judged_again(suite, result, base, margin=margin, seed=seed)
 
     def _rescored(
-        self, path: str, kept: BlobRef | None, stored: QualityResult | None
+        self,
+        path: str,
+        kept: BlobRef | None,
+        stored: QualityResult | None,
+        *,
+        beside: QualityResult | None = None,
     ) -> QualityResult | None:
+        """The answers marked again; pictures `beside` those of a baseline, or else beside the ones
+        that the answers themselves name."""
         if stored is None:
             return None
         if kept is None:
@@ -76,7 +83,7 @@ class Remarker:
         suite = self._read_suite(path, kept)
         try:
             if is_pictured(suite):
-                return rescore_pictures(suite, stored, picture_grader(self._archive))
+                return rescore_pictures(suite, stored, picture_grader(self._archive, beside))
             return rescore(suite, stored)
         except (SpecError, SetupError) as error:
             raise UnreadableAt(path, f"{error.what}: {error.why}") from error
@@ -115,3 +122,9 @@ class Remarker:
             variant_id=reference.variant.id, engine=reference.variant.engine, readings=base
         )
         return fidelity_to(mine, against)
+
+
+def _first_answers(receipt: Receipt) -> QualityResult | None:
+    """What the baseline answered when it was asked."""
+    asked = (t.quality for t in receipt.trials if t.variant == receipt.plan.baseline)
+    return next((one for one in asked if one), None)

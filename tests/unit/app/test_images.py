@@ -42,7 +42,7 @@ from paceline.testing.builders import (
 )
 from paceline.testing.pictures import drawn, write_png
 from paceline.testing.stores import a_run
-from paceline.trial.images.grading import references_of
+from paceline.trial.images.grading import PictureGrader, references_of
 from paceline.trial.metrics import Footprint, trial_metrics
 
 IMAGES = replace(a_workload(), image=ImageLoad(width_px=32, height_px=32))
@@ -162,6 +162,22 @@ def test_an_edited_score_is_found(receipt: Receipt, archive: FolderArchive, tmp_
     edited = replace(receipt, trials=(receipt.trials[0], trial))
     found = verify_receipt(_sealed(edited, archive, tmp_path)).findings
     assert "$.trials[1].quality.items[0].score" in [finding.path for finding in found]
+
+
+def test_a_picture_compared_with_another_than_the_baselines_is_found(
+    receipt: Receipt, archive: FolderArchive, tmp_path: Path
+) -> None:
+    """Beside its own picture any variant is perfect."""
+    quality = receipt.trials[1].quality
+    assert quality is not None
+    first = quality.items[0]
+    grader = PictureGrader(archive, sees=lambda *_: True)
+    flattered = grader.grade(SUITE.items[0], Reply(text=first.answer, earlier=(first.answer,)))
+    assert flattered.score == 1.0
+    forged = grader.summarize(SUITE, (flattered, *quality.items[1:]), stopped=None)
+    trials = (receipt.trials[0], replace(receipt.trials[1], quality=forged))
+    found = verify_receipt(_sealed(replace(receipt, trials=trials), archive, tmp_path)).findings
+    assert "$.trials[1].quality.items[0].earlier[0]" in [finding.path for finding in found]
 
 
 def test_texts_have_no_studio_and_go_to_the_chat_route(archive: FolderArchive) -> None:
