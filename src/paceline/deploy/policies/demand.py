@@ -67,7 +67,7 @@ def demand(window: Window, fleet: Fleet, policy: PacelinePolicy, memory: Memory)
         replicas = fleet.ready + 1
         because = f"p90 wait {wait_s:.1f} s is above {policy.queue_delay_s:g} s"
     if replicas == 0 and window.present:
-        replicas, because = 1, f"{window.present} requests present"
+        replicas, because = 1, f"requests present: {window.present}"
     return Demand(
         replicas=replicas,
         at_once=at_once,
