@@ -138,7 +138,7 @@ class Handler(BaseHTTPRequestHandler):
 
 ThreadingHTTPServer(("127.0.0.1", PORT), Handler).serve_forever()
 """
-CONFIGS = {
+CONFIGS: dict[str, dict[str, object]] = {
     "transformer": {
         "num_attention_heads": 2,
         "attention_head_dim": 4,
