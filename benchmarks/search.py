@@ -30,7 +30,7 @@ from typing import Final
 from paceline.plan.search import RULES
 from search_record import ENGINES, record, recorded
 from search_replay import NEAR, Outcome, Sweep, search
-from search_tables import by_set, joined, left_out, read_rows
+from search_tables import by_set, joined, left_out, read_rows, whole
 
 TABLES: Final = Path(__file__).parent.parent.parent / "shared/reference/perf"
 SETS: Final = ("ranking_config_calibration.csv", "ranking_gpu_calibration.csv")
@@ -39,7 +39,9 @@ RECORDED: Final = Path(__file__).parent / "data" / "sweeps.jsonl"
 SEEDS: Final = 5
 LARGE: Final = 8
 """Variants from which on a joined sweep leaves a search something to spare."""
-SIZES: Final = ((3, 4), (5, 7), (8, 13), (14, 99))
+WHOLE: Final = 14
+"""The same where a sweep is everything that was measured: the floor is below the aim."""
+SIZES: Final = ((3, 4), (5, 7), (8, 13), (14, 39), (40, 999))
 AIM: Final = 0.15
 """Share of the exhaustive time that a search should take."""
 
@@ -72,6 +74,7 @@ def replay(tables: Path, sweeps: Path) -> None:
         for name, found in (
             ("ranking sets", by_set(rows, outlooks)),
             (f"joined, {LARGE} or more", joined(rows, outlooks, least=LARGE)),
+            (f"whole, {WHOLE} or more", whole(read_rows(tables / MEASURED), outlooks, least=WHOLE)),
         ):
             for side, text in enumerate(("chosen on", "judged on")):
                 report(name, text, [s for s in found if _side(s) == side])

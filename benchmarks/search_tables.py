@@ -1,4 +1,5 @@
-"""Published measurements as complete sweeps: the shared ranking sets, one by one and joined."""
+"""Published measurements as complete sweeps: the shared ranking sets, one by one and joined, and
+everything that was measured of a model with prompts and answers of one length."""
 
 import csv
 import math
@@ -18,6 +19,8 @@ requests per place in flight takes some minutes."""
 SIXTEEN_BITS: Final = ("bf16", "fp16", "f16")
 DEVIATIONS_90: Final = 1.645
 LAYOUT: Final = ("tp", "pp", "ep", "dp")
+CONFIGURATION: Final = ("gpu_spec", "n_gpus", "engine", "precision", *LAYOUT, "concurrency")
+"""Columns of the measured table that tell configurations of one model and load apart."""
 
 Row = Mapping[str, str]
 Outlooks = Mapping[str, tuple[float, float]]
@@ -54,6 +57,35 @@ def joined(rows: Iterable[Row], outlooks: Outlooks, *, least: int) -> list[Sweep
     return [sweep for sweep in found if len(sweep.rates) >= least]
 
 
+def whole(rows: Iterable[Row], outlooks: Outlooks, *, least: int) -> list[Sweep]:
+    """Every closed loop of one model and its lengths: accelerators, engines, formats, layouts and
+    the requests in flight, a setting like others (what the engine admits). Configurations that
+    were measured repeatedly count once, with the geometric mean of what was found."""
+    groups: dict[str, dict[tuple[str, ...], list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        if row["load_mode"] == "closed_loop" and row["out_tok_s"] and row["concurrency"]:
+            name = " ".join(row[column] for column in ("arch_ref", "isl", "osl"))
+            groups[name][tuple(row[column] for column in CONFIGURATION)].append(row)
+    found = [
+        _sweep(name, [_averaged(same) for same in members.values()], outlooks)
+        for name, members in groups.items()
+        if len(members) >= least
+    ]
+    return [sweep for sweep in found if sweep.family]  # some rows do not name their model
+
+
+def _averaged(rows: list[Row]) -> Row:
+    per_device = [float(row["out_tok_s"]) / float(row["n_gpus"]) for row in rows]
+    mean = math.exp(sum(math.log(rate) for rate in per_device) / len(rows))
+    first = rows[0]
+    return {
+        **first,
+        "out_tok_s_per_gpu": str(mean),
+        "gpu": first["gpu_spec"],
+        "in_flight": first["concurrency"],
+    }
+
+
 def _sweeps(rows, outlooks, key) -> list[Sweep]:  # type: ignore[no-untyped-def]
     groups = defaultdict(list)
     for row in rows:
@@ -86,6 +118,7 @@ def _sweep(name: str, rows: list[Row], outlooks: Outlooks) -> Sweep:
 def _variant(row: Row, taken: Mapping[Variant, float]) -> Variant:
     """The layout over devices as changed knobs; a number tells otherwise equal rows apart."""
     knobs = [(name, row[name]) for name in LAYOUT if row[name] not in ("", "1", "1.0")]
+    knobs += [("in_flight", row["in_flight"])] if "in_flight" in row else []
     number = 0
     while True:
         again = (("run", number),) if number else ()
