@@ -34,6 +34,11 @@ class Scribe:
         self._asked = self._stopping = self._late = False
         self._thread = threading.Thread(target=self._run, name="scribe", daemon=True)
 
+    @property
+    def alive(self) -> bool:
+        """Whether its thread runs; a fault of ours ends it with a traceback on stderr."""
+        return self._thread.is_alive()
+
     def start(self) -> None:
         """Read once, then go on in the thread. Raises what `read` raises."""
         self._read()
@@ -41,7 +46,7 @@ class Scribe:
 
     def hurry(self) -> None:
         """Have `write` called; return when that is done, or when it takes too long."""
-        if not self._thread.is_alive():
+        if not self.alive:
             self._write()
             return
         with self._turn:
@@ -57,9 +62,9 @@ class Scribe:
         with self._turn:
             self._stopping = True
             self._turn.notify_all()
-        if self._thread.is_alive():
+        if self.alive:
             self._thread.join(END_WITHIN_S)
-        return not self._thread.is_alive()
+        return not self.alive
 
     def _run(self) -> None:
         next_read_s = time.monotonic() + READ_EVERY_S

@@ -246,6 +246,8 @@ class Supervisor(AbstractContextManager["Supervisor"]):
         self._fleets = {name: fleet for name, fleet in self._fleets.items() if not fleet.gone}
 
     def _tick(self) -> None:
+        if not self._scribe.alive:  # blind to what is wanted: an end that is seen is better
+            raise RuntimeError("the thread that talks to the store has failed")
         for fleet in self._fleets.values():
             fleet.tick()
         self._desk.release_devices(
