@@ -21,6 +21,8 @@ from paceline.runtimes.image_server.starting import Starting
 log = logging.getLogger("image_server")
 
 _HALF: Final = 2
+_LOOK_AGAIN_S: Final = 1.0
+"""An idle worker looks again without being told: for the end, and for orders whose client left."""
 
 
 class Left(Exception):
@@ -100,14 +102,16 @@ class Worker(threading.Thread):
             return
         self._starting.ready()
         while not self.broken:
-            self._paint(painter, self._next_batch())
+            batch = self._next_batch()
+            if batch:
+                self._paint(painter, batch)
 
     def _next_batch(self) -> Sequence[Job]:
         with self._changed:
             batch = self._line.take()
-            while not batch:
+            if not batch:
                 self._metrics.waiting = self._metrics.running = 0
-                self._changed.wait(1.0)  # orders of clients that left are dropped meanwhile
+                self._changed.wait(_LOOK_AGAIN_S)
                 batch = self._line.take()
             self._metrics.waiting = len(self._line)
             self._metrics.running = len(batch)
