@@ -104,8 +104,11 @@ def _pipeline(options: LoadOptions) -> Any:
             f"the folder holds a {found}, the family {options.family.name} is a "
             f"{options.family.pipeline}"
         )
+    # Diffusers takes a part for forgotten that the index goes without, unless it is told so again.
+    without = {name: None for name, part in index.items() if part == [None, None]}
     pipeline = getattr(diffusers, options.family.pipeline).from_pretrained(
         options.model,
+        **without,
         dtype=getattr(torch, _DTYPES[options.format]),
         use_safetensors=True,  # the other kind of file can run code
         local_files_only=True,
