@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import psutil
 
+from paceline.deploy.gateway.control import GatewayControl
 from paceline.testing.gateway import endpoint, key_rule, replica, running_gateway
 
 OURS = "paceline gateway"
@@ -156,7 +158,26 @@ def paceline(folder: Path, engine: int) -> Iterator[Proxy]:
         running.serve(endpoint(replica(f"http://127.0.0.1:{engine}", capacity=5_000)), keys=(rule,))
         process = psutil.Process(running.process.pid)
         own_core(process)
-        yield Proxy(name=OURS, port=running.port, process=process)
+        with listening(running.control):
+            yield Proxy(name=OURS, port=running.port, process=process)
+
+
+@contextmanager
+def listening(control: GatewayControl) -> Iterator[None]:
+    """Take the pulses, as a supervisor does; the gateway would keep them for one that does not."""
+    over = threading.Event()
+
+    def listen() -> None:
+        while not over.is_set():
+            control.receive(0.5)
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 @contextmanager

@@ -354,7 +354,10 @@ class ClientConnection(asyncio.Protocol):
         settings, waited_s = self._listener.settings, now_s - self._seen_s
         match seen[0]:
             case Phase.IDLE if waited_s > settings.keep_alive_s:
-                self.transport.close()
+                if self.transport.is_closing():  # the client does not even take the rest
+                    self.transport.abort()
+                else:
+                    self.transport.close()
             case Phase.HEAD if waited_s > settings.header_timeout_s:
                 self._problem = _too_slow(f"No complete header in {waited_s:.0f} s.")
                 self._refuse()

@@ -22,6 +22,7 @@ Seen = tuple[bytes, bytes, tuple[tuple[bytes, bytes], ...], bytes]
 class Transport:
     written: list[bytes] = field(default_factory=list)
     reads: bool = True
+    ends: list[str] = field(default_factory=list)
 
     def write(self, data: bytes) -> None:
         self.written.append(data)
@@ -32,7 +33,15 @@ class Transport:
         return True
 
     def write_eof(self) -> None: ...
-    def close(self) -> None: ...
+    def close(self) -> None:
+        self.ends.append("close")
+
+    def abort(self) -> None:
+        self.ends.append("abort")
+
+    def is_closing(self) -> bool:
+        return bool(self.ends)
+
     def pause_reading(self) -> None:
         self.reads = False
 
@@ -133,3 +142,13 @@ def test_the_last_request_of_a_connection_is_no_example() -> None:
     client.data_received(last)
     client.data_received(last)
     assert len(answers.seen) == 1 and b" 400 " in transport.written[-1]
+
+
+def test_an_idle_connection_is_closed_and_one_that_will_not_end_is_cut_off() -> None:
+    client, _, transport = connection()
+    client.data_received(GOOD)
+    seen = []
+    for now_s in (0.0, SETTINGS.keep_alive_s - 1, SETTINGS.keep_alive_s + 1, 1e6):
+        client.look(now_s)
+        seen.append(list(transport.ends))
+    assert seen == [[], [], ["close"], ["close", "abort"]]
