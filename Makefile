@@ -25,7 +25,7 @@ test: engines  ## every test, real engines included
 	$(BIN)/python -m pytest -q -m engines
 
 test-more: $(STAMP)  ## the tests of engines and tools that take long to build or to download
-	$(BIN)/paceline engines install llamacpp llmcompressor sglang vllm
+	$(BIN)/paceline engines install diffusers llamacpp llmcompressor sglang vllm
 	$(BIN)/python -m pytest -q -m more_engines
 
 check: $(STAMP)  ## what must hold before a change lands, tests apart

@@ -7,8 +7,8 @@ from paceline.records.log_signs import LogSign
 
 SIGNS: Final = (
     LogSign(
-        pattern=r"OutOfMemoryError|out of memory|std::bad_alloc|MemoryError|can't allocate memory"
-        r"|Cannot allocate memory|can't start new thread",
+        pattern=r"OutOfMemory|out of memory|std::bad_alloc|MemoryError|can't allocate memory"
+        r"|Cannot allocate memory|can't start new thread|failed to map segment",
         cause=Cause.OUT_OF_MEMORY,
     ),
     LogSign(pattern=r"cannot listen on port", cause=Cause.PORT_IN_USE),
