@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from paceline.adapters.engines.diffusers import Diffusers
 from paceline.adapters.engines.llamacpp import LlamaCpp
 from paceline.adapters.engines.openvino import OpenVino
 from paceline.adapters.engines.transformers import Transformers
@@ -23,8 +24,9 @@ from paceline.adapters.executors.local import LocalExecutor
 from paceline.adapters.hub.local import LocalHub
 from paceline.app.places import find_places
 from paceline.app.wiring import Workshop
-from paceline.ports.engine import Engine
-from paceline.records.launch import LaunchSpec
+from paceline.ports.engine import Engine, WritesModels
+from paceline.records.launch import Environment, LaunchSpec
+from paceline.records.model import Model
 from paceline.testing.engines import TINY_CONFIG, Bench, Knobs
 from paceline.testing.model_hub import DoubleRepo, serve_hub
 
@@ -47,6 +49,10 @@ def remove(*names: str) -> Damage:
             (folder / name).unlink()
 
     return damage
+
+
+def remove_folder(name: str) -> Damage:
+    return lambda folder: shutil.rmtree(folder / name)
 
 
 def rewrite_config(**fields: object) -> Damage:
@@ -176,6 +182,13 @@ DAMAGES: dict[str, Mapping[str, Damage]] = {
     },
 }
 DAMAGES |= {
+    "diffusers": {
+        "bad-checkpoint--truncated-weights": truncate("transformer/*.safetensors"),
+        "bad-checkpoint--no-weights": remove("vae/diffusion_pytorch_model.safetensors"),
+        "bad-checkpoint--no-text-encoder": remove_folder("text_encoder_2"),
+        "bad-checkpoint--no-index": remove("model_index.json"),
+        "unsupported--other-pipeline": overwrite("model_index.json", b"FluxPipe", b"NoSuPipe"),
+    },
     "vllm": {
         **DAMAGES["transformers"],
         "bad-checkpoint--corrupt-shard": shorten("*.safetensors", 0.7),
@@ -210,6 +223,17 @@ CHANGES: Mapping[str, Mapping[str, Change]] = {
         "out-of-memory--cache": both(more("--ctx-size", "100000000"), limit_memory(4000)),
         "out-of-memory--threads": limit_memory(160),
     },
+    "diffusers": {
+        "bad-flag--unknown": more("--no-such-flag"),
+        "bad-flag--value": more("--batch", "many"),
+        "bad-flag--size": more("--warmup-size", "63x64"),
+        "bad-flag--family": more("--family", "{}"),
+        "missing-dependency--no-diffusers": hide_module("diffusers"),
+        "out-of-memory--import": limit_memory(500),
+        "out-of-memory--warmup": both(more("--warmup-size", "2048x2048"), limit_memory(1500)),
+        "unsupported--fp8": more("--format", "fp8"),
+        "unsupported--no-card": more("--device", "cuda"),
+    },
     "vllm": {
         "bad-flag--unknown": more("--no-such-flag"),
         "bad-flag--value": more("--kv-cache-dtype", "q9_9"),
@@ -229,7 +253,7 @@ HUB = ExitStack()
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as scratch, HUB:
-        for engine in (Transformers(), OpenVino(), LlamaCpp(), Vllm()):
+        for engine in (Transformers(), OpenVino(), LlamaCpp(), Vllm(), Diffusers()):
             if wanted(engine.name):
                 capture(engine, Path(scratch) / engine.name)
 
@@ -246,10 +270,7 @@ def capture(engine: Engine, scratch: Path) -> None:
     assert spec is not None
     environment = Workshop().environments.status(spec).environment
     assert environment is not None, f"paceline engines install {engine.name}"
-    (scratch / "config.json").write_text(json.dumps(TINY_CONFIG))
-    model = LocalHub(scratch / "cache").synthesize(
-        str(scratch), scratch / "tiny", dtype="bf16", seed=1
-    )
+    model = small_model(engine, environment, scratch)
     bench = Bench(engine, model, environment, scratch / "cache", knobs=KNOBS.get(engine.name, ()))
     for case, damage in DAMAGES[engine.name].items():
         broken = scratch / "broken"
@@ -264,6 +285,15 @@ def capture(engine: Engine, scratch: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         keep(engine, "port-in-use--taken", lambda _port: bench.launch(port=port), scratch)
+
+
+def small_model(engine: Engine, environment: Environment, scratch: Path) -> Model:
+    hub, out = LocalHub(scratch / "cache"), scratch / "tiny"
+    if isinstance(engine, WritesModels):
+        engine.write(engine.shapes()[0].shape, out, seed=1, environment=environment)
+        return hub.find(str(out))
+    (scratch / "config.json").write_text(json.dumps(TINY_CONFIG))
+    return hub.synthesize(str(scratch), out, dtype="bf16", seed=1)
 
 
 def moved(spec: LaunchSpec) -> Callable[[int], LaunchSpec]:
