@@ -39,7 +39,13 @@ def quantize(denoiser: Any, format_: str, *, device: str) -> None:
         if isinstance(module, torch.nn.Linear)
         and not (module.in_features % _KERNEL_MULTIPLE or module.out_features % _KERNEL_MULTIPLE)
     }
-    quantize_(denoiser, config, filter_fn=lambda module, _name: module in inside)
+    quantize_(
+        denoiser,
+        config,
+        filter_fn=lambda module, _name: module in inside,
+        # Layer by layer on the card, so that it never holds the 16-bit weights of all.
+        device=None if device == "cpu" else device,
+    )
 
 
 def quantized(denoiser: Any) -> dict[str, int]:
