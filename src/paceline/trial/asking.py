@@ -1,9 +1,9 @@
 """The quality part of a trial: distributions first, then the suites, within its share of the time.
 
-The distributions tell a broken checkpoint before anything else is measured. The suite is asked until
-its verdict is clear, then the user's own set, then what was asked for besides; each part may take
-an equal part of the time that is left. A part that its time ends has fewer items, a wider interval
-and perhaps no verdict. Pure but for the clock and the ports it is given.
+The distributions tell a broken checkpoint before anything else is measured. The suite is asked
+until its verdict is clear, then the user's own set, then what was asked for besides; each part may
+take an equal part of the time that is left. A part that its time ends has fewer items, a wider
+interval and perhaps no verdict. Pure but for the clock and the ports it is given.
 """
 
 from collections.abc import Callable, Sequence
