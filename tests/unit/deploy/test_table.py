@@ -2,7 +2,7 @@
 
 from paceline.deploy.table import Guard, endpoint_route, make_table
 from paceline.records.deployment import Phase, Progress
-from paceline.records.gateway import KeyRule, Starting
+from paceline.records.gateway import EndpointRoute, KeyRule, Starting
 from paceline.testing.deployments import an_endpoint
 
 
@@ -24,3 +24,21 @@ def test_keys_come_from_the_guard_and_nowhere_else() -> None:
     rule = KeyRule(digest="ab", key_id="k1", workspace="default")
     table = make_table(3, (), Guard(keys=(rule,), required=True))
     assert (table.revision, table.keys, table.keys_required) == (3, (rule,), True)
+
+
+def test_an_image_endpoint_has_its_price_and_its_patience() -> None:
+    def route(patience_s: float | None) -> EndpointRoute:
+        return endpoint_route(
+            an_endpoint(),
+            version=1,
+            routes=("/v1/images/generations",),
+            replicas=(),
+            starting=None,
+            failed=None,
+            usd_per_image=0.002,
+            first_byte_timeout_s=patience_s,
+        )
+
+    assert route(480.0).usd_per_image == 0.002
+    assert route(480.0).first_byte_timeout_s == 480.0
+    assert route(None).first_byte_timeout_s == 120.0
