@@ -54,7 +54,7 @@ class Wired:
     """A listener whose peers are ours, and clients that are plain blocking sockets."""
 
     def __init__(self) -> None:
-        self.sockets = Sockets()
+        self.sockets = Sockets(stays=True)
         self.peers: list[Peer] = []
         self.port = self.sockets.listen("127.0.0.1", 0, 64, self._made)
 

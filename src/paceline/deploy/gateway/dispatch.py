@@ -80,6 +80,7 @@ class Dispatcher:
         task = asyncio.get_running_loop().create_task(self._connect(exchange, replica))
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
+        self._sockets.leave_soon()
 
     def released(self, endpoint: Endpoint[Exchange], replica: Replica) -> None:
         """A replica has room again."""

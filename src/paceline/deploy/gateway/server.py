@@ -33,9 +33,9 @@ class Gateway:
     def __init__(self, settings: GatewaySettings) -> None:
         self._settings = settings
         self._fleet: Fleet[Exchange] = Fleet()
-        self._spool = Spool(settings.state, later=asyncio.get_running_loop().call_soon)
+        self._sockets = Sockets(stays=settings.tls_cert is None)
+        self._spool = Spool(settings.state, later=self._sockets.at_turn_end)
         self._channel = Channel(on_table=self._take_table, metrics=self._metrics)
-        self._sockets = Sockets()
         self._dispatcher = Dispatcher(
             settings, self._spool, self._fleet, self._channel.say, self._sockets
         )
