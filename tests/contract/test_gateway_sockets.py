@@ -231,3 +231,57 @@ def reset(sock: socket.socket) -> None:
     """Close it by a reset."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     sock.close()
+
+
+def test_the_loop_has_its_turn_while_sockets_are_always_ready() -> None:
+    class Returns(Peer):
+        def data_received(self, data: bytes) -> None:
+            self.transport.write(data)
+
+    async def body() -> None:
+        async with wired() as one:
+            one.sockets.stop_listening()
+            one.port = one.sockets.listen("127.0.0.1", 0, 64, Returns)
+            peer = Returns()
+            await one.sockets.connect("127.0.0.1", one.port, peer)
+            peer.transport.write(b"to and fro")
+            began_s = time.monotonic()
+            for _ in range(20):
+                await asyncio.sleep(0.001)
+            assert time.monotonic() - began_s < PATIENCE_S / 2
+            assert not peer.heard.count("lost")
+            peer.transport.abort()
+            await asyncio.sleep(0.05)
+
+    run(body)
+
+
+def test_what_is_put_off_comes_when_the_ready_sockets_were_served() -> None:
+    seen: list[str] = []
+
+    class Late(Peer):
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            seen.append("read")
+            one.sockets.at_turn_end(lambda: seen.append("late"))
+
+    one: Wired
+
+    async def body() -> None:
+        nonlocal one
+        async with wired() as one:
+            one.sockets.at_turn_end(lambda: seen.append("outside"))
+            await until(lambda: seen)
+            one.sockets.stop_listening()
+            one.port = one.sockets.listen("127.0.0.1", 0, 64, Late)
+            clients = [socket.create_connection(("127.0.0.1", one.port)) for _ in range(3)]
+            await asyncio.sleep(0.05)
+            for client in clients:
+                client.sendall(b"now")
+            await until(lambda: len(seen) == 7)
+            for client in clients:
+                client.close()
+            await asyncio.sleep(0.05)
+
+    run(body)
+    assert seen == ["outside", *["read"] * 3, *["late"] * 3]
