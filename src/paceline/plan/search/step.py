@@ -224,14 +224,15 @@ class _Race:
             owed.append(first)
         if second is not None and not _apart(first, second, self._rules):
             owed += [first, second]
-        owed = [s for s in dict.fromkeys(owed) if s.launches < self._rules.repeats]
+        launches = self._launches  # those that died too: what dies again must not go on for ever
+        owed = [s for s in dict.fromkeys(owed) if launches[s.variant] < self._rules.repeats]
         return [
             Step(
                 variant=standing.variant,
-                repeat=self._launches[standing.variant],
+                repeat=launches[standing.variant],
                 because="a contender needs a second launch",
             )
-            for standing in sorted(owed, key=lambda s: s.launches)
+            for standing in sorted(owed, key=lambda s: launches[s.variant])
         ]
 
     def _reserve_s(self) -> float:

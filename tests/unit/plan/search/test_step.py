@@ -136,6 +136,16 @@ def test_close_contenders_are_launched_again_in_turn_and_clear_ones_are_not() ->
     stop(*rest, standing(INT4, 900), standing(INT8, 500))
 
 
+def test_a_contender_that_dies_when_launched_again_is_not_launched_without_end() -> None:
+    all_trials = [a_trial(v, repeat=0) for v in PLAN.variants]
+    died = a_trial(INT8, repeat=1, cause=Cause.CRASHED)
+    measured = [
+        standing(v, rate) for v, rate in zip(PLAN.variants, (9, 21, 20.9, 9, 9), strict=True)
+    ]
+    assert step(*measured, trials=all_trials).variant == INT8
+    assert step(*measured, trials=[*all_trials, died]).variant == INT4
+
+
 def test_an_unresolved_leader_is_launched_again() -> None:
     rest = (standing(BASE, 100), standing(INT8_WIDE, 200), standing(INT4_WIDE, 200))
     again = step(*rest, standing(INT4, 900, verdict=Verdict.UNRESOLVED), standing(INT8, 500))
