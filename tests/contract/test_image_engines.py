@@ -136,7 +136,8 @@ class TestDiffusers(ImageEngineContract):
             lambda port: bench.launch(port=port), log_path=tmp_path / "engine.log"
         ) as server:
             early = wait_for_answer(f"{server.base_url}/health")
-            refused = httpx.post(f"{server.base_url}/v1/images/generations", json={"prompt": "a"})
+            with Easel(server) as easel:
+                refused = easel.ask()
         assert early.status_code == 503
         assert early.json()["phase"] in ("import", None)
         assert refused.status_code == 503
@@ -159,10 +160,10 @@ class TestDiffusers(ImageEngineContract):
         data = base64.b64decode(easel.ask().json()["data"][0]["b64_json"])
         (item,) = easel.ask(response_format="url").json()["data"]
         assert set(item) == {"url"}
-        assert httpx.get(item["url"]).content == data
+        assert easel.client.get(item["url"]).content == data
         expires = parse_qs(urlsplit(item["url"]).query)["expires"][0]
         later = item["url"].replace(expires, str(int(expires) + 1))
-        assert httpx.get(later).status_code == 404
+        assert easel.client.get(later).status_code == 404
 
     @pytest.mark.enable_socket
     def test_metadata_and_latents_come_when_asked_for(self, easel: Easel) -> None:
@@ -376,7 +377,7 @@ def wait_for_answer(url: str, within_s: float = 60.0) -> httpx.Response:
     end_s = time.monotonic() + within_s
     while True:
         try:
-            return httpx.get(url)
+            return httpx.get(url, timeout=within_s)
         except httpx.TransportError:
             assert time.monotonic() < end_s
             time.sleep(0.02)

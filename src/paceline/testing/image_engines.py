@@ -248,7 +248,7 @@ class ImageEngineContract(EngineDeclarations):
 
 def _accepted(server: Server) -> bool:
     """Whether the server has begun or finished what it was asked."""
-    page = httpx.get(f"{server.base_url}/metrics", trust_env=False).text
+    page = httpx.get(f"{server.base_url}/metrics", timeout=ANSWER_TIMEOUT_S, trust_env=False).text
     return any(
         line.split()[1] != "0"
         for line in page.splitlines()

@@ -156,7 +156,7 @@ class _Api:
         data = await asyncio.to_thread(png, picture.pixels, metadata)
         item: dict[str, Any]
         if ask.as_url:
-            path = await asyncio.to_thread(self._desk.shelf.put, data)
+            path = self._desk.shelf.put(data)  # in this thread: the shelf knows no other
             item = {"url": str(request.base_url).rstrip("/") + path}
         else:
             item = {"b64_json": base64.b64encode(data).decode()}

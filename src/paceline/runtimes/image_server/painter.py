@@ -9,8 +9,7 @@ from __future__ import annotations
 import gc
 import inspect
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,22 +60,21 @@ class DiffusersPainter:
 
     def paint(self, jobs: Sequence[Job], on_step: Callable[[int], bool]) -> Sequence[Painted]:
         """One picture per job; see `worker.Painter`."""
-        first = jobs[0].order.ask
-        follower = _Follower(on_step)
-        with self._failures():
-            try:
-                output = self._run(jobs, first.shape, follower)
-            finally:
-                self._pipeline.maybe_free_model_hooks()
-        self._steps = steps_run(self._pipeline.scheduler, follower.calls)
-        self._guidance = float(self._pipeline.guidance_scale)
-        return [
-            Painted(
-                pixels=self._pixels(picture),
-                latents=_half(follower.latents[row]) if job.order.ask.with_latents else None,
-            )
-            for row, (job, picture) in enumerate(zip(jobs, output, strict=True))
-        ]
+        try:
+            return self._painted(jobs, _Follower(on_step))
+        except torch.OutOfMemoryError as error:
+            words = str(error).partition(". Of the allocated")[0]
+        except torch.AcceleratorError as error:
+            raise Broken(str(error).splitlines()[0]) from error
+        except (RuntimeError, MemoryError) as error:
+            if not is_shortage(error):
+                raise
+            words = (str(error).splitlines() or ["nothing is left"])[0]
+        # Not in the except clauses: there the traceback still holds the tensors.
+        gc.collect()
+        if self._device == "cuda":
+            torch.cuda.empty_cache()
+        raise OutOfMemory(f"{words} ({self._memory()})")
 
     def facts(self) -> dict[str, Any]:
         """`ImageFacts` without `phases_s`, read from the modules and counters now."""
@@ -96,6 +94,21 @@ class DiffusersPainter:
             "guidance": self._guidance,
             "compile_cache": self._parts.watch.cache() if self._parts.watch else "none",
         }
+
+    def _painted(self, jobs: Sequence[Job], follower: _Follower) -> Sequence[Painted]:
+        try:
+            output = self._run(jobs, jobs[0].shape, follower)
+        finally:
+            self._pipeline.maybe_free_model_hooks()
+        self._steps = steps_run(self._pipeline.scheduler, follower.calls)
+        self._guidance = float(self._pipeline.guidance_scale)
+        return [
+            Painted(
+                pixels=self._pixels(picture),
+                latents=_half(follower.latents[row]) if job.order.ask.with_latents else None,
+            )
+            for row, (job, picture) in enumerate(zip(jobs, output, strict=True))
+        ]
 
     def _run(self, jobs: Sequence[Job], shape: Shape, follower: _Follower) -> Any:
         self._pipeline.scheduler = self._schedulers[shape.scheduler]
@@ -120,27 +133,6 @@ class DiffusersPainter:
             self._on_nan()
             picture = np.nan_to_num(picture, nan=0.0, posinf=1.0, neginf=0.0)
         return (picture * 255).round().clip(0, 255).astype("uint8")
-
-    @contextmanager
-    def _failures(self) -> Iterator[None]:
-        """Turn the ways in which memory runs out, or a card fails, into their own errors."""
-        try:
-            yield
-        except torch.OutOfMemoryError as error:
-            words = str(error).partition(". Of the allocated")[0]
-        except torch.AcceleratorError as error:
-            raise Broken(str(error).splitlines()[0]) from error
-        except (RuntimeError, MemoryError) as error:
-            if not is_shortage(error):
-                raise
-            words = (str(error).splitlines() or ["nothing is left"])[0]
-        else:
-            return
-        # Outside the except clause: there the traceback would still hold the tensors.
-        gc.collect()
-        if self._device == "cuda":
-            torch.cuda.empty_cache()
-        raise OutOfMemory(f"{words} ({self._memory()})")
 
     def _memory(self) -> str:
         return of_card(*torch.cuda.mem_get_info()) if self._device == "cuda" else of_machine()
