@@ -24,6 +24,9 @@ TELLING_SD: Final = math.log(2.0) / 1.96
 """A prediction with a smaller deviation tells a speed within a factor of two."""
 WIDTHS: Final = (("4 bits", 3.5, 5.0), ("8 bits", 7.5, 9.0), ("16 bits", 15.5, 16.5))
 """The widths that are owed a look, from and to how many bits per weight, scales included."""
+PATIENCE: Final = 2.0
+"""How many times as long as the quickest the best variant may take for a look at a way of guessing
+ahead: acceptance belongs to the text, and any engine that has the method tells it."""
 
 
 def owed(
@@ -34,7 +37,7 @@ def owed(
 ) -> Mapping[Variant, str]:
     """Variants of `fresh`, which were not launched yet, to look at before knobs are turned, and
     why; those that take the least time first, so that a small budget buys most of them. Widths come
-    before ways of guessing ahead, which are tried on the best variant so far."""
+    before ways of guessing ahead, each on the best variant so far that has it and starts soon."""
     looks = _widths(fresh, trials, outlooks) | _methods(fresh, trials, standings)
     return dict(sorted(looks.items(), key=lambda look: expected_s(look[0], trials)))
 
@@ -73,14 +76,24 @@ def _methods(
     scores = {s.variant: s.score for s in standings if s.score is not None}
     known = {trial.variant.speculation for trial in trials if _loaded(trial)}
     died = {(t.variant.engine, t.variant.speculation) for t in trials if not _loaded(t)}
-    found: dict[str, Variant] = {}
-    for variant in sorted(fresh, key=lambda v: -scores.get(_without(v), -math.inf)):
+    by_method: dict[str, list[Variant]] = {}
+    for variant in fresh:
         method = variant.speculation
         if method is None or method in known or (variant.engine, method) in died:
             continue
         if _without(variant) in scores:
-            found.setdefault(method, variant)
-    return {v: f"how often {m} guesses right here is not known yet" for m, v in found.items()}
+            by_method.setdefault(method, []).append(variant)
+    found = {}
+    for method, having in by_method.items():
+        quick = PATIENCE * min(_takes_s(variant, trials) for variant in having)
+        near = [variant for variant in having if _takes_s(variant, trials) <= quick]
+        best = max(near, key=lambda variant: scores[_without(variant)])
+        found[best] = f"how often {method} guesses right here is not known yet"
+    return found
+
+
+def _takes_s(variant: Variant, trials: Sequence[TrialRecord]) -> float:
+    return expected_s(_without(variant), trials)
 
 
 def _without(variant: Variant) -> Variant:

@@ -49,6 +49,12 @@ def test_a_way_of_guessing_is_looked_at_on_the_best_variant_that_has_it() -> Non
     assert list(looks) == [SLOW_NGRAM]
 
 
+def test_acceptance_is_learnt_where_a_launch_is_cheap_rather_than_where_it_is_best() -> None:
+    trials = [a_trial(BASE, wall_s=90.0), a_trial(FAST, wall_s=8.0)]
+    standings = [standing(BASE, 900), standing(FAST, 100)]
+    assert list(owed((SLOW_NGRAM, FAST_NGRAM), trials, standings, ())) == [FAST_NGRAM]
+
+
 def test_no_look_is_owed_before_the_variant_without_guesses_was_measured() -> None:
     assert not owed((SLOW_NGRAM,), [], [], ())
 
