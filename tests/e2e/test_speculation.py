@@ -8,7 +8,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.more_engines, pytest.mark.enable_sock
 REQUEST = (
     *("optimize", "reference", "--engine", "llamacpp", "--format", "gguf-q8_0"),
     *("--priority", "throughput", "--workload", "reference,concurrency=8,duration=6s"),
-    *("--quality-items", "20", "--budget", "50s", "--json"),
+    *("--quality-items", "20", "--budget", "100s", "--json"),
 )
 
 
