@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -31,6 +31,7 @@ from paceline.adapters.hub.local import LocalHub
 from paceline.app.places import find_places
 from paceline.ports.engine import Engine
 from paceline.ports.executor import Executor
+from paceline.records.image_families import IMAGE_FAMILIES
 from paceline.records.launch import Cause, Environment, EnvironmentSpec, LaunchSpec
 from paceline.records.model import Model
 from paceline.testing.engines import Bench
@@ -348,14 +349,16 @@ def test_schemathesis_finds_nothing(
 ) -> None:
     tool = UvEnvironments(find_places().cache).install(SCHEMATHESIS, say=print)
     bench = bench_of("tiny-flux", pipelines, installed, tmp_path)
-    with serving(bench, tmp_path / "engine.log", "--max-side-px", "80", "--batch", "4") as easel:
+    quick = replace(IMAGE_FAMILIES["flux-schnell"], steps=1, most_steps=1)
+    flags = ("--max-side-px", "64", "--family", json.dumps(asdict(quick)))
+    with serving(bench, tmp_path / "engine.log", *flags) as easel:
         command = [
             *(f"{tool.bin_dir}/schemathesis", "run", f"{easel.server.base_url}/openapi.json"),
-            *("--max-examples", "10", "--seed", "1", "--checks", "all", "--no-color"),
+            *("--max-examples", "5", "--seed", "1", "--checks", "all", "--no-color"),
             *("--phases", "examples,coverage,fuzzing"),
         ]
         done = subprocess.run(
-            command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=300
+            command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=600
         )
         assert done.returncode == 0, done.stdout[-5000:]
         assert easel.ask(size="64x64").status_code == 200

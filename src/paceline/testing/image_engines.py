@@ -237,12 +237,13 @@ class ImageEngineContract(EngineDeclarations):
         with executor.start(lambda port: bench.launch(port=port), log_path=log) as server:
             end = server.wait_ready()
             assert end is None, end.log_tail
-            with Easel(server) as easel:
-                reader = threading.Thread(target=lambda: answers.append(easel.ask(n=4).status_code))
-                reader.start()
-                while server.poll() is None and not _accepted(server) and reader.is_alive():
-                    time.sleep(0.01)
+            easel = Easel(server)
+            reader = threading.Thread(target=lambda: answers.append(easel.ask(n=4).status_code))
+            reader.start()
+            while server.poll() is None and not _accepted(server) and reader.is_alive():
+                time.sleep(0.01)
         reader.join()
+        easel.client.close()
         assert answers == [200]
 
 
