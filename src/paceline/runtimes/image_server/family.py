@@ -75,7 +75,7 @@ def read_family(text: str, *, most_side_px: int = MOST_SIDE_PX) -> Family:
         raise ValueError("the family must be a JSON object")  # noqa: TRY004 - a text, not a type
     try:
         family = _family(fields, most_side_px)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ZeroDivisionError) as error:
         raise ValueError(f"the family lacks or misspells a field: {error}") from error
     if family.scheduler not in family.schedulers:
         raise ValueError(f"its scheduler {family.scheduler!r} is none of its {family.schedulers}")
@@ -85,6 +85,8 @@ def read_family(text: str, *, most_side_px: int = MOST_SIDE_PX) -> Family:
 
 
 def _family(fields: dict[str, Any], most_side_px: int) -> Family:
+    step = int(fields["side_multiple_px"])
+    most_side_px = min(most_side_px, MOST_SIDE_PX)
     return Family(
         name=str(fields["name"]),
         pipeline=str(fields["pipeline"]),
@@ -95,7 +97,8 @@ def _family(fields: dict[str, Any], most_side_px: int) -> Family:
         schedulers=tuple(str(name) for name in fields["schedulers"]),
         most_steps=int(fields["most_steps"]),
         negative_prompt=bool(fields["negative_prompt"]),
-        side_multiple_px=int(fields["side_multiple_px"]),
-        side_px=int(fields["side_px"]),
-        most_side_px=min(most_side_px, MOST_SIDE_PX),
+        side_multiple_px=step,
+        # What a request without a size gets must not be larger than one may ask for.
+        side_px=min(int(fields["side_px"]), most_side_px // step * step),
+        most_side_px=most_side_px,
     )

@@ -43,8 +43,15 @@ def test_only_models_with_a_ceiling_are_distilled() -> None:
         (row("sdxl", schedulers=None), "lacks or misspells"),
         (row("sdxl", scheduler="plms"), "'plms' is none of its"),
         (row("sdxl", side_multiple_px=4096), "no side up to 2048 px"),
+        (row("sdxl", side_multiple_px=0), "lacks or misspells"),
     ],
 )
 def test_a_broken_row_is_refused_in_words(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         read_family(text)
+
+
+def test_a_request_without_a_size_stays_below_the_servers_largest_side() -> None:
+    small = read_family(row("flux-schnell"), most_side_px=200)
+    assert (small.side_px, small.sides_px()[-1]) == (192, 192)
+    assert read_family(row("flux-schnell"), most_side_px=9999).sides_px()[-1] == 2048
