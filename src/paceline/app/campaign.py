@@ -8,7 +8,7 @@ from typing import Final
 from paceline.app.artefacts import held, make_room
 from paceline.app.checkpoints import give_artefact
 from paceline.app.environment import own_environment
-from paceline.app.exams import find_exams, in_flight, loaded_in_flight
+from paceline.app.exams import Exams, find_exams, in_flight, loaded_in_flight
 from paceline.app.images import prompts_of, route_of, studio
 from paceline.app.planning import Planned
 from paceline.app.race import Race, Search, with_variant
@@ -31,7 +31,7 @@ from paceline.records.run import (
     TrialTransition,
 )
 from paceline.records.trial import TrialRecord, TrialState
-from paceline.records.variant import Rejection, RejectionReason
+from paceline.records.variant import Rejection, RejectionReason, Variant
 from paceline.records.version import FailureFact, Version
 from paceline.trial.arrivals import plan_load
 from paceline.trial.closeness import ReadingOrder
@@ -221,6 +221,8 @@ class Campaign:
             a for a in self._planned.accelerators if a.name == step.variant.accelerator
         )
         first = step.repeat == 0  # answers are asked for once
+        asked = first and self._can_be_marked(step.variant)
+        exams = self._exams if asked else Exams(suite=None, own=None)
         engine = self._tools_for(step.variant.engine).engine
         places = engine.places(step.variant) if isinstance(engine, TakesBatches) else None
         texts = first and request.workload.image is None
@@ -232,17 +234,15 @@ class Campaign:
             model=self._planned.model,
             accelerator=accelerator,
             plan=plan_load(
-                load_shape(
-                    request.workload, seed=request.seed + step.repeat, prompts=self._prompts
-                )
+                load_shape(request.workload, seed=request.seed + step.repeat, prompts=self._prompts)
             ),
             route=route_of(request.workload),
             rung=self._rung(step),
             draft=self._planned.draft,
             until_s=self._until_s(step),
-            suite=self._exams.suite if first else None,
-            own_suite=self._exams.own if first else None,
-            long_suite=self._exams.long if first else None,
+            suite=exams.suite,
+            own_suite=exams.own,
+            long_suite=exams.long,
             garbage_rule=self._exams.garbage(self._baseline_quality()),
             paired_rule=self._exams.paired(request, self._baseline_quality()) if first else None,
             quality_concurrency=in_flight(request, places),
@@ -256,6 +256,11 @@ class Campaign:
             cache=self._shop.places.cache,
             log_path=self._shop.places.logs / self._run.run_id / f"{trial_id}.log",
         )
+
+    def _can_be_marked(self, variant: Variant) -> bool:
+        """Pictures are marked beside the baseline's, so without those only its own can be."""
+        images = self._request.workload.image is not None
+        return not images or variant == self._plan.baseline or bool(self._baseline_quality())
 
     def _rung(self, step: Step) -> FirstRung | None:
         """A short load first, where the trial may turn out to be out of the race."""

@@ -1,6 +1,6 @@
 """What a run of an image model does otherwise: what its load asks for, who marks its pictures."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
@@ -8,7 +8,7 @@ from typing import Final
 from paceline.app.exams import PICTURES
 from paceline.app.registry import adapter
 from paceline.app.wiring import Workshop
-from paceline.errors import SetupError
+from paceline.errors import SetupError, SpecError
 from paceline.ports.archive import Archive
 from paceline.ports.inspection import Inspector
 from paceline.ports.quality import Evaluator, Grader
@@ -76,19 +76,24 @@ def prompts_of(workload: Workload, suite: Suite | None) -> tuple[str, ...]:
 
 def painted_by(trials: Iterable[TrialRecord]) -> Mapping[str, str]:
     """The pictures that a version made when it was measured, by item; empty for texts."""
-    results = (trial.quality for trial in trials if trial.quality is not None)
+    result = _marked(trials)
     return {
         score.item_id: score.answer
-        for result in results
-        for score in result.items
+        for score in (result.items if result else ())
         if score.answer.endswith(PNG) and score.error is None and score.figures
     }
 
 
-def picture_probe(run: RunRecord, painted: Mapping[str, str], shop: Workshop) -> Suite | None:
+def picture_probe(run: RunRecord, trials: Sequence[TrialRecord], shop: Workshop) -> Suite | None:
     """A seeded part of what a version painted; a replica must paint nearly the same. `None` when
-    none of it is kept."""
-    suite = shop.suites.find(run.request.suite or run.model.suite_path or PICTURES)
+    the suite has changed since or is gone, or nothing of it is kept."""
+    result, painted = _marked(trials), painted_by(trials)
+    try:
+        suite = shop.suites.find(run.request.suite or run.model.suite_path or PICTURES)
+    except SpecError:  # a file that lay where the run was started
+        return None
+    if result is None or suite.sha256 != result.suite_sha256:
+        return None
     items = [
         item
         for item in suite.items
@@ -97,6 +102,11 @@ def picture_probe(run: RunRecord, painted: Mapping[str, str], shop: Workshop) ->
     chance = Random(run.run_id)  # noqa: S311 - not a secret
     chosen = chance.sample(items, min(PROBE_PICTURES, len(items)))
     return replace(suite, items=tuple(chosen)) if chosen else None
+
+
+def _marked(trials: Iterable[TrialRecord]) -> QualityResult | None:
+    """What a version answered when it was asked."""
+    return next((trial.quality for trial in trials if trial.quality is not None), None)
 
 
 def _is_kept(path: str, archive: Archive) -> bool:

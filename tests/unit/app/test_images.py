@@ -20,6 +20,7 @@ from paceline.app.images import (
 )
 from paceline.app.verify import verify_receipt
 from paceline.app.wiring import Workshop
+from paceline.errors import Code, SpecError
 from paceline.rank import rank
 from paceline.rank.receipt import seal
 from paceline.records.image import ImageLoad
@@ -200,8 +201,9 @@ def test_variants_are_asked_what_the_baseline_painted(archive: FolderArchive) ->
 
 
 def test_a_replica_is_probed_with_what_its_version_painted(archive: FolderArchive) -> None:
-    painted = painted_by([_trial(a_variant(), _painted(archive, 1))])
-    probe = picture_probe(_run(), painted, _shop(archive))
+    trials = [_trial(a_variant(), _painted(archive, 1))]
+    painted = painted_by(trials)
+    probe = picture_probe(_run(), trials, _shop(archive))
     assert probe is not None
     assert len(probe.items) == PROBE_PICTURES
     asked = prober(IMAGES, painted, _shop(archive))
@@ -212,10 +214,24 @@ def test_a_replica_is_probed_with_what_its_version_painted(archive: FolderArchiv
 
 
 def test_pictures_that_are_gone_are_no_probe(archive: FolderArchive, tmp_path: Path) -> None:
-    painted = painted_by([_trial(a_variant(), _painted(archive, 1))])
-    for path in painted.values():
+    trials = [_trial(a_variant(), _painted(archive, 1))]
+    for path in painted_by(trials).values():
         (tmp_path / path).unlink(missing_ok=True)
-    assert picture_probe(_run(), painted, _shop(archive)) is None
+    assert picture_probe(_run(), trials, _shop(archive)) is None
+
+
+def test_a_suite_that_has_changed_or_is_gone_is_no_probe(archive: FolderArchive) -> None:
+    """The same item may ask for another picture now, and a good replica would fail."""
+    quality = _painted(archive, 1)
+    asked_before = _trial(a_variant(), replace(quality, suite_sha256="6" * 64))
+    assert picture_probe(_run(), [asked_before], _shop(archive)) is None
+
+    def gone(name: str) -> Suite:
+        raise SpecError(Code.BAD_INPUT_FILE, f"no {name}", why="moved", fix="put it back")
+
+    shop = _shop(archive)
+    shop.suites.find = gone  # type: ignore[method-assign]
+    assert picture_probe(_run(), [_trial(a_variant(), quality)], shop) is None
 
 
 def test_texts_leave_nothing_painted() -> None:

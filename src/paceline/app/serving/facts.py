@@ -91,7 +91,7 @@ def learn(pipeline: str, number: int, shop: Workshop) -> VersionFacts:
             requests_per_s=_value(metrics, REQUESTS_PER_S, 0.0) or None,
         ),
         limits=ttft_limits(run.request),
-        probe=picture_probe(run, painted, shop) if painted else _probe(run, trials, shop),
+        probe=picture_probe(run, trials, shop) if painted else _probe(run, trials, shop),
         usd_per_mtok=_value(metrics, COST_USD_PER_MTOK, 0.0),
         usd_per_image=_value(metrics, COST_USD_PER_IMAGE, 0.0),
         routes=served_routes(run.request.workload),
