@@ -70,6 +70,7 @@ class _Race:
         self._rules = rules
         self._expected = {outlook.variant_id: outlook for outlook in known.outlooks}
         self._launches = Counter(trial.variant for trial in known.trials)
+        self._looks: Mapping[Variant, str] = {}
         leader = _leader(known.standings)
         self._leader_sd = measured_sd(leader, rules.noise) if leader else 0.0
         self._bar = -math.inf if leader is None else (leader.score or 0.0) + rules.worth
@@ -83,7 +84,7 @@ class _Race:
         reserve_s = self._reserve_s()
         for step in wanted:
             needs_s = expected_s(step.variant, self._known.trials)
-            if step.repeat == 0:
+            if step.repeat == 0 and step.variant not in self._looks:
                 needs_s += reserve_s
             if needs_s <= self._left_s:
                 return step
@@ -110,7 +111,7 @@ class _Race:
         known = self._known
         # Not those that the plan had predicted to lose by more than both bands.
         planned = [variant for variant in fresh if variant in known.plan.variants]
-        looks = owed(planned, known.trials, known.standings, known.outlooks)
+        looks = self._looks = owed(planned, known.trials, known.standings, known.outlooks)
         for variant, best in zip(fresh, self._at_best(fresh, found), strict=True):
             if best < self._bar and variant not in looks:
                 pruned.append(Pruned(variant=variant, optimistic=best, bar=self._bar))

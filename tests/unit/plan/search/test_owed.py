@@ -188,3 +188,15 @@ def test_who_the_plan_predicts_to_lose_is_owed_nothing() -> None:
         outlooks=told,
     )
     assert not isinstance(next_step(known, left_s=None, rules=SURE), Step)
+
+
+def test_a_look_comes_before_the_repeats_that_a_small_budget_has_room_for() -> None:
+    plan = Plan(baseline=BASE, variants=(BASE, FAST, FAST_NGRAM), rejected=())
+    known = Known(
+        plan=plan,
+        trials=[a_trial(BASE, wall_s=10.0), a_trial(FAST, wall_s=10.0)],
+        standings=[standing(FAST, 101), standing(BASE, 100)],
+    )
+    step = next_step(known, left_s=15.0, rules=SURE)
+    assert isinstance(step, Step)
+    assert step.variant == FAST_NGRAM
