@@ -5,7 +5,7 @@ STAMP := .venv/.stamp
 # Tests start hundreds of processes: compiled once, each takes half the time to start.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-more check engines docs docs-check bench reference-model clean
+.PHONY: demo test test-more check engines docs docs-check bench reference-model reference-image clean
 
 $(STAMP): pyproject.toml reference_model/pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Paceline needs Python 3.11 or newer; run: make PYTHON=python3.11")'
@@ -45,6 +45,9 @@ bench: engines  ## the figures behind docs/log.md; a quiet machine, about an hou
 
 reference-model:  ## train the reference model again (about an hour on two cores)
 	$(MAKE) -C reference_model train
+
+reference-image:  ## train the image model into reference_model/run-image; not shipped yet
+	$(MAKE) -C reference_model train-image
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -78,7 +78,7 @@ def _installed(point: EntryPoint) -> Place:
 def _nowhere(name: str, offered: list[str]) -> SpecError:
     installed = f"installed models: {', '.join(offered) or 'none'}"
     near = get_close_matches(name, offered, n=1)
-    if name in ("reference", "reference-image"):
+    if name == "reference":
         fix = "install it: pip install 'paceline[reference]'"
     elif near:
         fix = f"did you mean {near[0]!r}?"

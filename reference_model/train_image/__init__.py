@@ -1,0 +1,1 @@
+"""How the image model is made: pictures, captions, tokenizer, decoder, denoiser, suite."""
