@@ -13,7 +13,6 @@ from paceline.plan.images.known import known_image_shape
 from paceline.plan.images.local import ImageJudge
 from paceline.plan.images.read import Config, read_image_shape
 from paceline.plan.images.shape import ImageShape
-from paceline.ports.engine import Engine, MakesImages
 from paceline.records.hardware import Accelerator
 from paceline.records.model import Model
 from paceline.records.request import Request
@@ -45,15 +44,6 @@ def image_kind(
         shape=image_shape_of(model),
         accelerators=accelerators,
     )
-
-
-def why_other_kind(engine: Engine, model: Model) -> str | None:
-    """Why an engine is for models of another kind; `None` when it is for this one."""
-    pictures = isinstance(engine, MakesImages)
-    if pictures == (model.image_family is not None):
-        return None
-    does = "makes pictures" if pictures else "writes text"
-    return f"{engine.name} {does}, and {model.architecture} does not"
 
 
 def image_shape_of(model: Model) -> ImageShape:

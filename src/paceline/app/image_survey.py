@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from paceline.app.image_plan import image_kind, is_image_folder, why_other_kind
+from paceline.app.image_plan import image_kind, is_image_folder
 from paceline.app.licenses import license_document
 from paceline.app.registry import engine_names, load_engine
 from paceline.app.report import predicted_document, request_document, variant_document
@@ -21,7 +21,7 @@ from paceline.plan.images.local import OFFLOAD
 from paceline.plan.make import make_plan
 from paceline.plan.survey.choose import devices_called
 from paceline.plan.survey.pricing import usual
-from paceline.ports.engine import Engine
+from paceline.ports.engine import Engine, why_other_kind
 from paceline.records.hardware import Accelerator, AcceleratorKind
 from paceline.records.image_families import IMAGE_FAMILIES
 from paceline.records.metric_names import COST_USD_PER_IMAGE, REQUESTS_PER_S, latency_name

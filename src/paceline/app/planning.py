@@ -5,21 +5,21 @@ from functools import cache
 
 from paceline.app.checkpoints import why_none
 from paceline.app.drafting import find_draft, speculations_of
-from paceline.app.image_plan import image_kind, why_other_kind
+from paceline.app.image_plan import image_kind
 from paceline.app.lessons import lessons_here, shape_of_model
 from paceline.app.registry import FAKE_ENGINE, engine_names, load_engine
 from paceline.app.wiring import Workshop
-from paceline.errors import Code, SpecError
 from paceline.plan.enumerate import EngineOffer
 from paceline.plan.make import make_plan
 from paceline.plan.price import default_price
-from paceline.ports.engine import Engine, Unverified, why_refused
+from paceline.ports.engine import Engine, Unverified, why_other_kind, why_refused
 from paceline.records.hardware import Accelerator
 from paceline.records.launch import EnvironmentState
 from paceline.records.model import Model
 from paceline.records.plan import Plan
 from paceline.records.request import Request
 from paceline.records.variant import Variant
+from paceline.spec.names import require_known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,24 +117,8 @@ def _missing(engine: Engine, shop: Workshop) -> str | None:
 
 
 def _check_formats(request: Request, engines: dict[str, Engine]) -> None:
-    known = sorted({format_ for engine in engines.values() for format_ in engine.formats()})
-    for format_ in request.formats:
-        if format_ not in known:
-            raise SpecError(
-                Code.UNKNOWN_NAME,
-                f"no engine in play loads or makes the format {format_!r}",
-                why=f"{', '.join(engines)} offer {', '.join(known)}",
-                fix=f"--format {known[0]}",
-            )
+    require_known("format", request.formats, {f for e in engines.values() for f in e.formats()})
 
 
 def _check_hardware(request: Request, accelerators: tuple[Accelerator, ...]) -> None:
-    known = [place.name for place in accelerators]
-    for name in request.hardware:
-        if name not in known:
-            raise SpecError(
-                Code.UNKNOWN_NAME,
-                f"no accelerator here is called {name!r}",
-                why=f"this machine has {', '.join(known)}",
-                fix=f"--hardware {known[0]}",
-            )
+    require_known("accelerator", request.hardware, [place.name for place in accelerators])

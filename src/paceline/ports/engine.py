@@ -219,18 +219,26 @@ class Unverified(Protocol):
         ...
 
 
+def why_other_kind(engine: Engine, model: Model) -> str | None:
+    """Why an engine is for models of another kind; `None` when it is for this one."""
+    if isinstance(engine, MakesImages):
+        wrong = model.image_family is None
+        return f"{engine.name} makes pictures; {model.name} is a language model" if wrong else None
+    wrong = model.image_family is not None
+    return f"{engine.name} generates text; {model.name} makes pictures" if wrong else None
+
+
 def why_refused(engine: Engine, model: Model, accelerator: Accelerator, format_: str) -> str | None:
     """Why an engine cannot run this combination; `None` when it can.
 
     Language models and image models are kept apart here, once for all engines; the rest is
     `Engine.unsupported`, which is only asked about models of its kind.
     """
+    other_kind = why_other_kind(engine, model)
+    if other_kind is not None:
+        return other_kind
     if isinstance(engine, MakesImages):
-        if model.image_family is None:
-            return f"{engine.name} makes pictures; {model.name} is a language model"
-        pipeline = IMAGE_FAMILIES[model.image_family].pipeline
+        pipeline = IMAGE_FAMILIES[model.image_family or ""].pipeline
         if pipeline not in engine.pipelines():
             return f"{engine.name} loads {', '.join(engine.pipelines())}, not a {pipeline}"
-    elif model.image_family is not None:
-        return f"{engine.name} generates text; {model.name} makes pictures"
     return engine.unsupported(model, accelerator, format_)

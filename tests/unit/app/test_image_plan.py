@@ -11,12 +11,10 @@ from paceline.app.image_plan import (
     image_shape_of,
     is_image_folder,
     usual_preset_here,
-    why_other_kind,
 )
 from paceline.app.image_survey import image_model, images_document, survey_images
 from paceline.app.licenses import banner, license_document
 from paceline.app.places import Places
-from paceline.app.registry import load_engine
 from paceline.app.survey import Prices
 from paceline.app.wiring import Workshop
 from paceline.cli.plan_text import print_images
@@ -91,14 +89,6 @@ def test_a_language_model_has_no_image_kind_and_no_image_load() -> None:
     assert image_kind(asked("acme/chat"), a_model(), (a_cpu(),)) is None
     with pytest.raises(SpecError):
         image_kind(asked("acme/chat", workload="image"), a_model(), (a_cpu(),))
-
-
-def test_engines_know_which_kind_they_are_for() -> None:
-    pictures = replace(a_model(), image_family="sdxl", architecture="StableDiffusionXLPipeline")
-    assert why_other_kind(load_engine("diffusers"), pictures) is None
-    assert why_other_kind(load_engine("transformers"), a_model()) is None
-    assert "makes pictures" in (why_other_kind(load_engine("diffusers"), a_model()) or "")
-    assert "writes text" in (why_other_kind(load_engine("openvino"), pictures) or "")
 
 
 def test_terms_are_said_where_there_are_any() -> None:
