@@ -47,8 +47,10 @@ def test_one_load_prints_the_json_contract_and_writes_a_page(
     assert document["requests"]["ok"] + document["requests"]["trimmed"] == 120
     assert document["requests"]["failed"] == 0
     assert document["ttft_ms"]["mean"] >= 20
-    assert document["client"]["verdict"] in ("ok", "client_bound")
-    assert [v["verdict"] for v in document["verdicts"]] == ["pass", "pass"]
+    # A client that a busy machine held up offers less than it was asked to: nothing is decided.
+    bound = document["client"]["verdict"] == "client_bound"
+    verdicts = ["unresolved" if bound else "pass", "pass"]
+    assert [v["verdict"] for v in document["verdicts"]] == verdicts
     assert "max_load" not in document
     assert len(unpack(samples.read_bytes())) == 120
     assert page.read_text().startswith("<!doctype html>")
