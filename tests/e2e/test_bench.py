@@ -47,10 +47,12 @@ def test_one_load_prints_the_json_contract_and_writes_a_page(
     assert document["requests"]["ok"] + document["requests"]["trimmed"] == 120
     assert document["requests"]["failed"] == 0
     assert document["ttft_ms"]["mean"] >= 20
-    # A client that a busy machine held up offers less than it was asked to: nothing is decided.
-    bound = document["client"]["verdict"] == "client_bound"
-    verdicts = ["unresolved" if bound else "pass", "pass"]
-    assert [v["verdict"] for v in document["verdicts"]] == verdicts
+    latency, failures = document["verdicts"]
+    # Half a second on a busy machine may drift or be held up; then nothing is decided, and why.
+    assert latency["verdict"] == "pass" or (
+        latency["verdict"] == "unresolved" and latency["because"]
+    )
+    assert failures["verdict"] == "pass"
     assert "max_load" not in document
     assert len(unpack(samples.read_bytes())) == 120
     assert page.read_text().startswith("<!doctype html>")
