@@ -46,7 +46,7 @@ bench: engines  ## the figures behind docs/log.md; a quiet machine, about an hou
 reference-model:  ## train the reference model again (about an hour on two cores)
 	$(MAKE) -C reference_model train
 
-reference-image:  ## train the image model into reference_model/run-image; not shipped yet
+reference-image:  ## train the reference image model again (about half an hour on one core)
 	$(MAKE) -C reference_model train-image
 
 clean:

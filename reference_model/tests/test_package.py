@@ -57,4 +57,5 @@ def test_the_chat_template_is_the_same_in_both_places() -> None:
 def test_nothing_but_the_folder_and_the_suite_is_shipped() -> None:
     package = Path(reference().suite_path).parent
     shipped = {path.name for path in package.iterdir() if path.name != "__pycache__"}
-    assert shipped == {"__init__.py", "py.typed", "model", "suite.jsonl"}
+    models = {"model", "suite.jsonl", "image_model", "image_suite.jsonl"}
+    assert shipped == {"__init__.py", "py.typed", *models}
