@@ -19,7 +19,7 @@ MODEL = "reference-image"
 START_S = 240.0
 ORDER = (
     *("optimize", MODEL, "--engine", "diffusers", "--price", "0.5", "--json"),
-    *("--workload", "reference-image,duration=4s", "--quality-items", "24"),
+    *("--workload", "reference-image,duration=3s", "--quality-items", "16"),
 )
 
 
@@ -64,7 +64,11 @@ def test_variants_are_ranked_with_chips_from_inside(run: Done) -> None:
         assert not [name for name in variant["metrics"] if "tok" in name or "ttft" in name]
         assert variant["metrics"]["e2e_p50_ms"]["value"] > 0
         assert variant["cost"]["usd_per_image"] > 0
-        assert variant["quality"]["score"] > 0.5
+        score = variant["quality"]["score"]
+        # A first rung may end a trial before it is asked for pictures.
+        assert score is None or score > 0.5
+    scored = {v["id"] for v in ranked if v["quality"]["score"] is not None}
+    assert {document["winner"], document["baseline"]} <= scored
     assert "e2e_p50_ms" in document["formula"]
 
 

@@ -15,6 +15,9 @@ SCHEDULERS: Final = {
 }
 """By the class that ran; another one is named as it is."""
 
+PHASES: Final = ("import", "load", "quantize", "compile", "warmup")
+"""Of a start, in their order."""
+
 WEIGHTS: Final = {"bfloat16": "BF16", "float16": "FP16", "float32": "FP32"}
 
 
@@ -27,11 +30,17 @@ def inside_chips(facts: ImageFacts) -> tuple[str, ...]:
 
 def inside_notes(facts: ImageFacts) -> Iterator[str]:
     """How the start was spent, and which layers became what."""
-    parts = ", ".join(f"{name} {taken_s:.1f} s" for name, taken_s in facts.phases_s.items())
+    # In an order of its own: a stored mapping comes back sorted.
+    phases = sorted(facts.phases_s.items(), key=lambda phase: (_place(phase[0]), phase[0]))
+    parts = ", ".join(f"{name} {taken_s:.1f} s" for name, taken_s in phases)
     cache = {"hit": "; compiled code from the cache", "miss": "; compiled anew"}
     yield f"start: {parts}{cache.get(facts.compile_cache, '')}"
-    for kind, count in facts.quantized.items():
+    for kind, count in sorted(facts.quantized.items()):
         yield f"{count} of {facts.linears} linear layers of the denoiser are {kind}"
+
+
+def _place(phase: str) -> int:
+    return PHASES.index(phase) if phase in PHASES else len(PHASES)
 
 
 def _weights(facts: ImageFacts) -> Iterator[str]:
