@@ -26,6 +26,7 @@ from paceline.runtimes.image_server.ask import Reader
 from paceline.runtimes.image_server.family import MOST_SEED, MOST_SIDE_PX, Family, read_family
 from paceline.runtimes.image_server.fields import sides_of
 from paceline.runtimes.image_server.files import FileShelf
+from paceline.runtimes.image_server.kept_code import KeptCode
 from paceline.runtimes.image_server.metrics import ImageMetrics
 from paceline.runtimes.image_server.orders import Line
 from paceline.runtimes.image_server.starting import Starting, Unservable
@@ -58,9 +59,9 @@ def main() -> int:
     except OSError as error:
         log.critical("cannot listen on port %d: %s", arguments.port, error)
         return EXIT_ADDRESS
-    _keep_compiled_code(arguments.compile_cache)
+    kept = _keep_compiled_code(arguments.compile_cache)
     with listener:
-        return asyncio.run(_serve(arguments, family, warmup_px, listener))
+        return asyncio.run(_serve(arguments, family, warmup_px, listener, kept))
 
 
 async def _serve(
@@ -68,10 +69,11 @@ async def _serve(
     family: Family,
     warmup_px: tuple[tuple[int, int], ...],
     listener: socket.socket,
+    kept: KeptCode | None,
 ) -> int:
     loop = asyncio.get_running_loop()
     metrics, starting, shelf = ImageMetrics(), Starting(), FileShelf()
-    place = _Place()
+    place = _Place(kept)
 
     def on_dead() -> None:
         loop.call_soon_threadsafe(stop)
@@ -113,7 +115,8 @@ async def _serve(
 class _Place:
     """Where the worker puts the painter, for `/inspect` to read."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: KeptCode | None) -> None:
+        self._kept = kept
         self._painter: Any = None
 
     def load(
@@ -142,7 +145,7 @@ class _Place:
             warmup_px=warmup_px,
             threads=arguments.threads,
         )
-        self._painter = loading.load(options, starting, on_nan=on_nan)
+        self._painter = loading.load(options, starting, kept=self._kept, on_nan=on_nan)
         painter: Painter = self._painter
         return painter
 
@@ -191,17 +194,17 @@ def _warmup_sizes(sizes: list[str], family: Family) -> tuple[tuple[int, int], ..
     return tuple(found)
 
 
-def _keep_compiled_code(folder: Path | None) -> None:
+def _keep_compiled_code(folder: Path | None) -> KeptCode | None:
     """Tell PyTorch and Triton where, before they are imported; theirs is a folder in /tmp."""
     if folder is None:
-        return
+        return None
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        kept = KeptCode(folder)
     except OSError as error:
         log.warning("compiled code is not kept: %s", error)
-        return
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder / "inductor")
-    os.environ["TRITON_CACHE_DIR"] = str(folder / "triton")
+        return None
+    os.environ.update(kept.environment())
+    return kept
 
 
 def _parser() -> argparse.ArgumentParser:

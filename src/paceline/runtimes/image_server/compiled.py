@@ -18,14 +18,17 @@ from torch._dynamo import callback, config
 from torch._dynamo.utils import counters
 from torch._inductor.compile_fx import compile_fx
 
+from paceline.runtimes.image_server.kept_code import KeptCode
+
 # Each block meets few shapes, but a shape per deployed size, batch and guidance adds up.
 _MOST_RECOMPILES: Final = 64
 
 
 class CompileWatch:
-    """Graphs run so far, and the time that compiling took."""
+    """Graphs run so far, and the time that compiling took. `kept` is where the code goes."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: KeptCode | None) -> None:
+        self._kept = kept
         self.graphs_run = 0
         self.compiling_s = 0.0
         self._began_s = 0.0
@@ -52,9 +55,13 @@ class CompileWatch:
 
     def _begin(self, *_: Any) -> None:
         self._began_s = time.monotonic()
+        if self._kept is not None:
+            self._kept.begin()
 
     def _end(self, *_: Any) -> None:
         self.compiling_s += time.monotonic() - self._began_s
+        if self._kept is not None:
+            self._kept.end()
 
 
 class CallCounter:

@@ -16,6 +16,7 @@ import torch
 from paceline.runtimes.image_server.ask import Ask, Shape
 from paceline.runtimes.image_server.compiled import CallCounter, CompileWatch, compile_blocks
 from paceline.runtimes.image_server.family import Family
+from paceline.runtimes.image_server.kept_code import KeptCode
 from paceline.runtimes.image_server.orders import Job, Order, batch_sizes
 from paceline.runtimes.image_server.painter import DiffusersPainter, Parts
 from paceline.runtimes.image_server.starting import Starting, Unservable
@@ -44,9 +45,12 @@ class LoadOptions:
 
 
 def load(
-    options: LoadOptions, starting: Starting, *, on_nan: Callable[[], None]
+    options: LoadOptions, starting: Starting, *, kept: KeptCode | None, on_nan: Callable[[], None]
 ) -> DiffusersPainter:
-    """The painter, warm. Raises Unservable, and whatever Diffusers raises for a broken folder."""
+    """The painter, warm; `kept` is where compiled code goes.
+
+    Raises Unservable, and whatever Diffusers raises for a broken folder.
+    """
     _set_up(options)
     with starting.phase("load"):
         pipeline = _pipeline(options)
@@ -63,7 +67,7 @@ def load(
             pipeline.enable_model_cpu_offload()
         else:
             pipeline.to(options.device)
-    watch = CompileWatch() if options.compile else None
+    watch = CompileWatch(kept) if options.compile else None
     blocks = compile_blocks(denoiser, watch) if watch else 0
     parts = Parts(
         pipeline=pipeline,
