@@ -354,8 +354,13 @@ def test_what_is_no_url_is_refused_with_what_to_type(url: str, why: str, fix: st
 
 
 @pytest.mark.parametrize("url", ["http://host", "https://host:8443/base/", "http://[::1]:8000"])
-def test_what_is_a_url_is_taken(url: str) -> None:
-    require_urls(EvalRequest(target=replace(GOOD, base_url=url), suite="s"))
+def test_what_is_a_url_is_taken_and_without_its_scheme_it_is_not(url: str) -> None:
+    request = EvalRequest(target=replace(GOOD, base_url=url), suite="s")
+    require_urls(request)
+    bare = replace(GOOD, base_url=url.partition("://")[2])
+    with pytest.raises(SpecError) as caught:
+        require_urls(replace(request, target=bare))
+    assert bare.base_url in caught.value.what
 
 
 def test_a_split_without_items_is_refused_before_asking() -> None:

@@ -121,6 +121,9 @@ def test_cheapest_per_image_is_a_priority() -> None:
 )  # fmt: skip
 def test_limits_that_fit_pictures(constraint: str) -> None:
     refuse_unfitting(read(constraints=(constraint,)), SCHNELL)
+    beside = refusal(read(constraints=(constraint, "ttft p95 <= 200ms")))
+    assert "ttft" in beside.what
+    assert constraint not in beside.what
 
 
 @pytest.mark.parametrize(
@@ -166,7 +169,10 @@ def test_what_a_family_cannot_do_is_said_before_anything_runs(
 
 def test_a_family_can_do_what_its_row_says() -> None:
     for sampler in SDXL.schedulers:
-        refuse_unfitting(read(workload=f"scheduler={sampler.value},steps=50"), SDXL)
+        request = read(workload=f"scheduler={sampler.value},steps=50")
+        refuse_unfitting(request, SDXL)
+        assert request.workload.image is not None
+        assert request.workload.image.scheduler is sampler
 
 
 def test_a_mode_fits_a_model_or_names_those_that_do() -> None:
