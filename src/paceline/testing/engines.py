@@ -56,12 +56,19 @@ def ended(exit_code: int | None, log: str = "", *, ready: bool = False) -> Proce
 
 
 class Chat:
-    """Asks one server, greedily unless told otherwise."""
+    """Asks one server, greedily unless told otherwise.
+
+    Every question has a connection of its own: llama.cpp closes the one that carried a streamed
+    answer without having said so, and the next question would at times cross with that.
+    """
 
     def __init__(self, server: Server) -> None:
         self.server = server
         self.client = httpx.Client(
-            base_url=server.base_url, timeout=ANSWER_TIMEOUT_S, trust_env=False
+            base_url=server.base_url,
+            timeout=ANSWER_TIMEOUT_S,
+            limits=httpx.Limits(max_keepalive_connections=0),
+            trust_env=False,
         )
 
     def __enter__(self) -> "Chat":
