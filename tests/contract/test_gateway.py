@@ -190,6 +190,22 @@ class TestRefusals:
         reply = gateway.ask()
         assert (reply.status, reply.document["error"]["code"]) == (404, 404)
 
+    def test_an_engines_refusal_is_no_answer_in_the_accounts_and_no_failure_either(
+        self, gateway: RunningGateway, golden: Golden
+    ) -> None:
+        gateway.serve(endpoint(replica(golden.url, model_name="another"), name="picky"))
+        asked = {"model": "picky", "prompt": "a cat", "n": 2}
+        for _ in range(10):  # more than any breaker bears
+            assert gateway.ask(asked, path="/v1/images/generations").status == 404
+        line = gateway.usage()[-1]
+        assert (line.ended, line.status, line.replica_id) == (Ended.REJECTED, 404, "r1")
+        assert (line.input_tokens, line.output_tokens, line.images) == (0, 0, 0)
+        page = gateway.control.metrics()
+        assert 'ended_total{workspace="main",endpoint="picky",ended="rejected"} 10' in page
+        assert 'endpoint="picky",ended="ok"' not in page
+        assert 'endpoint="picky",ended="failed"' not in page
+        assert 'replica_ejected{workspace="main",endpoint="picky",replica="r1"} 0' in page
+
 
 class TestLimits:
     def test_requests_per_minute(self, gateway: RunningGateway, golden: Golden) -> None:

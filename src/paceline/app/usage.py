@@ -47,6 +47,7 @@ def usage_document(total: UsageTotal) -> dict[str, object]:
             "ok": total.ok,
             "aborted": total.aborted,
             "failed": total.failed,
+            "rejected": total.rejected,
             "refused": total.refused,
             "unknown": total.unknown,
         },

@@ -29,6 +29,8 @@ class Ended(StrEnum):
     """The client left before the end."""
     FAILED = "failed"
     """The engine did not answer, or broke off."""
+    REJECTED = "rejected"
+    """The engine answered that it will not: a 4xx such as the 422 of a bound. Nobody failed."""
     REFUSED = "refused"
     """It never reached an engine: limits, no capacity, malformed."""
 

@@ -40,7 +40,7 @@ class UsageBy(StrEnum):
 class UsageTotal:
     """Sums over the requests of one group.
 
-    `unknown` are requests that a replica was given and whose end nobody saw, because the gateway
+    `ok` to `refused` are how requests ended, as in `records.gateway.Ended`; `unknown` are requests that a replica was given and whose end nobody saw, because the gateway
     was killed. Times in seconds: `queue_s` waiting with a replica ready, `cold_s` without one,
     `execution_s` in a replica.
     """
@@ -50,6 +50,7 @@ class UsageTotal:
     ok: int
     aborted: int
     failed: int
+    rejected: int
     refused: int
     unknown: int
     input_tokens: int

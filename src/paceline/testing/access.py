@@ -107,6 +107,13 @@ class AccessContract:
         [total] = access.usage(by=UsageBy.ENDPOINT)
         assert (total.requests, total.unknown, total.aborted, total.usd) == (2, 1, 1, 0.25)
 
+    def test_every_end_is_counted_as_what_it_was(self, access: Access) -> None:
+        lines = [PricedLine(line=a_line(end.value, ended=end), usd=0.0) for end in Ended]
+        access.account("gateway", lines, SpoolPosition())
+        [total] = access.usage(by=UsageBy.ENDPOINT)
+        counts = (total.ok, total.aborted, total.failed, total.rejected, total.refused)
+        assert (*counts, total.unknown, total.requests) == (1, 1, 1, 1, 1, 1, len(Ended))
+
     def test_a_spool_that_was_never_read_starts_at_its_beginning(self, access: Access) -> None:
         assert access.position("gateway") == SpoolPosition()
 

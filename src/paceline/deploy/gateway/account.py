@@ -11,7 +11,8 @@ from paceline.deploy.gateway.spool import OK, Spool
 from paceline.deploy.gateway.sse import Counts, EventFilter
 from paceline.records.gateway import Ended, EndpointRoute
 
-FIRST_ERROR: Final = 400
+FIRST_REFUSAL: Final = 300
+"""From here on a status is no answer; engines' own redirects are of no use to a client."""
 TOKENS_PER_MILLION: Final = 1e6
 
 
@@ -47,7 +48,7 @@ def settle(
     tally, ask, now_s = endpoint.tally, request.ask, time.monotonic()
     served = request.replica is not None
     execution_s = now_s - request.started_s if served else 0.0
-    images = ask.images if ended is OK and status < FIRST_ERROR else 0
+    images = ask.images if ended is OK else 0
     spool.ended(request, status, ended, counts, execution_s, images=images)
     tally.end(ended, status)
     if served:
@@ -62,6 +63,11 @@ def settle(
     if request.meter is not None and request.reserved is not None:
         usd = _price_usd(endpoint.route, counts, images)
         request.meter.settle(request.reserved, tokens=tokens, usd=usd)
+
+
+def end_of_answer(status: int) -> Ended:
+    """How a request ended that a replica answered whole, and did not fail at."""
+    return OK if status < FIRST_REFUSAL else Ended.REJECTED
 
 
 def counted(endpoint: Endpoint[W], ask: Ask, events: EventFilter | None) -> Counts:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from paceline.deploy.gateway.account import counted, settle
+from paceline.deploy.gateway.account import counted, end_of_answer, settle
 from paceline.deploy.gateway.answers import (
     LAST_CHUNK,
     Failure,
@@ -216,7 +216,7 @@ class Exchange:
             content_type=content_type,
             close=close,
         )
-        self._answer(data, status, OK, Counts(0, 0), close=close)
+        self._answer(data, status, end_of_answer(status), Counts(0, 0), close=close)
 
     def look(self, now_s: float) -> None:
         """Called every now and then: time-outs, and comments that keep a stream alive."""
@@ -402,7 +402,7 @@ class Exchange:
             overhead_us=self._overhead_us(),
             close=close,
         )
-        self._answer(head + body, status, OK, counts, close=close)
+        self._answer(head + body, status, end_of_answer(status), counts, close=close)
         self._tell(status, content_type, body)
 
     def _answer(

@@ -120,6 +120,7 @@ def _total(group: str, lines: Sequence[PricedLine]) -> UsageTotal:
         ok=ends.count(Ended.OK),
         aborted=ends.count(Ended.ABORTED),
         failed=ends.count(Ended.FAILED),
+        rejected=ends.count(Ended.REJECTED),
         refused=ends.count(Ended.REFUSED),
         unknown=ends.count(Ended.BEGAN),
         input_tokens=sum(priced.line.input_tokens for priced in lines),

@@ -124,6 +124,7 @@ class SqlAccess:
                     ok=row.ok,
                     aborted=row.aborted,
                     failed=row.failed,
+                    rejected=row.rejected,
                     refused=row.refused,
                     unknown=row.began,
                     **{name: getattr(row, name) for name in SUMMED},
