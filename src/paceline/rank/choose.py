@@ -3,11 +3,16 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from paceline.rank.filter import Judgement, Measured
 from paceline.rank.reading import Reading, better
 from paceline.records.measurement import Verdict
 from paceline.records.variant import Variant
+
+PLAIN_WORTH: Final = 0.05
+"""How far a plainer variant may be behind the best of a tie, as a share of that one's value. Where
+launches differ much everything is level with everything, and the plainest of all may be far off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +66,8 @@ def in_order(candidates: Sequence[Candidate], *, less_is_better: bool) -> list[P
     """Passing first, then unresolved, then failing by how near they came.
 
     Within the first two: the best objective leads; whoever it does not beat beyond the noise is
-    tied with it, and the tie goes to the cheaper, then the simpler, then the better value.
+    tied with it, and the tie goes to the cheaper, then to the simpler of those whose value is near the
+    best one's, then to the better value.
     """
     places: list[Place] = []
     for standing in (Verdict.PASS, Verdict.UNRESOLVED):
@@ -121,7 +127,17 @@ def _level(one: Candidate, other: Candidate, *, less: bool) -> bool:
 
 def _from_tie(tied: list[Candidate], *, less: bool) -> Candidate:
     cheap = [c for c in tied if not any(_cheaper(other, c) for other in tied)]
-    return min(cheap, key=lambda c: (simplicity(c.variant), _by_value(c, less=less)))
+    best = min(cheap, key=lambda c: _by_value(c, less=less))
+    near = [c for c in cheap if _near(c, best, less=less)]
+    return min(near, key=lambda c: (simplicity(c.variant), _by_value(c, less=less)))
+
+
+def _near(one: Candidate, best: Candidate, *, less: bool) -> bool:
+    """Whether its value is hardly behind the best one's. Who has no value is near nobody's."""
+    if one.objective is None or best.objective is None:
+        return one.objective is best.objective
+    behind, ahead = one.objective.value, best.objective.value
+    return behind * (1 - PLAIN_WORTH) <= ahead if less else behind >= ahead * (1 - PLAIN_WORTH)
 
 
 def _cheaper(one: Candidate, other: Candidate) -> bool:

@@ -87,6 +87,24 @@ def test_a_tie_goes_to_the_cheaper_then_the_simpler_then_the_better() -> None:
     assert order(a_candidate("b", 100.0), a_candidate("a", 101.0)) == ["a", "b"]
 
 
+@pytest.mark.parametrize(
+    ("plain", "less", "first"),
+    [
+        (96.0, False, "plain"),
+        (94.0, False, "tuned"),
+        (105.0, True, "plain"),
+        (106.0, True, "tuned"),
+    ],
+)
+def test_the_plainer_of_a_noisy_tie_is_not_taken_where_it_is_far_behind(
+    plain: float, less: bool, first: str
+) -> None:
+    tuned = a_candidate(a_variant("tuned", knobs=(("batch", 8),)), 100.0, spread=0.5)
+    places = in_order([a_candidate("plain", plain, spread=0.5), tuned], less_is_better=less)
+    assert names(places)[0] == first
+    assert places[0].tied
+
+
 def test_the_reason_of_a_tie_is_told() -> None:
     tuned = a_candidate(a_variant("tuned", knobs=(("batch", 8),)), 104.0)
     places = in_order([tuned, a_candidate("plain", 100.0)], less_is_better=False)
