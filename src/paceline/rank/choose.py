@@ -66,8 +66,8 @@ def in_order(candidates: Sequence[Candidate], *, less_is_better: bool) -> list[P
     """Passing first, then unresolved, then failing by how near they came.
 
     Within the first two: the best objective leads; whoever it does not beat beyond the noise is
-    tied with it, and the tie goes to the cheaper, then to the simpler of those whose value is near the
-    best one's, then to the better value.
+    tied with it, and the tie goes to the cheaper, then to the simpler of those whose value is near
+    the best one's, then to the better value.
     """
     places: list[Place] = []
     for standing in (Verdict.PASS, Verdict.UNRESOLVED):
