@@ -1,10 +1,9 @@
 """Checkpoints in formats that an engine loads and cannot make: who makes them, and making them."""
 
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 
 from paceline.app.calibration import built_in
-from paceline.app.registry import adapter, engine_names, load_engine
+from paceline.app.registry import usable_adapters, usable_engines
 from paceline.app.wiring import Workshop
 from paceline.errors import CandidateError, Code, SpecError
 from paceline.ports.engine import CanCalibrate, Engine, LoadsCheckpoints, Say
@@ -17,9 +16,8 @@ _FLOATS = frozenset({"bf16", "fp16", "fp32"})
 
 
 def quantizers() -> tuple[Quantizer, ...]:
-    """Every tool that an installed package offers, by name."""
-    names = sorted(point.name for point in entry_points(group="paceline.quantizers"))
-    return tuple(adapter("quantizers", name)() for name in names)
+    """Every tool that can be imported, by name."""
+    return tuple(make() for make in usable_adapters("quantizers").values())
 
 
 def quantizer_for(format_: str) -> Quantizer | None:
@@ -168,7 +166,7 @@ def _made_by_engines() -> dict[str, _Maker]:
 
     Not those that load folders as they are, and not plain floats, which are no quantization.
     """
-    engines = [load_engine(name) for name in engine_names()]
+    engines = usable_engines(with_fake=True).values()
     formats = [format_ for engine in engines for format_ in engine.formats()]
     makers: dict[str, _Maker] = {}
     for engine in engines:

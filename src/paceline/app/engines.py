@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from paceline.app.checkpoints import quantizers
-from paceline.app.registry import engine_names, load_engine
+from paceline.app.registry import load_engine, usable_engines
 from paceline.app.wiring import Workshop
-from paceline.ports.engine import HasNeeds, HasSupportTable, Say, Unverified
+from paceline.ports.engine import Engine, HasNeeds, HasSupportTable, Say, Unverified
 from paceline.records.launch import Environment, EnvironmentSpec, EnvironmentState
 from paceline.records.support import Need, Support
 from paceline.records.variant import Knob
@@ -39,11 +39,11 @@ class EngineStatus:
 
 
 def engine_statuses(shop: Workshop, *, examine: bool = False) -> tuple[EngineStatus, ...]:
-    """Every engine that an installed package offers. Changes nothing, needs no network.
+    """Every engine that can be imported, but the fake one. Changes nothing, needs no network.
 
     With `examine`, what is installed is compared with what was (a second per engine).
     """
-    return tuple(_status(name, shop, examine=examine) for name in engine_names())
+    return tuple(_status(one, shop, examine=examine) for one in usable_engines().values())
 
 
 def install_engine(name: str, shop: Workshop, *, say: Say) -> Environment | None:
@@ -56,13 +56,12 @@ def install_engine(name: str, shop: Workshop, *, say: Say) -> Environment | None
     return None if spec is None else shop.environments.install(spec, say=say)
 
 
-def _status(name: str, shop: Workshop, *, examine: bool) -> EngineStatus:
-    engine = load_engine(name)
+def _status(engine: Engine, shop: Workshop, *, examine: bool) -> EngineStatus:
     spec = engine.environment()
     look = shop.environments.check if examine else shop.environments.status
     found = None if spec is None else look(spec)
     return EngineStatus(
-        name=name,
+        name=engine.name,
         version=engine.version,
         state=found.state if found else EnvironmentState.INSTALLED,
         detail=found.detail if found else "runs in Paceline's own environment",

@@ -9,7 +9,7 @@ from typing import Final
 
 from paceline.app.image_plan import image_kind, is_image_folder
 from paceline.app.licenses import license_document
-from paceline.app.registry import engine_names, load_engine
+from paceline.app.registry import load_engine, usable_engines
 from paceline.app.report import predicted_document, request_document, variant_document
 from paceline.app.survey import Prices, known_quotes, read_market
 from paceline.app.wiring import Workshop
@@ -94,8 +94,8 @@ def survey_images(request: Request, model: Model, shop: Workshop, prices: Prices
     """
     quotes = known_quotes(prices.file, shop.clock.utc_now().date())
     market = read_market(prices.market)
-    engines = [load_engine(name) for name in request.engines or engine_names()]
-    engines = [engine for engine in engines if why_other_kind(engine, model) is None]
+    asked = [load_engine(name) for name in request.engines] or usable_engines().values()
+    engines = [engine for engine in asked if why_other_kind(engine, model) is None]
     placed = []
     for device in devices_called(request.hardware):
         quote = usual(quotes.get(device.name), market)

@@ -7,7 +7,7 @@ from paceline.app.checkpoints import why_none
 from paceline.app.drafting import find_draft, speculations_of
 from paceline.app.image_plan import image_kind
 from paceline.app.lessons import lessons_here, shape_of_model
-from paceline.app.registry import FAKE_ENGINE, engine_names, load_engine
+from paceline.app.registry import load_engine, usable_engines
 from paceline.app.wiring import Workshop
 from paceline.plan.enumerate import EngineOffer
 from paceline.plan.make import make_plan
@@ -44,7 +44,7 @@ def plan_request(request: Request, shop: Workshop, model: Model | None = None) -
     _check_hardware(request, accelerators)
     model = model or shop.hub.find(request.model)
     kind = image_kind(request, model, accelerators)
-    engines = {name: load_engine(name) for name in _engines_in_play(request, model)}
+    engines = _engines_in_play(request, model)
     _check_formats(request, engines)
     draft = find_draft(request, model, shop.hub)
     by_name = {place.name: place for place in accelerators}
@@ -87,14 +87,14 @@ def with_price(request: Request, planned: Planned) -> Request:
     return replace(request, price_usd_per_hour=price.usd_per_hour, price_source=price.source)
 
 
-def _engines_in_play(request: Request, model: Model) -> tuple[str, ...]:
+def _engines_in_play(request: Request, model: Model) -> dict[str, Engine]:
     """Those asked for first and in their order; the rest too, so that the ledger is complete.
 
     Engines for models of another kind only where they were asked for: then that is the reason.
     """
-    others = (name for name in engine_names() if name not in (*request.engines, FAKE_ENGINE))
-    fitting = (name for name in others if why_other_kind(load_engine(name), model) is None)
-    return (*request.engines, *fitting)
+    asked = {name: load_engine(name) for name in request.engines}
+    fitting = {n: e for n, e in usable_engines().items() if why_other_kind(e, model) is None}
+    return asked | {name: engine for name, engine in fitting.items() if name not in asked}
 
 
 def _offer(engine: Engine, shop: Workshop, draft: Model | None) -> EngineOffer:

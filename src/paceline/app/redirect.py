@@ -9,7 +9,7 @@ from paceline.app.figures import Unreadable, footprint_of, load_of, with_figures
 from paceline.app.optimize import begin_run
 from paceline.app.planning import Planned, plan_request, with_price
 from paceline.app.race import with_variant
-from paceline.app.registry import engine_names, load_engine
+from paceline.app.registry import engine_names, load_engine, usable_engines
 from paceline.app.watch import Watch
 from paceline.app.wiring import Workshop
 from paceline.plan.search import plain
@@ -173,7 +173,7 @@ def _names(earlier: RunRecord, shop: Workshop) -> Names:
     plan = earlier.plan
     known = () if plan is None else (*plan.variants, *(r.variant for r in plan.rejected))
     engines = engine_names()
-    formats = [f for name in engines for f in load_engine(name).formats()]
+    formats = [f for engine in usable_engines(with_fake=True).values() for f in engine.formats()]
     return Names(
         by_kind={
             "engine": _distinct(engines, (v.engine for v in known)),

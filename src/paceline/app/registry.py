@@ -1,7 +1,9 @@
 """Adapters by name, through entry points: imported on first use, broken ones reported."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
 
@@ -13,6 +15,15 @@ FAKE_ENGINE: Final = "fake"
 
 PREFERRED_ENGINES: Final = ("transformers", "openvino")
 """The order in which engines are tried when the user names none; the rest follow by name."""
+
+_FAULTS_OF_AN_IMPORT: Final = (
+    *(ImportError, SyntaxError, OSError, RuntimeError, AttributeError, NameError),
+    *(TypeError, ValueError, LookupError),
+)
+"""A stranger's module runs any code while it is imported: a library that is not there is an
+OSError, a driver that it does not like often a RuntimeError."""
+
+log = logging.getLogger(__name__)
 
 
 def engine_names() -> tuple[str, ...]:
@@ -32,6 +43,35 @@ def load_engine(name: str) -> Engine:
     return engine
 
 
+def usable_engines(*, with_fake: bool = False) -> Mapping[str, Engine]:
+    """Every engine that can be imported, by name, in the order of `engine_names`.
+
+    For whoever goes through all of them: one broken plugin must not stop the others, so it is said
+    once and left out. Where the user named an engine, `load_engine` raises.
+    """
+    factories = usable_adapters("engines")
+    hidden = () if with_fake else (FAKE_ENGINE,)
+    names = (name for name in engine_names() if name in factories and name not in hidden)
+    return {name: factories[name]() for name in names}
+
+
+def usable_adapters(kind: str) -> Mapping[str, Callable[..., Any]]:
+    """Every factory of a kind that can be imported, by name; the others are said once."""
+    found: dict[str, Callable[..., Any]] = {}
+    for point in sorted(entry_points(group=f"paceline.{kind}"), key=lambda point: point.name):
+        try:
+            found[point.name] = _imported(point)
+        except SetupError as error:
+            _say_once(f"left out: {error}")
+    return found
+
+
+@cache
+def _say_once(text: str) -> None:
+    """Once per process, on stderr unless logging is set up otherwise."""
+    log.warning("%s", text)
+
+
 def adapter(kind: str, name: str) -> Callable[..., Any]:
     """The factory of an adapter; the caller knows the port it satisfies and says so.
 
@@ -46,14 +86,18 @@ def adapter(kind: str, name: str) -> Callable[..., Any]:
 def _imported(point: EntryPoint) -> Callable[..., Any]:
     try:
         factory: Callable[..., Any] = point.load()
-    except (ImportError, AttributeError) as error:
+    except _FAULTS_OF_AN_IMPORT as error:
         raise SetupError(
             Code.PLUGIN_BROKEN,
             f"the adapter {point.name!r} of {point.group} cannot be imported",
-            why=f"{point.value}: {error}",
-            fix="reinstall the package that provides it",
+            why=f"{point.value}: {type(error).__name__}: {error}",
+            fix=f"reinstall or remove {_package(point)}",
         ) from error
     return factory
+
+
+def _package(point: EntryPoint) -> str:
+    return f"the package {point.dist.name!r}" if point.dist else "the package that provides it"
 
 
 def _unknown(kind: str, name: str, known: list[str]) -> SpecError:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from paceline.app.registry import engine_names, load_engine
+from paceline.app.registry import usable_engines
 from paceline.app.wiring import Workshop
 from paceline.errors import Code, SetupError, SpecError
 from paceline.ports.engine import Engine, WritesModels
@@ -22,8 +22,7 @@ class Writer:
 
 def writer_of(shape: str, *, dtype: str) -> Writer | None:
     """Who writes `shape`; `None` where no engine knows it. Raises SpecError for another dtype."""
-    for name in engine_names():
-        engine = load_engine(name)
+    for engine in usable_engines().values():
         if isinstance(engine, WritesModels):
             for plan in engine.shapes():
                 if plan.shape == shape:
