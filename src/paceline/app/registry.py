@@ -11,7 +11,7 @@ from paceline.errors import Code, SetupError, SpecError
 from paceline.ports.engine import Engine
 
 FAKE_ENGINE: Final = "fake"
-"""Runs only when it is asked for by name."""
+"""Runs only when it is asked for by name, and is in no list for people."""
 
 PREFERRED_ENGINES: Final = ("transformers", "openvino")
 """The order in which engines are tried when the user names none; the rest follow by name."""
@@ -101,10 +101,11 @@ def _package(point: EntryPoint) -> str:
 
 
 def _unknown(kind: str, name: str, known: list[str]) -> SpecError:
-    near = get_close_matches(name, known, n=1)
+    offered = [one for one in known if one != FAKE_ENGINE]
+    near = get_close_matches(name, offered, n=1)
     return SpecError(
         Code.UNKNOWN_NAME,
         f"no adapter of {kind} is called {name!r}",
-        why=f"known: {', '.join(known) or 'none'}",
+        why=f"known: {', '.join(offered) or 'none'}",
         fix=f"did you mean {near[0]!r}?" if near else "choose one of them",
     )

@@ -12,7 +12,7 @@ from paceline.app.places import Places
 from paceline.app.registry import engine_names, load_engine, usable_engines
 from paceline.app.wiring import Workshop
 from paceline.clock import ManualClock
-from paceline.errors import Code, SetupError
+from paceline.errors import Code, SetupError, SpecError
 
 
 def install(folder: Path, kind: str, name: str, module: str) -> None:
@@ -76,3 +76,11 @@ def test_the_list_of_engines_is_of_those_that_can_be_used(site: Path, tmp_path: 
     names = [status.name for status in engine_statuses(shop)]
     assert "transformers" in names
     assert not {"brokeninlist", "fake"} & set(names)
+
+
+def test_the_fake_engine_is_valid_but_not_offered() -> None:
+    assert load_engine("fake").name == "fake"
+    with pytest.raises(SpecError) as raised:
+        load_engine("vlm")
+    assert "vllm" in raised.value.why
+    assert "fake" not in raised.value.why
