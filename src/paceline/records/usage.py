@@ -40,9 +40,10 @@ class UsageBy(StrEnum):
 class UsageTotal:
     """Sums over the requests of one group.
 
-    `ok` to `refused` are how requests ended, as in `records.gateway.Ended`; `unknown` are requests that a replica was given and whose end nobody saw, because the gateway
-    was killed. Times in seconds: `queue_s` waiting with a replica ready, `cold_s` without one,
-    `execution_s` in a replica.
+    `ok` to `refused` are how requests ended, as in `records.gateway.Ended`; `unknown` are requests
+    that a replica was given and whose end nobody saw, because the gateway was killed. Times in
+    seconds: `queue_s` waiting with a replica ready, `cold_s` without one, `execution_s` in a
+    replica.
     """
 
     group: str

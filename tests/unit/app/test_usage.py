@@ -36,6 +36,7 @@ def test_every_line_is_accounted_for_once(tmp_path: Path) -> None:
         "ok": 1,
         "aborted": 1,
         "failed": 0,
+        "rejected": 0,
         "refused": 0,
         "unknown": 0,
     }

@@ -14,7 +14,7 @@ from paceline.records.gateway import Ended, EndpointPulse
 PROBE_EVERY_S: Final = 60.0
 TTFT_KEPT: Final = 1000
 ANSWERED: Final = (Ended.OK, Ended.ABORTED)
-"""A client that leaves says nothing against a version; one that errs (`REJECTED`) nothing at all."""
+"""A client that leaves says nothing against a version; one that errs says nothing at all."""
 
 
 @dataclass(slots=True)
