@@ -28,12 +28,15 @@ from paceline.adapters.engines.diffusers import Diffusers
 from paceline.adapters.environments.uv import UvEnvironments
 from paceline.adapters.executors.local import LocalExecutor
 from paceline.adapters.hub.local import LocalHub
+from paceline.adapters.telemetry.prometheus import Prometheus
 from paceline.app.places import find_places
 from paceline.ports.engine import Engine
 from paceline.ports.executor import Executor
 from paceline.records.image_families import IMAGE_FAMILIES
 from paceline.records.launch import Cause, Environment, EnvironmentSpec, LaunchSpec
+from paceline.records.load import Target
 from paceline.records.model import Model
+from paceline.records.telemetry import Counter, Gauge, Snapshot, TelemetryGap, Times
 from paceline.testing.engines import Bench
 from paceline.testing.image_engines import Easel, ImageEngineContract, read_png
 
@@ -165,6 +168,23 @@ class TestDiffusers(ImageEngineContract):
         expires = parse_qs(urlsplit(item["url"]).query)["expires"][0]
         later = item["url"].replace(expires, str(int(expires) + 1))
         assert easel.client.get(later).status_code == 404
+
+    @pytest.mark.enable_socket
+    def test_its_metrics_are_read(self, easel: Easel) -> None:
+        target = Target(base_url=easel.server.base_url, model=easel.server.spec.model_name)
+        reader = Prometheus().open(target)
+        assert not isinstance(reader, TelemetryGap), reader.because
+        before = reader.read()
+        assert easel.ask(n=2).status_code == 200
+        after = reader.read()
+        reader.close()
+        assert isinstance(before, Snapshot) and isinstance(after, Snapshot)
+        grown = {name: after.counters[name] - before.counters[name] for name in after.counters}
+        assert grown[Counter.REQUESTS_FINISHED] == 1
+        assert grown[Counter.IMAGES] == 2
+        assert 1 <= grown[Counter.BATCHES] <= 2
+        assert set(after.gauges) == {Gauge.REQUESTS_RUNNING, Gauge.REQUESTS_WAITING}
+        assert set(after.histograms) == {Times.E2E, Times.QUEUE, Times.INFERENCE}
 
     @pytest.mark.enable_socket
     def test_metadata_and_latents_come_when_asked_for(self, easel: Easel) -> None:

@@ -26,6 +26,9 @@ class Counter(StrEnum):
     PROMPT_TOKENS = "prompt_tokens"
     GENERATION_TOKENS = "generation_tokens"
     REQUESTS_FINISHED = "requests_finished"
+    IMAGES = "images"
+    BATCHES = "batches"
+    """Of pictures made together."""
     PREEMPTIONS = "preemptions"
     PREFIX_TOKENS_ASKED = "prefix_tokens_asked"
     PREFIX_TOKENS_HIT = "prefix_tokens_hit"
@@ -44,6 +47,8 @@ class Times(StrEnum):
     QUEUE = "queue"
     PREFILL = "prefill"
     DECODE = "decode"
+    INFERENCE = "inference"
+    """In the pipeline that makes a picture, from the prompt to its pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,8 @@ class ImageMetrics:
         self.refused = 0
         self.waiting = 0
         self.running = 0
+        self.requests_waiting = 0
+        self.requests_running = 0
         self.progress = 0.0
         self.queue_s = Histogram(_BUCKETS_S)
         self.inference_s = Histogram(_BUCKETS_S)
@@ -37,6 +39,8 @@ class ImageMetrics:
 
     def _lines(self) -> Iterator[str]:
         for name, kind, text, value in (
+            ("requests_waiting", "gauge", "Requests not begun.", self.requests_waiting),
+            ("requests_running", "gauge", "Requests being made.", self.requests_running),
             ("images_waiting", "gauge", "Pictures in the queue.", self.waiting),
             ("images_running", "gauge", "Pictures being made.", self.running),
             ("progress_ratio", "gauge", "Done part of the batch being made, 0-1.", self.progress),

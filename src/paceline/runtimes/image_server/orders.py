@@ -103,6 +103,10 @@ class Line:
     def __len__(self) -> int:
         return len(self._jobs)
 
+    def orders(self) -> set[Order]:
+        """Those with a picture in it."""
+        return {job.order for job in self._jobs}
+
     def put(self, order: Order) -> None:
         """Queue every picture of an order, or none; raises Problem 503 with the numbers."""
         self._drop_closed()

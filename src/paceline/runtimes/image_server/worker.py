@@ -71,6 +71,7 @@ class Worker(threading.Thread):
         self._clock = clock
         # Guards the line; whoever adds to it or closes an order of it tells the thread.
         self._changed = threading.Condition()
+        self._batch: Sequence[Job] = ()
         self.broken = False
 
     def submit(self, order: Order) -> None:
@@ -83,7 +84,7 @@ class Worker(threading.Thread):
             except Problem:
                 self._metrics.refused += 1
                 raise
-            self._metrics.waiting = len(self._line)
+            self._count()
             self._changed.notify()
 
     def leave(self, order: Order) -> None:
@@ -108,14 +109,19 @@ class Worker(threading.Thread):
 
     def _next_batch(self) -> Sequence[Job]:
         with self._changed:
-            batch = self._line.take()
-            if not batch:
-                self._metrics.waiting = self._metrics.running = 0
+            self._batch = self._line.take()
+            if not self._batch:
+                self._count()
                 self._changed.wait(_LOOK_AGAIN_S)
-                batch = self._line.take()
-            self._metrics.waiting = len(self._line)
-            self._metrics.running = len(batch)
-            return batch
+                self._batch = self._line.take()
+            self._count()
+            return self._batch
+
+    def _count(self) -> None:
+        metrics, running = self._metrics, {job.order for job in self._batch}
+        metrics.waiting, metrics.running = len(self._line), len(self._batch)
+        metrics.requests_waiting = len(self._line.orders() - running)
+        metrics.requests_running = len(running)
 
     def _paint(self, painter: Painter, batch: Sequence[Job]) -> None:
         started_s = self._clock()

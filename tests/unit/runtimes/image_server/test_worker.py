@@ -108,6 +108,24 @@ def test_pictures_come_back_in_the_order_of_their_seeds() -> None:
     assert shop.metrics.finished["done"] == 2
 
 
+def test_requests_are_counted_besides_their_pictures() -> None:
+    brush = Brush()
+    shop = Shop(brush, batch=2)
+    seen = []
+
+    def look() -> None:
+        one = shop.metrics
+        seen.append((one.requests_running, one.running, one.requests_waiting, one.waiting))
+
+    brush.on_first_step = look
+    shop.order("three", count=3)
+    assert (shop.metrics.requests_waiting, shop.metrics.waiting) == (1, 3)
+    shop.order("alone")
+    shop.run()
+    # "break" waits behind them all the time; the third picture is made together with "alone".
+    assert seen[::STEPS] == [(1, 2, 2, 3), (2, 2, 1, 1)]
+
+
 def test_a_request_that_fails_fails_alone() -> None:
     shop = Shop(Brush(), batch=1)
     shop.order("fail")

@@ -1,8 +1,9 @@
 """What engines call their metrics, as data: one dialect per engine.
 
 Sources: vLLM 0.32 and llama.cpp `llama-server` as observed (their `/metrics` pages); SGLang from
-docs.sglang.io, "Production metrics" (2026); ours from `runtimes.openai_face.metrics`. Several names
-for one meaning are spellings of different versions, the newest last: it wins where a page has both.
+docs.sglang.io, "Production metrics" (2026); ours from `runtimes.openai_face.metrics` and
+`runtimes.image_server.metrics`. Several names for one meaning are spellings of different versions,
+the newest last: it wins where a page has both.
 """
 
 from collections.abc import Mapping
@@ -93,6 +94,24 @@ _LLAMA_CPP: Final = Dialect(
     },
     times={},
 )
+_IMAGES: Final = Dialect(
+    engine="diffusers",
+    prefix="image_server_",
+    gauges={
+        "requests_running": Gauge.REQUESTS_RUNNING,
+        "requests_waiting": Gauge.REQUESTS_WAITING,
+    },
+    counters={
+        "requests_finished_total": Counter.REQUESTS_FINISHED,
+        "images_total": Counter.IMAGES,
+        "batches_total": Counter.BATCHES,
+    },
+    times={
+        "request_seconds": Times.E2E,
+        "queue_seconds": Times.QUEUE,
+        "inference_seconds": Times.INFERENCE,
+    },
+)
 
 
 def _own(engine: str, prefix: str) -> Dialect:
@@ -121,6 +140,7 @@ DIALECTS: Final = (
     _VLLM,
     _SGLANG,
     _LLAMA_CPP,
+    _IMAGES,
     _own("openvino", "openvino_server_"),
     _own("fake", "fake_server_"),
 )

@@ -6,6 +6,7 @@ import pytest
 
 from paceline.adapters.telemetry.prometheus.normalise import dialect_of, snapshot_of
 from paceline.records.telemetry import Snapshot, Times
+from paceline.runtimes.image_server.metrics import ImageMetrics
 
 PAGES = Path(__file__).parents[4] / "golden/metrics"
 
@@ -27,7 +28,7 @@ def test_vllm() -> None:
     }
     assert found.counters["requests_finished"] == 100.0  # whatever the reason
     assert found.counters["speculation_tokens_accepted"] == 30.0
-    assert set(found.histograms) == {times.value for times in Times}
+    assert set(found.histograms) == {times.value for times in Times} - {"inference"}
     ttft = found.histograms["ttft"]
     assert ttft.limits_s[:2] == (0.04, 0.1)
     assert (ttft.counts[-1], ttft.sum_s) == (100.0, 12.5)
@@ -50,6 +51,27 @@ def test_our_own_server() -> None:
     found = snapshot("fake_server.txt", "fake")
     assert found.counters["requests_finished"] > 100
     assert set(found.histograms) == {"ttft", "tpot", "e2e"}
+
+
+def test_the_image_server_as_it_writes_its_page_today() -> None:
+    metrics = ImageMetrics()
+    metrics.requests_running, metrics.requests_waiting = 2, 3
+    metrics.images, metrics.batches = 12, 4
+    metrics.finished |= {"done": 5, "abort": 1}
+    metrics.request_s.observe(0.35)
+    metrics.queue_s.observe(0.05)
+    metrics.inference_s.observe(0.3)
+    page = metrics.page().decode()
+    dialect = dialect_of(page)
+    assert dialect is not None and dialect.engine == "diffusers"
+    found = snapshot_of(page, dialect, at_s=1.0)
+    assert found.gauges == {"requests_running": 2.0, "requests_waiting": 3.0}
+    assert found.counters == {"requests_finished": 6.0, "images": 12.0, "batches": 4.0}
+    assert {name: times.sum_s for name, times in found.histograms.items()} == {
+        "e2e": 0.35,
+        "queue": 0.05,
+        "inference": 0.3,
+    }
 
 
 @pytest.mark.parametrize("page", ["", "<html>404</html>", "go_goroutines 7\n"])
