@@ -10,6 +10,7 @@ from typing import Final
 import typer
 
 from paceline import __version__
+from paceline.cli.streams import end_with_the_reader
 from paceline.errors import Code, PacelineError, SetupError
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
@@ -94,8 +95,12 @@ def main() -> None:
     if wanted in ARITHMETIC:
         # before numpy is imported; more threads underneath make them wait for each other
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    end_with_the_reader()
     try:
-        build(wanted)()
+        try:
+            build(wanted)()
+        finally:
+            sys.stdout.flush()
     except PacelineError as error:
         _end(error)
     except KeyboardInterrupt:
