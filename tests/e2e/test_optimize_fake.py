@@ -128,16 +128,24 @@ def test_killed_in_the_middle_it_leaves_no_engine_and_resumes_with_what_it_had(
     assert paceline("verify", resumed.document["receipt"]).code == 0
 
 
-def test_interrupted_it_says_how_to_go_on(paceline: Paceline, model: str) -> None:
-    process = paceline.start("optimize", model, *SHORT)
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+)
+def test_interrupted_it_says_how_to_go_on(
+    number: signal.Signals, code: int, said: str, paceline: Paceline, model: str
+) -> None:
+    process = paceline.start("optimize", model, *SHORT, "--json")
     assert process.stderr is not None
     for line in process.stderr:
-        if " 2. " in line:
+        if " 1. " in line:
             break
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert "paceline optimize --resume" in err
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (code, "")
+    how, end = err.splitlines()[-2:]
+    assert "go on with: paceline optimize --resume" in how
+    assert end == said
     assert "Traceback" not in err
     (run,) = paceline("runs", "list", "--json").document["runs"]
     assert run["state"] == "cancelled"

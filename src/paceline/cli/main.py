@@ -3,11 +3,14 @@
 import errno
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Callable
-from typing import Final
+from types import FrameType
+from typing import Any, Final, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from paceline import __version__
 from paceline.cli.streams import end_with_the_reader
@@ -40,12 +43,28 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
 ARITHMETIC: Final = frozenset({"plan", "predict"})
 """Commands that launch nothing and spread their arithmetic over threads of their own."""
 
-INTERRUPTED: Final = 130
+INTERRUPTED: Final = 128 + signal.SIGINT
+TERMINATED: Final = 128 + signal.SIGTERM
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: what is under way ends as it does after Ctrl-C, and says how to go on."""
+
+
+class Interruptible(TyperGroup):
+    """Says that it was interrupted; a Typer by itself ends without a word."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # its own class of Click
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as signalled:
+            _end_interrupted(signalled)
 
 
 def build(wanted: str | None) -> typer.Typer:
     """The command line with `wanted` imported; the others are only names with a line of help."""
     app = typer.Typer(
+        cls=Interruptible,
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode=None,
@@ -96,6 +115,7 @@ def main() -> None:
         # before numpy is imported; more threads underneath make them wait for each other
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     end_with_the_reader()
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         try:
             build(wanted)()
@@ -103,13 +123,22 @@ def main() -> None:
             sys.stdout.flush()
     except PacelineError as error:
         _end(error)
-    except KeyboardInterrupt:
-        typer.echo("interrupted", err=True)
-        sys.exit(INTERRUPTED)
+    except KeyboardInterrupt as signalled:  # while the command was still being imported
+        _end_interrupted(signalled)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
         _end(_disk_full(error))
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated
+
+
+def _end_interrupted(signalled: KeyboardInterrupt) -> NoReturn:
+    terminated = isinstance(signalled, Terminated)
+    typer.echo("terminated" if terminated else "interrupted", err=True)
+    sys.exit(TERMINATED if terminated else INTERRUPTED)
 
 
 def _end(error: PacelineError) -> None:
