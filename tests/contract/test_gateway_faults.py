@@ -153,6 +153,19 @@ class TestEngines:
             gateway.serve(endpoint(replica(closing.url)))
             assert [gateway.ask(stream=True).status for _ in range(5)] == [200] * 5
 
+    def test_nor_is_it_while_requests_wait_for_that_one_replica(
+        self, gateway: RunningGateway
+    ) -> None:
+        """As llama.cpp does, full: each waiting request gets the connection just left."""
+        with golden_server(*QUICK, "--fault", "close") as closing:
+            gateway.serve(endpoint(replica(closing.url, capacity=2)))
+            before = len(gateway.usage())
+            with ThreadPoolExecutor(12) as threads:
+                asked = [threads.submit(gateway.ask, stream=n % 3 > 0) for n in range(60)]
+            assert [one.result().status for one in asked] == [200] * 60
+            ends = [line.ended for line in gateway.usage()[before:]]
+            assert ends.count(Ended.BEGAN) == ends.count(Ended.OK) == 60 == len(ends) / 2
+
     def test_split_writes_and_slow_headers_change_nothing(self, gateway: RunningGateway) -> None:
         whole = None
         for options in ((), ("--split-writes",), ("--fault", "slow-headers")):

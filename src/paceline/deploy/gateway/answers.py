@@ -33,16 +33,12 @@ class Answered(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why a replica did not answer. `status` is what the client is told if nobody else does.
-
-    `same_again` is for a connection that went stale: the replica itself may be asked once more.
-    """
+    """Why a replica did not answer. `status` is what the client is told if nobody else does."""
 
     status: int
     reason: str
     replica_to_blame: bool = True
     may_retry: bool = True
-    same_again: bool = False
     code: str = "engine_failed"
 
     @classmethod

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from paceline.deploy.gateway.account import counted, end_of_answer, settle
+from paceline.deploy.gateway.addresses import reached_at, with_our_addresses
 from paceline.deploy.gateway.answers import (
     LAST_CHUNK,
     Failure,
@@ -269,14 +270,14 @@ class Exchange:
 
     def broke(self, upstream: UpstreamConnection, reason: str) -> None:
         """The connection ended before the answer did."""
-        stale = upstream.used and upstream.status is None
-        self._upstream = None
-        if stale and self.replica is not None:
-            self.replica.pool.close_idle()  # the others were left at the same time
+        self._upstream, replica = None, self.replica
+        if upstream.left and replica is not None:
+            # Once more and uncounted, over a new connection, which nobody can have left before.
+            replica.pool.close_idle()  # the others were left at the same time
+            self._dispatch.connect(self, replica)
+            return
         self.goes_on()
-        self._failed(
-            Failure(status=502, reason=reason, replica_to_blame=not stale, same_again=stale)
-        )
+        self._failed(Failure(status=502, reason=reason))
 
     # Called by the connection to the client.
 
@@ -389,7 +390,7 @@ class Exchange:
         counts = counts_in(body) or Counts(0, 0)
         content_type = upstream.content_type
         if status < 300:  # noqa: PLR2004 - an answer
-            body = replica.names(self.ask.model).answered(body)
+            body = self._in_our_words(replica, body)
         else:
             body, content_type = reshaped(status, body), b"application/json"
         close = self.client.closes_after(self.request)
@@ -404,6 +405,13 @@ class Exchange:
         )
         self._answer(head + body, status, end_of_answer(status), counts, close=close)
         self._tell(status, content_type, body)
+
+    def _in_our_words(self, replica: Replica, body: bytes) -> bytes:
+        body = replica.names(self.ask.model).answered(body)
+        if not self.ask.wants_urls:
+            return body
+        tls = self._dispatch.settings.tls_cert is not None
+        return with_our_addresses(body, replica.route, reached_at(self.request, tls=tls))
 
     def _answer(
         self, data: bytes, status: int, ended: Ended, counts: Counts, *, close: bool
@@ -430,8 +438,7 @@ class Exchange:
         now_s = time.monotonic()
         if failure.replica_to_blame:
             self.endpoint.failed(replica, now_s)
-        if not failure.same_again:
-            self.tried = (*self.tried, replica.replica_id)
+        self.tried = (*self.tried, replica.replica_id)
         if self._head_sent:  # say in the stream that there will be no more
             self._end_stream(Ended.FAILED, error_event(failure.problem()))
             return

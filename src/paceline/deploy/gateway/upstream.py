@@ -38,9 +38,9 @@ class UpstreamConnection(asyncio.Protocol):
     """One connection to a replica, with at most one request on it.
 
     `parts` are the pieces of the body that nobody took yet, `size` is all there was of it;
-    `status` is `None` until the header is complete. `used` says that an answer came over it
-    before: then it may have been closed meanwhile, and a failure before the first byte says
-    nothing of the replica.
+    `status` is `None` until the header is complete. `used` says that it has been idle: then it
+    may have been closed meanwhile, and a failure before the first byte says nothing of the
+    replica. (Some engines close behind every stream without a word of it in its header.)
     """
 
     __slots__ = (
@@ -74,7 +74,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.size = 0
         self.used = self.reusable = self.complete = False
         self._framed = self._lost = False
-        self._between = self._chunk_ended = False
+        self._between, self._chunk_ended = True, False
         self._first = b""
         self._length: bytes | None = None
         self._known: KnownHead[bytes] | None = None
@@ -85,6 +85,14 @@ class UpstreamConnection(asyncio.Protocol):
     @property
     def lost(self) -> bool:
         return self._lost
+
+    @property
+    def left(self) -> bool:
+        """Whether no byte of the answer came, and the other end may have gone before the request.
+
+        Then nobody has begun to work on the request, and it may be sent again.
+        """
+        return self.used and self._between and self.status is None
 
     @property
     def streams(self) -> bool:
@@ -165,7 +173,7 @@ class UpstreamConnection(asyncio.Protocol):
             return False
         self.status, self.content_type = 200, known.meaning
         self.parts.append(body)
-        self.complete = self.used = self.reusable = self._framed = True
+        self.complete = self.reusable = self._framed = True
         return True
 
     def _parse(self, data: bytes, consumer: Consumer) -> None:
@@ -218,11 +226,11 @@ class UpstreamConnection(asyncio.Protocol):
         self.add(data)
 
     def on_message_complete(self) -> None:
-        self._between, self._chunk_ended = True, False
-        if self.status is None:
+        self._chunk_ended = False
+        if self.status is None:  # the answer itself is still to come
             self._framed = False
             return
-        self.complete = self.used = True
+        self._between = self.complete = True
         self.reusable = self._parser.should_keep_alive()
         if not self.reusable:
             self._known = None
@@ -265,7 +273,7 @@ class Pool:
         if not upstream.reusable:
             upstream.drop()
             return
-        upstream.idle_since_s = time.monotonic()
+        upstream.used, upstream.idle_since_s = True, time.monotonic()
         self._idle.append(upstream)
 
     def close_idle(self, oldest_s: float = float("inf")) -> None:

@@ -1,0 +1,183 @@
+"""Requests between clients and replicas that answer oddly or not at all, without a socket."""
+
+import json
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from paceline.deploy.gateway.connection import ClientConnection
+from paceline.deploy.gateway.dispatch import Dispatcher
+from paceline.deploy.gateway.exchange import Exchange
+from paceline.deploy.gateway.fleet import Fleet, Replica
+from paceline.deploy.gateway.front import Front
+from paceline.deploy.gateway.settings import GatewaySettings
+from paceline.deploy.gateway.spool import Spool
+from paceline.deploy.gateway.spool_reader import Position, read_spool
+from paceline.deploy.gateway.upstream import UpstreamConnection
+from paceline.records.gateway import Ended, EndpointRoute, KeyRule, Table
+from paceline.testing.gateway import CHAT, KEY, chat_body, endpoint, key_rule, replica
+
+EVENT = b'data: {"choices":[{"delta":{"content":"word"}}]}\n\n'
+STREAM = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    b"%x\r\n%b\r\ne\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
+) % (len(EVENT), EVENT)
+WHOLE = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
+URL = "http://127.0.0.1:9"
+
+
+@dataclass
+class Transport:
+    """What was written, and whether it was closed."""
+
+    written: bytes = b""
+    ended: bool = False
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+    def set_write_buffer_limits(self, high: int) -> None: ...
+
+    def close(self) -> None:
+        self.ended = True
+
+    def abort(self) -> None:
+        self.ended = True
+
+
+class Engine:
+    """A replica's end of one connection."""
+
+    def __init__(self, upstream: UpstreamConnection) -> None:
+        self.transport = Transport()
+        self.upstream = upstream
+        upstream.connection_made(cast("Any", self.transport))
+
+    @property
+    def asked(self) -> int:
+        """How many requests came over it."""
+        return self.transport.written.count(b"POST ")
+
+    def says(self, data: bytes) -> None:
+        self.upstream.data_received(data)
+
+    def closes(self) -> None:
+        self.upstream.connection_lost(None)
+
+
+class Dialling(Dispatcher):
+    """Connections are made when a test says so."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.wanted: deque[tuple[Exchange, Replica]] = deque()
+
+    def connect(self, exchange: Exchange, replica: Replica) -> None:
+        self.wanted.append((exchange, replica))
+
+
+@dataclass
+class Bench:
+    """A gateway but for its sockets."""
+
+    folder: Path
+    fleet: Fleet[Exchange]
+    dispatcher: Dialling
+    front: Front
+    revision: int = 0
+    open: list[UpstreamConnection | ClientConnection] = field(default_factory=list)
+
+    def serve(self, *endpoints: EndpointRoute, keys: tuple[KeyRule, ...] | None = None) -> None:
+        self.revision += 1
+        rules = (key_rule(),) if keys is None else keys
+        self.dispatcher.follow(Table(revision=self.revision, endpoints=endpoints, keys=rules))
+
+    def asks(self, *, head: str = "", **fields: Any) -> tuple[ClientConnection, Transport]:
+        """A client of its own asks for a chat."""
+        made, transport = ClientConnection(self.front), Transport()
+        made.connection_made(cast("Any", transport))
+        self.open.append(made)
+        made.data_received(http(head=head, **fields))
+        return made, transport
+
+    def engine(self) -> Engine:
+        """The next connection that is wanted is made."""
+        exchange, replica = self.dispatcher.wanted.popleft()
+        made = Engine(UpstreamConnection())
+        self.open.append(made.upstream)
+        exchange.connected(made.upstream, replica)
+        return made
+
+    @property
+    def ends(self) -> list[Ended]:
+        lines = read_spool(self.folder, Position()).lines
+        return [line.ended for line in lines if line.ended is not Ended.BEGAN]
+
+
+def http(*, head: str = "", **fields: Any) -> bytes:
+    body = json.dumps(chat_body(**fields)).encode()
+    return (
+        f"POST {CHAT} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {KEY}\r\n{head}"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    settings = GatewaySettings(control=tmp_path / "c", state=tmp_path)
+    fleet: Fleet[Exchange] = Fleet()
+    spool = Spool(tmp_path)
+    dispatcher = Dialling(settings, spool, fleet, lambda _: None, None)
+    made = Bench(tmp_path, fleet, dispatcher, Front(settings, fleet, dispatcher))
+    made.serve(endpoint(replica(URL)))
+    yield made
+    for one in made.open:
+        if hasattr(one, "_parser"):  # it holds its connection
+            one.connection_lost(None)
+    spool.close()
+
+
+def test_a_connection_left_without_notice_is_never_an_error_however_often(bench: Bench) -> None:
+    """One replica, full and with a queue: each waiting request gets a connection just used."""
+    bench.serve(endpoint(replica(URL, capacity=1)))
+    transports = [bench.asks(stream=True)[1] for _ in range(6)]
+    engine = bench.engine()
+    for _ in transports[1:]:
+        engine.says(STREAM)
+        assert engine.asked == 2, "the next one is sent before the end is seen"
+        engine.closes()
+        engine = bench.engine()
+    engine.says(STREAM)
+    assert [one.written.count(b" 200 OK") for one in transports] == [1] * 6
+    assert bench.ends == [Ended.OK] * 6
+    tally = next(iter(bench.fleet.endpoints.values())).tally
+    assert tally.retries == 0, "nothing was given to another replica"
+
+
+@pytest.mark.parametrize("first", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 20"])
+def test_what_an_engine_has_begun_to_answer_is_not_repeated_there(
+    bench: Bench, first: bytes
+) -> None:
+    bench.asks()
+    engine = bench.engine()
+    engine.says(WHOLE)
+    _, transport = bench.asks()
+    engine.says(first)
+    engine.closes()
+    assert not bench.dispatcher.wanted
+    assert b"engine_failed" in transport.written and bench.ends == [Ended.OK, Ended.FAILED]
+
+
+def test_a_connection_made_for_one_who_left_is_as_good_as_used(bench: Bench) -> None:
+    client, _ = bench.asks()
+    client.connection_lost(None)
+    engine = bench.engine()
+    _, transport = bench.asks()
+    assert engine.asked == 1
+    engine.closes()
+    bench.engine().says(WHOLE)
+    assert b" 200 OK" in transport.written
