@@ -21,6 +21,10 @@ from paceline.records.race import Outlook, Standing
 from paceline.records.variant import Variant
 
 Z95: Final = 1.96
+UNDENIED: Final = Z95**2 / 2
+"""How far a log-likelihood may be below the best one before 95 % confidence denies it."""
+OWN_SHARES: Final = (1.0, 0.5, 0.25, 0.12, 0.06, 0.03, 0.01)
+"""Shares that are tried, most prudent first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,16 +91,38 @@ def guesses(
     asked = [_prior(variant, expected, mean, effects) for variant in wanted]
     known = [_prior(standing.variant, expected, mean, effects) for standing in seen]
     prior = np.array([one.score for one in asked])
-    own = np.array([_covariance(one, one, effects) for one in asked])
+    surprise = np.array([(s.score or 0.0) - one.score for s, one in zip(seen, known, strict=True)])
+    shared, apart = _matrix(known, known, effects)
+    shared += np.diag([measured_sd(standing, noise) ** 2 for standing in seen])
+    share = _own_share(surprise, shared, apart)
+    own = np.array([sum(_covariance(one, one, effects, share)) for one in asked])
     if not seen:
         return [_guess(*found) for found in zip(prior, own, strict=True)]
-    near = _matrix(known, known, effects)
-    near += np.diag([measured_sd(standing, noise) ** 2 for standing in seen])
-    across = _matrix(asked, known, effects)
-    surprise = np.array([(s.score or 0.0) - one.score for s, one in zip(seen, known, strict=True)])
+    near = shared + share * apart
+    across = np.add(*_matrix(asked, known, effects, share))
     means = prior + across @ np.linalg.solve(near, surprise)
     variances = own - np.einsum("ij,ji->i", across, np.linalg.solve(near, across.T))
     return [_guess(*found) for found in zip(means, variances, strict=True)]
+
+
+def _own_share(
+    surprise: NDArray[np.float64], shared: NDArray[np.float64], apart: NDArray[np.float64]
+) -> float:
+    """Of the variance by which predictions err each on its own, how much the trials leave room for.
+
+    The largest share that they do not contradict: whose likelihood is within 95 % confidence of
+    the likeliest (a likelihood ratio; Wilks 1938). A machine on which all predictions err alike is
+    told so by its trials; before there are some, nothing is taken off.
+    """
+    found = [_log_likelihood(surprise, shared + share * apart) for share in OWN_SHARES]
+    best = max(found)
+    return next(s for s, one in zip(OWN_SHARES, found, strict=True) if one >= best - UNDENIED)
+
+
+def _log_likelihood(surprise: NDArray[np.float64], covariance: NDArray[np.float64]) -> float:
+    """Of a normal vector with mean 0, but for a constant."""
+    _, log_determinant = np.linalg.slogdet(covariance)
+    return float(-0.5 * (surprise @ np.linalg.solve(covariance, surprise) + log_determinant))
 
 
 def _guess(mean: float, variance: float) -> Guess:
@@ -158,22 +184,23 @@ def _prior(
 
 
 def _matrix(
-    ones: Sequence[_Prior], others: Sequence[_Prior], effects: Effects
-) -> NDArray[np.float64]:
-    found = [[_covariance(one, other, effects) for other in others] for one in ones]
-    return np.array(found).reshape(len(ones), len(others))
+    ones: Sequence[_Prior], others: Sequence[_Prior], effects: Effects, share: float = 1.0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Covariances by shared effects, and `share` of those by predictions that both rest on."""
+    found = [[_covariance(one, other, effects, share) for other in others] for one in ones]
+    both = np.array(found).reshape(len(ones), len(others), 2)
+    return both[..., 0], both[..., 1]
 
 
-def _covariance(one: _Prior, other: _Prior, effects: Effects) -> float:
+def _covariance(one: _Prior, other: _Prior, effects: Effects, share: float) -> tuple[float, float]:
     """Of two scores. No prediction speaks of guessing ahead, so none makes its effect smaller."""
     a, b = one.variant, other.variant
     shared = _likeness(a, b, effects) * one.size * other.size
-    if one.rests_on is not None and one.rests_on == other.rests_on:
-        shared += one.alone * other.alone
-    if a.speculation is None or a.speculation != b.speculation:
-        return shared
-    same_engine = a.engine == b.engine
-    return shared + effects.speculation**2 + effects.speculation_and_engine**2 * same_engine
+    if a.speculation is not None and a.speculation == b.speculation:
+        same_engine = a.engine == b.engine
+        shared += effects.speculation**2 + effects.speculation_and_engine**2 * same_engine
+    same_prediction = one.rests_on is not None and one.rests_on == other.rests_on
+    return shared, share * one.alone * other.alone * same_prediction
 
 
 def _likeness(one: Variant, other: Variant, effects: Effects) -> float:

@@ -18,7 +18,8 @@ class Rules:
     the bar by both. Guesses alone had to be more optimistic, took longer, and left out the best
     now and then (docs/log.md)."""
     reach_told: float = 1.96
-    """Standard deviations above that prediction, whatever the trials of others say."""
+    """Standard deviations above that prediction, whatever the trials of others say: of one that
+    tells a speed within a factor of two. A vaguer one has no say against trials."""
     rung_optimism: float = 1.64
     """The same after a first rung, when it was seen."""
     apart: float = 1.96

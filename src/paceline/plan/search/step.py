@@ -17,7 +17,7 @@ from random import Random
 from paceline.plan.search.combine import combined, plain
 from paceline.plan.search.estimate import expected_s
 from paceline.plan.search.guess import Guess, guesses, measured_sd, told_apart
-from paceline.plan.search.owed import mean_lengths, owed
+from paceline.plan.search.owed import TELLING_SD, mean_lengths, owed
 from paceline.plan.search.rules import RULES, Pruned, Rules, Step, Stop
 from paceline.records.launch import Cause
 from paceline.records.measurement import Verdict
@@ -142,15 +142,18 @@ class _Race:
         sd = math.hypot(guess.sd, self._leader_sd)
         if outlook is None:
             return guess.score + rules.optimism * sd
-        foretold = outlook.score + rules.reach_told * outlook.sd
-        return max(guess.score + rules.optimism_told * sd, foretold)
+        thought = guess.score + rules.optimism_told * sd
+        if outlook.sd > TELLING_SD:
+            return thought
+        return max(thought, outlook.score + rules.reach_told * outlook.sd)
 
     def _first(self, variant: Variant, best: float) -> Step:
         reach = self._bar if math.isfinite(self._bar) else None
         because = "not measured yet"
-        if reach is not None:
-            gain = math.expm1(best - reach)
-            because = f"could be up to {gain:.0%} above the bar"
+        if reach is not None and best >= reach:
+            because = f"could be up to {math.expm1(best - reach):.0%} above the bar"
+        elif variant in self._looks:
+            because = self._looks[variant]
         return Step(variant=variant, repeat=0, because=because, must_reach=reach)
 
     def _fresh(self) -> list[Variant]:

@@ -85,6 +85,16 @@ def test_a_prediction_that_tells_a_variant_from_its_default_errs_on_its_own() ->
     assert told_apart(INT8_WIDE, expected | {untold.variant_id: untold}) is None
 
 
+@pytest.mark.parametrize(("off", "narrower"), [(0.0, True), (0.35, False)])
+def test_trials_tell_how_much_of_their_error_predictions_share(off: float, narrower: bool) -> None:
+    """All wrong by the same factor: so is the next. Each wrong in its own way: who knows."""
+    kin = [a_variant("quick", f"q{n}") for n in range(10)]
+    told = tuple(Outlook(variant_id=v.id, score=5.0, sd=0.6) for v in kin)
+    done = [seen(v, 4.3 + off * (-1) ** n) for n, v in enumerate(kin[:9])]
+    found = guess(kin[9], *done, outlooks=told)
+    assert (found.sd < EFFECTS.predicted * 0.6) is narrower
+
+
 def test_a_short_window_and_a_single_launch_are_noisier() -> None:
     assert measured_sd(seen(INT8, 5, complete=False), NOISE) > NOISE.rung
     once, twice = (measured_sd(seen(INT8, 5, launches=n), NOISE) for n in (1, 2))

@@ -205,6 +205,17 @@ def test_a_variant_whose_own_prediction_reaches_the_leader_is_not_left_out_by_a_
     assert [out.variant for out in bounds] == [INT4], "100 e^(1.96 x 0.3) = 180"
 
 
+def test_a_vague_prediction_has_no_say_against_what_trials_say_of_its_like() -> None:
+    """On a machine that nobody measured, everything was foretold far too fast."""
+    kin = [a_variant("slow", f"x{n}") for n in range(12)]
+    plan = Plan(baseline=BASE, variants=(BASE, INT8, *kin), rejected=())
+    told = tuple(Outlook(variant_id=v.id, score=math.log(500), sd=0.6) for v in plan.variants)
+    done = [standing(BASE, 100), standing(INT8, 300, launches=2)]
+    done += [standing(v, 100 + n) for n, v in enumerate(kin[:8])]
+    pruned = [out.variant for out in stop(*done, plan=plan, outlooks=told).pruned]
+    assert pruned == kin[8:], "500 e^(1.96 x 0.6) = 1620, but eight of twelve reached 107"
+
+
 def test_who_was_left_out_by_prediction_comes_back_when_the_run_proves_it_wrong() -> None:
     third = a_variant("third", "int4")
     lost = Rejection(variant=third, reason=RejectionReason.PREDICTED, detail="it cannot win")
