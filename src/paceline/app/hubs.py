@@ -10,15 +10,17 @@ from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from paceline.app.registry import adapter
 from paceline.errors import Code, SpecError
 from paceline.plan.shapes.read import read_shape
-from paceline.ports.engine import Say
-from paceline.ports.hub import Hub, HubFactory, Source, SourceFactory
-from paceline.records.checkpoint import Fetched
 from paceline.records.model import Model
+
+if TYPE_CHECKING:
+    from paceline.ports.engine import Say
+    from paceline.ports.hub import Hub, HubFactory, Source, SourceFactory
+    from paceline.records.checkpoint import Fetched
 
 _DTYPES: Final = {"BF16": "bf16", "F16": "fp16", "F32": "fp32", "F8_E4M3": "fp8"}
 
@@ -30,7 +32,9 @@ def _silent(_line: str) -> None:
 class AnyHub:
     """A `Hub` over local folders and every source. Imports a source when a name is in its form."""
 
-    def __init__(self, cache: Path, *, say: Say = _silent, allow_remote_code: bool = False) -> None:
+    def __init__(
+        self, cache: Path, *, say: "Say" = _silent, allow_remote_code: bool = False
+    ) -> None:
         self._cache = cache
         self._say = say
         self._allow_remote_code = allow_remote_code
@@ -64,11 +68,11 @@ class AnyHub:
         return _outline(fetched)
 
     @cached_property
-    def _local(self) -> Hub:
+    def _local(self) -> "Hub":
         make: HubFactory = adapter("hubs", "local")
         return make(self._cache, say=self._say, allow_remote_code=self._allow_remote_code)
 
-    def _source_of(self, name: str) -> Source | None:
+    def _source_of(self, name: str) -> "Source | None":
         """The source that is to be asked, `None` for what is here."""
         here = Path(name).expanduser().exists()
         offered = {point.name for point in entry_points(group="paceline.models")}
@@ -76,14 +80,14 @@ class AnyHub:
             return None
         return next((source for source in self.sources() if source.covers(name)), None)
 
-    def sources(self) -> Iterator[Source]:
+    def sources(self) -> "Iterator[Source]":
         """Every source that an installed package offers, by name."""
         for name in sorted(point.name for point in entry_points(group="paceline.sources")):
             make: SourceFactory = adapter("sources", name)
             yield make(self._cache, say=self._say, allow_remote_code=self._allow_remote_code)
 
 
-def _check_copy(model: Model, fetched: Fetched) -> None:
+def _check_copy(model: Model, fetched: "Fetched") -> None:
     """What arrived is what the source described."""
     stated = {file.path: file.sha256 for file in fetched.files}
     for file in model.files:
@@ -97,7 +101,7 @@ def _check_copy(model: Model, fetched: Fetched) -> None:
             )
 
 
-def _outline(fetched: Fetched) -> Model:
+def _outline(fetched: "Fetched") -> Model:
     """A model from its config.json and what the source counted."""
     folder = Path(fetched.folder)
     config: dict[str, Any] = json.loads((folder / "config.json").read_bytes())
@@ -124,7 +128,7 @@ def _outline(fetched: Fetched) -> Model:
     )
 
 
-def _stored_format(fetched: Fetched, config: dict[str, Any]) -> str:
+def _stored_format(fetched: "Fetched", config: dict[str, Any]) -> str:
     """The dtype of most elements; the config's own word where the source counted nothing."""
     if fetched.stored:
         dtype = max(fetched.stored, key=lambda pair: pair[1])[0]

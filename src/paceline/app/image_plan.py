@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Final
 
 from paceline.app.licenses import family_of
+from paceline.app.wiring import Workshop
 from paceline.errors import Code, SpecError
 from paceline.plan.images.known import known_image_shape
 from paceline.plan.images.local import ImageJudge
 from paceline.plan.images.read import Config, read_image_shape
 from paceline.plan.images.shape import ImageShape
 from paceline.records.hardware import Accelerator
+from paceline.records.image_families import IMAGE_FAMILIES
 from paceline.records.model import Model
 from paceline.records.request import Request
 from paceline.spec.images import preset_of_family, refuse_unfitting, require_license, usual_preset
@@ -21,6 +23,32 @@ from paceline.spec.workloads import REFERENCE_IMAGE
 
 INDEX: Final = "model_index.json"
 _STATED: Final = "paceline_family"
+
+
+def image_model(name: str, shop: Workshop) -> Model | None:
+    """The image model that MODEL means, `None` where it means something else.
+
+    A family or its repository is planned by its published shape: no weights are needed.
+    """
+    for family in IMAGE_FAMILIES.values():
+        shape = known_image_shape(family.name)
+        if name in (family.name, family.repository) and shape is not None:
+            return Model(
+                name=family.name,
+                folder="",
+                architecture=family.pipeline,
+                format="bf16",
+                parameters=round(shape.parameters),
+                layers=0,
+                hidden_size=0,
+                kv_heads=0,
+                head_size=0,
+                max_context_tokens=None,
+                files=(),
+                image_family=family.name,
+                has_chat_template=False,
+            )
+    return shop.hub.find(name) if is_image_folder(name) else None
 
 
 def image_kind(

@@ -7,23 +7,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from paceline.app.image_plan import image_kind, is_image_folder
+from paceline.app.image_plan import image_kind
 from paceline.app.licenses import license_document
+from paceline.app.plan_document import predicted_document, request_document, variant_document
 from paceline.app.registry import load_engine, usable_engines
-from paceline.app.report import predicted_document, request_document, variant_document
 from paceline.app.survey import Prices, known_quotes, read_market
 from paceline.app.wiring import Workshop
 from paceline.errors import PacelineError
 from paceline.plan.enumerate import EngineOffer
 from paceline.plan.facts.tables import Device
-from paceline.plan.images.known import known_image_shape
 from paceline.plan.images.local import OFFLOAD
 from paceline.plan.make import make_plan
 from paceline.plan.survey.choose import devices_called
 from paceline.plan.survey.pricing import usual
 from paceline.ports.engine import Engine, why_other_kind
 from paceline.records.hardware import Accelerator, AcceleratorKind
-from paceline.records.image_families import IMAGE_FAMILIES
 from paceline.records.metric_names import COST_USD_PER_IMAGE, REQUESTS_PER_S, latency_name
 from paceline.records.model import Model
 from paceline.records.plan import Plan, Predicted
@@ -58,32 +56,6 @@ class ImagesSurveyed:
     request: Request
     model: Model
     placed: tuple[Placed, ...]
-
-
-def image_model(name: str, shop: Workshop) -> Model | None:
-    """The image model that MODEL means, `None` where it means something else.
-
-    A family or its repository is planned by its published shape: no weights are needed.
-    """
-    for family in IMAGE_FAMILIES.values():
-        shape = known_image_shape(family.name)
-        if name in (family.name, family.repository) and shape is not None:
-            return Model(
-                name=family.name,
-                folder="",
-                architecture=family.pipeline,
-                format="bf16",
-                parameters=round(shape.parameters),
-                layers=0,
-                hidden_size=0,
-                kv_heads=0,
-                head_size=0,
-                max_context_tokens=None,
-                files=(),
-                image_family=family.name,
-                has_chat_template=False,
-            )
-    return shop.hub.find(name) if is_image_folder(name) else None
 
 
 def survey_images(request: Request, model: Model, shop: Workshop, prices: Prices) -> ImagesSurveyed:

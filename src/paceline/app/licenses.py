@@ -1,7 +1,5 @@
 """Under which terms a model may be used: shown wherever one is chosen."""
 
-from paceline.app.serving.facts import version_of
-from paceline.app.wiring import Workshop
 from paceline.records.image import ImageFamily
 from paceline.records.image_families import IMAGE_FAMILIES
 from paceline.records.model import Model
@@ -10,11 +8,6 @@ from paceline.records.model import Model
 def family_of(model: Model) -> ImageFamily | None:
     """The family of an image model, `None` for a language model."""
     return None if model.image_family is None else IMAGE_FAMILIES[model.image_family]
-
-
-def model_of_version(pipeline: str, number: int, shop: Workshop) -> Model:
-    """What a version serves. Raises SpecError for one that does not exist."""
-    return shop.store.run(version_of(pipeline, number, shop).run_id).model
 
 
 def license_line(family: ImageFamily) -> str:

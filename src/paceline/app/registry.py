@@ -5,10 +5,12 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from paceline.errors import Code, SetupError, SpecError
-from paceline.ports.engine import Engine
+
+if TYPE_CHECKING:
+    from paceline.ports.engine import Engine
 
 FAKE_ENGINE: Final = "fake"
 """Runs only when it is asked for by name, and is in no list for people."""
@@ -34,7 +36,7 @@ def engine_names() -> tuple[str, ...]:
     return (*preferred, *rest, *({FAKE_ENGINE} & found))
 
 
-def load_engine(name: str) -> Engine:
+def load_engine(name: str) -> "Engine":
     """The engine called `name`.
 
     Raises SpecError for a name nobody offers, SetupError when its adapter does not import.
@@ -43,7 +45,7 @@ def load_engine(name: str) -> Engine:
     return engine
 
 
-def usable_engines(*, with_fake: bool = False) -> Mapping[str, Engine]:
+def usable_engines(*, with_fake: bool = False) -> "Mapping[str, Engine]":
     """Every engine that can be imported, by name, in the order of `engine_names`.
 
     For whoever goes through all of them: one broken plugin must not stop the others, so it is said

@@ -2,20 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 
-from paceline.app.ledger import Entry, ledger
+from paceline.app.ledger import ledger
 from paceline.app.licenses import license_document
+from paceline.app.plan_document import (
+    left_out_document,
+    predicted_document,
+    request_document,
+    variant_document,
+)
 from paceline.rank.prediction import scores, summaries
 from paceline.records.fidelity import Fidelity
 from paceline.records.measurement import Interval, Metric
 from paceline.records.metric_names import QUALITY, QUALITY_SHARE
-from paceline.records.plan import Plan, PredictedMetric
+from paceline.records.plan import Plan
 from paceline.records.quality import QualityComparison
 from paceline.records.ranking import ConstraintVerdict, Ranked, Ranking
-from paceline.records.request import Request
 from paceline.records.run import RunRecord
 from paceline.records.serial import dump
 from paceline.records.trial import TrialRecord
-from paceline.records.variant import Variant
 
 Json = Mapping[str, object]
 
@@ -29,7 +33,7 @@ def run_document(run: RunRecord, ranking: Ranking, receipt_path: str | None) -> 
         "winner": ranking.winner,
         "tied_with": list(ranking.tied_with),
         "variants": [_ranked(ranked) for ranked in ranking.ranked],
-        "rejected": [_left_out(entry) for entry in ledger(ranking.rejected)],
+        "rejected": [left_out_document(entry) for entry in ledger(ranking.rejected)],
         "pareto": list(ranking.pareto),
         "advice": [
             {
@@ -44,43 +48,6 @@ def run_document(run: RunRecord, ranking: Ranking, receipt_path: str | None) -> 
         "formula": ranking.formula,
         "license": license_document(run.model),
         "receipt": receipt_path,
-    }
-
-
-def plan_document(request: Request, plan: Plan) -> Json:
-    """The document that `paceline plan --json` prints."""
-    return {
-        "request": request_document(request),
-        "baseline": plan.baseline.id,
-        "variants": [
-            variant_document(variant) | _foretold(plan, variant) for variant in plan.variants
-        ],
-        "rejected": [
-            _left_out(entry) | _foretold(plan, entry.rejection.variant)
-            for entry in ledger(plan.rejected)
-        ],
-    }
-
-
-def _foretold(plan: Plan, variant: Variant) -> dict[str, object]:
-    """What was predicted of a variant, under the keys that measured figures have."""
-    found = next((p for p in plan.predictions if p.variant_id == variant.id), None)
-    if found is None:
-        return {"predicted": False}
-    return {
-        "predicted": True,
-        "metrics": {name: predicted_document(metric) for name, metric in found.metrics.items()},
-        "requests_at_most": found.requests_at_most,
-        "local_trials": found.local_trials,
-    }
-
-
-def predicted_document(metric: PredictedMetric) -> Json:
-    """A predicted figure; its band holds the truth for 90 % of what was never seen."""
-    return {
-        "value": metric.value,
-        "unit": metric.unit,
-        "band90": [metric.band90.lo, metric.band90.hi],
     }
 
 
@@ -110,54 +77,6 @@ def prediction_document(plan: Plan | None, trials: Sequence[TrialRecord]) -> Jso
             }
             for score in found
         ],
-    }
-
-
-def request_document(request: Request) -> Json:
-    """The request as understood, constraints in the formal grammar."""
-    load = request.workload
-    return {
-        "model": request.model,
-        "pipeline": request.pipeline,
-        "priority": request.priority.value,
-        "constraints": [constraint.text for constraint in request.constraints],
-        "workload": {
-            "name": load.name,
-            "concurrency": load.concurrency,
-            "rate_rps": load.rate_rps,
-            "arrivals": load.arrivals,
-            "input_tokens": load.input_tokens,
-            "output_tokens": load.output_tokens,
-            "shared_prefix_tokens": load.shared_prefix_tokens,
-            "duration_s": load.duration_s,
-            "max_requests": load.max_requests,
-            "image": None if load.image is None else dump(load.image),
-        },
-        "engines": list(request.engines),
-        "formats": list(request.formats),
-        "hardware": list(request.hardware),
-        "budget": {"seconds": request.budget.seconds, "usd": request.budget.usd},
-        "price_usd_per_hour": request.price_usd_per_hour,
-        "price_source": request.price_source,
-        "seed": request.seed,
-        "quality_share": request.quality_share,
-        "beside": list(request.beside),
-        "mode": request.mode,
-        "accept_license": request.accept_license,
-    }
-
-
-def variant_document(variant: Variant) -> dict[str, object]:
-    """A variant with its id."""
-    return {
-        "id": variant.id,
-        "engine": variant.engine,
-        "format": variant.format,
-        "accelerator": variant.accelerator,
-        "count": variant.count,
-        "knobs": dict(variant.knobs),
-        "speculation": variant.speculation,
-        "unverified": variant.unverified,
     }
 
 
@@ -243,16 +162,4 @@ def _comparison(quality: QualityComparison) -> Json:
         "p_value": quality.p_value,
         "lost": list(quality.lost),
         "gained": list(quality.gained),
-    }
-
-
-def _left_out(entry: Entry) -> dict[str, object]:
-    rejection = entry.rejection
-    return {
-        "variant": variant_document(rejection.variant),
-        "reason": rejection.reason.value,
-        "detail": rejection.detail,
-        "have": rejection.have,
-        "need": rejection.need,
-        "variants": entry.variants,
     }

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from paceline.app.report import predicted_document, request_document, variant_document
+from paceline.app.plan_document import predicted_document, request_document, variant_document
 from paceline.app.survey import Surveyed
 from paceline.plan.survey.field import Tally
 from paceline.plan.survey.pricing import STALE_AFTER_DAYS, Quote

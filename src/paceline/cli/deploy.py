@@ -7,8 +7,8 @@ import typer
 
 from paceline.app.deploy import DeployOrder, deploy, read_target, wait_settled
 from paceline.app.endpoints import endpoint_document, one_endpoint, remove
-from paceline.app.licenses import banner, license_document, model_of_version
-from paceline.app.serving.facts import prices_of
+from paceline.app.licenses import banner, license_document
+from paceline.app.serving.facts import model_of_version, prices_of
 from paceline.app.serving.lock import is_served
 from paceline.app.wiring import Workshop
 from paceline.cli.output import print_json

@@ -26,7 +26,7 @@ from paceline.cli.options import (
     Words,
     WorkloadText,
 )
-from paceline.cli.plan import show_local
+from paceline.cli.plan_local import show_local
 from paceline.cli.progress import LineWatch
 from paceline.cli.request_file import request_text
 from paceline.cli.show import print_run

@@ -1,22 +1,16 @@
-"""`paceline plan`: what could serve a model, here or on anything that can be rented."""
+"""`paceline plan`: what could serve a model, here or on anything that can be rented.
+
+Only what the tables need is imported at the start. Plans for this machine and for image models
+bring in engines, trials and their records, which takes longer than the tables' arithmetic.
+"""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from paceline.app.budget import estimate_document, estimate_text, estimated
-from paceline.app.image_plan import usual_preset_here
-from paceline.app.image_survey import (
-    ImagesSurveyed,
-    image_model,
-    images_document,
-    survey_images,
-)
-from paceline.app.licenses import banner, license_document
+from paceline.app.image_plan import image_model, usual_preset_here
 from paceline.app.plan_here import plans_here
-from paceline.app.planning import plan_request, with_price
-from paceline.app.report import plan_document
 from paceline.app.survey import Prices, survey_request
 from paceline.app.survey_document import survey_document
 from paceline.app.wiring import Workshop
@@ -34,7 +28,7 @@ from paceline.cli.options import (
     Words,
     WorkloadText,
 )
-from paceline.cli.plan_text import print_images, print_local, print_survey, print_understood
+from paceline.cli.plan_text import print_survey, print_understood
 from paceline.cli.request_file import request_text
 from paceline.errors import Code, SpecError
 from paceline.records.request import Request
@@ -106,14 +100,21 @@ def plan(
     here = plans_here(request, shop)
     if here is not None:
         _refuse_of_tables(prices=prices, market=market)
+        from paceline.cli.plan_local import show_local  # noqa: PLC0415 - see above
+
         show_local(here, shop, as_json=as_json)
         return
-    at_prices = Prices(file=prices, market=market)
+    _show_for_rent(request, shop, Prices(file=prices, market=market), as_json=as_json)
+
+
+def _show_for_rent(request: Request, shop: Workshop, prices: Prices, *, as_json: bool) -> None:
     pictures = image_model(request.model, shop)
     if pictures is not None:
-        show_images(survey_images(request, pictures, shop, at_prices), as_json=as_json)
+        from paceline.cli.plan_images import show_images  # noqa: PLC0415 - as above
+
+        show_images(request, pictures, shop, prices, as_json=as_json)
         return
-    found = survey_request(request, shop, at_prices)
+    found = survey_request(request, shop, prices)
     if as_json:
         print_json(survey_document(found))
         return
@@ -131,33 +132,3 @@ def _refuse_of_tables(*, prices: Path | None, market: str | None) -> None:
             why="this plan is for this machine, whose price no list has",
             fix="--hardware all, or leave it out",
         )
-
-
-def show_images(found: ImagesSurveyed, *, as_json: bool) -> None:
-    """What each accelerator of the tables could do with an image model, and for how much."""
-    if as_json:
-        print_json(images_document(found))
-        return
-    print_understood(found.request)
-    said = banner(found.model)
-    if said is not None:
-        typer.echo(said, err=True)
-    print_images(found)
-
-
-def show_local(request: Request, shop: Workshop, *, as_json: bool) -> None:
-    """What a run on this machine would measure, what it should find, and how long it would take."""
-    planned = plan_request(request, shop, model=shop.hub.preview(request.model))
-    request = with_price(request, planned)
-    estimate = estimated(request, planned, shop)
-    if as_json:
-        document = plan_document(request, planned.plan)
-        terms = license_document(planned.model)
-        estimate_json = estimate_document(estimate, request)
-        print_json({**document, "license": terms, "estimate": estimate_json})
-        return
-    print_understood(request)
-    said = banner(planned.model)
-    if said is not None:
-        typer.echo(said, err=True)
-    print_local(request, planned, estimate_text(estimate, request))

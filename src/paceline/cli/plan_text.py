@@ -4,18 +4,21 @@ Plain columns within 100 characters; nothing is imported that draws, so that a p
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import typer
 
-from paceline.app.image_survey import ImagesSurveyed, Placed
 from paceline.app.ledger import ledger
-from paceline.app.planning import Planned
 from paceline.app.survey import Surveyed
 from paceline.plan.survey.pricing import STALE_AFTER_DAYS
 from paceline.plan.survey.shown import Candidate
 from paceline.records.plan import Predicted, PredictedMetric
 from paceline.records.request import Request
 from paceline.records.variant import Rejection, Variant
+
+if TYPE_CHECKING:  # as annotations alone: a plan of the tables needs neither
+    from paceline.app.image_survey import ImagesSurveyed, Placed
+    from paceline.app.planning import Planned
 
 WIDTH = 100
 ACCELERATORS = 12
@@ -169,7 +172,7 @@ def _print_rejected(found: Surveyed) -> None:
         _wrapped(f"{tally.count:>9,}  {tally.kind}; e.g. {place}: {example.detail}{sides}", 11)
 
 
-def print_images(found: ImagesSurveyed) -> None:
+def print_images(found: "ImagesSurveyed") -> None:
     """The best variant of each accelerator with its price per image, then those that cannot."""
     load = found.request.workload.image
     size = "" if load is None else f" of {load.width_px}x{load.height_px} px"
@@ -196,7 +199,7 @@ def print_images(found: ImagesSurveyed) -> None:
         _wrapped(f"{len(cannot)} cannot; e.g. {cannot[0].accelerator}: {cannot[0].why_not}")
 
 
-def _image_row(one: Placed) -> tuple[str, ...]:
+def _image_row(one: "Placed") -> tuple[str, ...]:
     metrics = {} if one.predicted is None else one.predicted.metrics
     cells = [
         _band(metrics[name], form) if name in metrics else UNKNOWN for _, name, form in _PICTURES
@@ -206,7 +209,7 @@ def _image_row(one: Placed) -> tuple[str, ...]:
     return (f"{one.accelerator}  {label}", price, *cells)
 
 
-def print_local(request: Request, planned: Planned, estimate: str) -> None:
+def print_local(request: Request, planned: "Planned", estimate: str) -> None:
     """What `optimize` would measure on this machine, and why not the rest."""
     plan = planned.plan
     said = {one.variant_id: one for one in plan.predictions}
@@ -245,7 +248,7 @@ def _local_row(
     return (variant.label, *cells, "baseline" if is_baseline else "")
 
 
-def _print_local_notes(planned: Planned, changed: int) -> None:
+def _print_local_notes(planned: "Planned", changed: int) -> None:
     plan = planned.plan
     if plan.predictions:
         trials = max(one.local_trials for one in plan.predictions)

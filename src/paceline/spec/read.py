@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import PurePath
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from paceline.errors import Code, SpecError
 from paceline.records.image import Mode
@@ -18,11 +18,13 @@ from paceline.spec.contradiction import refuse_contradictions
 from paceline.spec.grammar import parse_budget, parse_constraint
 from paceline.spec.images import model_of_mode, read_mode, usual_preset
 from paceline.spec.names import unknown_name
-from paceline.spec.positions import Document, at, read_yaml
-from paceline.spec.schema import RequestFile, WorkloadSection, validated
 from paceline.spec.suites import SuiteNames, parse_suites, require_own_suite
 from paceline.spec.words import Understood, parse_words
 from paceline.spec.workloads import DEFAULT, PRESETS, parse_workload, workload_of
+
+if TYPE_CHECKING:
+    from paceline.spec.positions import Document
+    from paceline.spec.schema import RequestFile, WorkloadSection
 
 DEFAULT_PRIORITY: Final = Priority.BALANCED
 USUAL_SHARE: Final = 0.25
@@ -97,14 +99,12 @@ def read_request(
     `usual` knows which load fits which model. Raises SpecError for anything that is wrong,
     unknown, contradictory or not understood; errors in a file name its line.
     """
-    document = None if file is None else read_yaml(file.text, file.name)
-    content = None if document is None else validated(document)
+    parsed = None if file is None else _parsed(file)
+    content = None if parsed is None else parsed.content
     model = flags.model or (None if content is None else content.model) or _of_mode(flags, content)
     preset = DEFAULT if model is None else usual(model)
     typed = _read(flags, preset)
-    stored = _read(Asked(), preset)
-    if document is not None and content is not None:
-        stored = _read_file(document, content, preset)
+    stored = _read(Asked(), preset) if parsed is None else _read_file(parsed, preset)
     said = parse_words(words) if words is not None else NOTHING_SAID
     _refuse_conflicts(typed, said)
     if model is None:
@@ -142,9 +142,9 @@ def asked_by_file(file: RequestText, *, usual: str) -> Asked:
     `usual` is the preset of a workload section that names none. Raises SpecError at the line of
     what is wrong.
     """
-    document = read_yaml(file.text, file.name)
-    content = validated(document)
-    told = _read_file(document, content, usual)
+    parsed = _parsed(file)
+    content = parsed.content
+    told = _read_file(parsed, usual)
     return replace(
         told.asked,
         priority=content.priority,
@@ -155,7 +155,7 @@ def asked_by_file(file: RequestText, *, usual: str) -> Asked:
     )
 
 
-def _workload_text(section: str | WorkloadSection | None, usual: str) -> str | None:
+def _workload_text(section: "str | WorkloadSection | None", usual: str) -> str | None:
     if section is None or isinstance(section, str):
         return section
     given = section.model_dump(exclude_none=True, exclude={"preset"})
@@ -178,7 +178,7 @@ def check_pipeline(name: str | None) -> None:
         )
 
 
-def _of_mode(flags: Asked, content: RequestFile | None) -> str | None:
+def _of_mode(flags: Asked, content: "RequestFile | None") -> str | None:
     """The model that a mode stands for where none was named."""
     mode = flags.mode or (None if content is None else content.mode)
     return None if mode is None else model_of_mode(read_mode(mode))
@@ -243,8 +243,28 @@ def _check_pin(asked: Asked) -> None:
         )
 
 
-def _read_file(document: Document, content: RequestFile, preset: str) -> _Told:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parsed:
+    """A request file: its keys with their lines, and checked against the schema."""
+
+    document: "Document"
+    content: "RequestFile"
+
+
+def _parsed(file: RequestText) -> _Parsed:
+    # YAML and pydantic take a fifth of the start of `plan`, and most requests have no file
+    from paceline.spec.positions import read_yaml  # noqa: PLC0415
+    from paceline.spec.schema import validated  # noqa: PLC0415
+
+    document = read_yaml(file.text, file.name)
+    return _Parsed(document=document, content=validated(document))
+
+
+def _read_file(parsed: _Parsed, preset: str) -> _Told:
     """The same grammars as for flags, with each error at its line."""
+    from paceline.spec.positions import at  # noqa: PLC0415 - as in `_parsed`
+
+    document, content = parsed.document, parsed.content
     plain = Asked(
         model=content.model,
         pipeline=content.pipeline,
@@ -296,7 +316,7 @@ def _read_file(document: Document, content: RequestFile, preset: str) -> _Told:
     )
 
 
-def _workload(section: str | WorkloadSection, preset: str) -> Workload:
+def _workload(section: "str | WorkloadSection", preset: str) -> Workload:
     if isinstance(section, str):
         return parse_workload(section, usual=preset)
     given = section.model_dump(exclude_none=True, exclude={"preset"})

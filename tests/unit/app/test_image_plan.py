@@ -8,11 +8,12 @@ import pytest
 
 from paceline.app.image_plan import (
     image_kind,
+    image_model,
     image_shape_of,
     is_image_folder,
     usual_preset_here,
 )
-from paceline.app.image_survey import image_model, images_document, survey_images
+from paceline.app.image_survey import images_document, survey_images
 from paceline.app.licenses import banner, license_document
 from paceline.app.places import Places
 from paceline.app.survey import Prices

@@ -21,6 +21,7 @@ from paceline.records.metric_names import (
     REQUESTS_PER_S,
     latency_name,
 )
+from paceline.records.model import Model
 from paceline.records.quality import Suite
 from paceline.records.request import Comparison, Request, Workload
 from paceline.records.run import RunRecord
@@ -141,6 +142,11 @@ def version_of(pipeline: str, number: int, shop: Workshop) -> Version:
             fix=f"paceline versions {pipeline}",
         )
     return found
+
+
+def model_of_version(pipeline: str, number: int, shop: Workshop) -> Model:
+    """What a version serves. Raises SpecError for one that does not exist."""
+    return shop.store.run(version_of(pipeline, number, shop).run_id).model
 
 
 def with_starts(facts: VersionFacts, seen_s: Sequence[float]) -> VersionFacts:

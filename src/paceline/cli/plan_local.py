@@ -1,0 +1,30 @@
+"""A plan for this machine, printed: of `paceline plan`, and of `optimize --dry-run`."""
+
+import typer
+
+from paceline.app.budget import estimate_document, estimate_text, estimated
+from paceline.app.licenses import banner, license_document
+from paceline.app.plan_document import plan_document
+from paceline.app.planning import plan_request, with_price
+from paceline.app.wiring import Workshop
+from paceline.cli.documents import print_json
+from paceline.cli.plan_text import print_local, print_understood
+from paceline.records.request import Request
+
+
+def show_local(request: Request, shop: Workshop, *, as_json: bool) -> None:
+    """What a run on this machine would measure, what it should find, and how long it would take."""
+    planned = plan_request(request, shop, model=shop.hub.preview(request.model))
+    request = with_price(request, planned)
+    estimate = estimated(request, planned, shop)
+    if as_json:
+        document = plan_document(request, planned.plan)
+        terms = license_document(planned.model)
+        estimate_json = estimate_document(estimate, request)
+        print_json({**document, "license": terms, "estimate": estimate_json})
+        return
+    print_understood(request)
+    said = banner(planned.model)
+    if said is not None:
+        typer.echo(said, err=True)
+    print_local(request, planned, estimate_text(estimate, request))
