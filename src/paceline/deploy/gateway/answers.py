@@ -5,6 +5,8 @@ from typing import Final, Protocol
 
 import orjson
 
+from paceline.deploy.gateway.addresses import reached_at, with_our_addresses
+from paceline.deploy.gateway.ask import Ask
 from paceline.deploy.gateway.connection import ClientConnection
 from paceline.deploy.gateway.fleet import Replica
 from paceline.deploy.gateway.heads import Request
@@ -16,6 +18,7 @@ CLOSE: Final = b"connection: close\r\n"
 MOST_REASON: Final = 300
 """Characters of an engine's own words that are passed on."""
 JSON: Final = b"application/json"
+REPLAYED: Final = b"idempotent-replayed: true\r\n"
 
 
 class Answered(Protocol):
@@ -27,6 +30,8 @@ class Answered(Protocol):
     def request(self) -> Request: ...
     @property
     def request_id(self) -> bytes: ...
+    @property
+    def ask(self) -> Ask: ...
     @property
     def meter(self) -> KeyMeter | None: ...
 
@@ -165,9 +170,31 @@ def own_answer(
     )
 
 
+def replayed_answer(
+    status: int, body: bytes, answered: Answered, *, content_type: bytes, close: bool
+) -> bytes:
+    """What another request with the same idempotency key was answered."""
+    return own_answer(
+        status,
+        body,
+        request_id=answered.request_id,
+        extra=REPLAYED,
+        content_type=content_type,
+        close=close,
+    )
+
+
 def error_event(problem: Problem) -> bytes:
     """The last event of a stream that broke off."""
     return b"data: " + problem.body() + b"\n\n"
+
+
+def in_our_words(body: bytes, answered: Answered, replica: Replica, *, tls: bool) -> bytes:
+    """A replica's answer with the model's name and the addresses that the client knows."""
+    body = replica.names(answered.ask.model).answered(body)
+    if not answered.ask.wants_urls:
+        return body
+    return with_our_addresses(body, replica.route, reached_at(answered.request, tls=tls))
 
 
 def reshaped(status: int, body: bytes) -> bytes:

@@ -29,6 +29,7 @@ class Ask:
         "output_tokens",
         "rest",
         "stream",
+        "wants_urls",
         "wants_usage",
     )
 
@@ -38,6 +39,7 @@ class Ask:
         self.model: str = document["model"]
         self.stream = False
         self.wants_usage = False
+        self.wants_urls = False
         self.output_tokens = 0
         self.images = 0
         self.rest = b""
@@ -60,6 +62,7 @@ def understand(route: Route, body: bytes) -> Ask | Problem:
     ask = Ask(document, len(body))
     if route is IMAGES:
         ask.images = 1
+        ask.wants_urls = document.get("response_format") == "url"
     return _read_limits(ask) or (_read_stream(ask) if route.streams else None) or ask
 
 

@@ -40,7 +40,7 @@ class Dispatcher:
         self.active: set[Exchange] = set()
         self._fleet = fleet
         self._wake = wake
-        self._sockets = sockets
+        self.sockets = sockets
         self._connecting: set[asyncio.Task[None]] = set()
 
     def submit(self, exchange: Exchange, now_s: float) -> None:
@@ -80,7 +80,7 @@ class Dispatcher:
         task = asyncio.get_running_loop().create_task(self._connect(exchange, replica))
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
-        self._sockets.leave_soon()
+        self.sockets.leave_soon()
 
     def released(self, endpoint: Endpoint[Exchange], replica: Replica) -> None:
         """A replica has room again."""
@@ -205,7 +205,7 @@ class Dispatcher:
     async def _connect(self, exchange: Exchange, replica: Replica) -> None:
         timeout_s = exchange.endpoint.route.connect_timeout_s
         try:
-            upstream = await replica.pool.connect(self._sockets, timeout_s)
+            upstream = await replica.pool.connect(self.sockets, timeout_s)
         except TimeoutError:
             exchange.cannot_connect(replica, f"no connection in {timeout_s:g} s")
         except OSError as error:

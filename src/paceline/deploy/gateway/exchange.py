@@ -10,14 +10,14 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from paceline.deploy.gateway.account import counted, end_of_answer, settle
-from paceline.deploy.gateway.addresses import reached_at, with_our_addresses
 from paceline.deploy.gateway.answers import (
     LAST_CHUNK,
     Failure,
     chunk,
     error_event,
-    own_answer,
+    in_our_words,
     problem_answer,
+    replayed_answer,
     reshaped,
     stream_head,
     whole_answer,
@@ -43,7 +43,6 @@ AFTER_DONE_S: Final = 1.0
 """An engine that said [DONE] may take so long to end the body."""
 KEEP_ALIVE_COMMENT: Final = b": keep-alive\n\n"
 NS_PER_US: Final = 1_000
-REPLAYED: Final = b"idempotent-replayed: true\r\n"
 
 
 class Dispatch(Protocol):
@@ -209,14 +208,7 @@ class Exchange:
         if self.finished:
             return
         close = self.client.closes_after(self.request)
-        data = own_answer(
-            status,
-            body,
-            request_id=self.request_id,
-            extra=REPLAYED,
-            content_type=content_type,
-            close=close,
-        )
+        data = replayed_answer(status, body, self, content_type=content_type, close=close)
         self._answer(data, status, end_of_answer(status), Counts(0, 0), close=close)
 
     def look(self, now_s: float) -> None:
@@ -390,7 +382,7 @@ class Exchange:
         counts = counts_in(body) or Counts(0, 0)
         content_type = upstream.content_type
         if status < 300:  # noqa: PLR2004 - an answer
-            body = self._in_our_words(replica, body)
+            body = in_our_words(body, self, replica, tls=self._dispatch.settings.tls)
         else:
             body, content_type = reshaped(status, body), b"application/json"
         close = self.client.closes_after(self.request)
@@ -405,13 +397,6 @@ class Exchange:
         )
         self._answer(head + body, status, end_of_answer(status), counts, close=close)
         self._tell(status, content_type, body)
-
-    def _in_our_words(self, replica: Replica, body: bytes) -> bytes:
-        body = replica.names(self.ask.model).answered(body)
-        if not self.ask.wants_urls:
-            return body
-        tls = self._dispatch.settings.tls_cert is not None
-        return with_our_addresses(body, replica.route, reached_at(self.request, tls=tls))
 
     def _answer(
         self, data: bytes, status: int, ended: Ended, counts: Counts, *, close: bool

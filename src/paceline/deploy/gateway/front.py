@@ -8,11 +8,13 @@ from typing import Final
 
 import orjson
 
-from paceline.deploy.gateway.answers import own_answer
+from paceline.deploy.gateway.addresses import FILES
+from paceline.deploy.gateway.answers import JSON, own_answer
 from paceline.deploy.gateway.ask import Ask, apply_policy, understand, write_rest
 from paceline.deploy.gateway.connection import ClientConnection
 from paceline.deploy.gateway.dispatch import Dispatcher
 from paceline.deploy.gateway.exchange import Exchange
+from paceline.deploy.gateway.files import File, Files
 from paceline.deploy.gateway.fleet import Endpoint, Fleet
 from paceline.deploy.gateway.heads import Request
 from paceline.deploy.gateway.idempotency import Answer, Entry, Idempotency
@@ -25,8 +27,8 @@ from paceline.records.gateway import EndpointRoute
 BEARER: Final = b"bearer "
 GOOD_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 MOST_IDEMPOTENCY_KEY: Final = 255
-REPLAYED: Final = b"idempotent-replayed: true\r\n"
 CLIENT_LEFT: Final = 499
+PRIVATE: Final = b"cache-control: private\r\n"
 
 
 class Front:
@@ -41,6 +43,7 @@ class Front:
         self.draining = False
         self._fleet = fleet
         self._dispatcher = dispatcher
+        self._files = Files(fleet, dispatcher.sockets)
         self._idempotency = Idempotency()
         self._made = 0
         self._id_prefix = b"req_" + os.urandom(6).hex().encode()
@@ -160,7 +163,7 @@ class Front:
         return Keeper(self._idempotency, entry)
 
     def _other(self, client: ClientConnection, request: Request, request_id: bytes) -> None:
-        """Models, health, and what does not exist."""
+        """Models, files, health, and what does not exist."""
         path = request.target.partition(b"?")[0]
         if path != request.target and path in ROUTES:
             request.target = path
@@ -169,6 +172,8 @@ class Front:
             self._say(client, request, request_id, b'{"status":"ok"}')
         elif path == MODELS or path.startswith(MODELS + b"/"):
             self._models(client, request, request_id, path)
+        elif path.startswith(FILES):
+            self._file(client, request, request_id)
         else:
             message = f"There is no {path[:100].decode(errors='replace')!r} here."
             problem = Problem(status=404, code="unknown_url", message=message)
@@ -202,11 +207,46 @@ class Front:
             document = _model(found)
         self._say(client, request, request_id, orjson.dumps(document))
 
+    def _file(self, client: ClientConnection, request: Request, request_id: bytes) -> None:
+        """A picture by its signed address."""
+        if request.head.method != b"GET":
+            self._refuse(client, request, request_id, _not_allowed(request, b"GET"))
+            return
+        found = self._files.find(request.target)
+        if isinstance(found, Problem):
+            self._refuse(client, request, request_id, found)
+            return
+
+        def done(file: File | Problem) -> None:
+            if isinstance(file, Problem):
+                self._refuse(client, request, request_id, file)
+            else:
+                head, kind = file.head + PRIVATE, file.content_type
+                self._say(client, request, request_id, file.body, head=head, content_type=kind)
+
+        client.when_gone = self._files.fetch(found, done)
+
     def _say(
-        self, client: ClientConnection, request: Request, request_id: bytes, body: bytes
+        self,
+        client: ClientConnection,
+        request: Request,
+        request_id: bytes,
+        body: bytes,
+        *,
+        head: bytes = b"",
+        content_type: bytes = JSON,
     ) -> None:
         close = client.closes_after(request)
-        client.send(own_answer(200, body, request_id=request_id, close=close))
+        client.send(
+            own_answer(
+                200,
+                body,
+                request_id=request_id,
+                extra=head,
+                content_type=content_type,
+                close=close,
+            )
+        )
         client.done(request, close=close)
 
     def _refuse(

@@ -38,3 +38,8 @@ class GatewaySettings:
     """Below the 5 s after which uvicorn, which most engines use, closes an idle connection."""
     drain_s: float = 30.0
     pulse_s: float = 0.25
+
+    @property
+    def tls(self) -> bool:
+        """Whether clients speak TLS with it."""
+        return self.tls_cert is not None
