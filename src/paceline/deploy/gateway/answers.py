@@ -48,7 +48,7 @@ class Failure:
 
     @classmethod
     def of_answer(cls, status: int, body: bytes) -> "Failure":
-        """Of an answer that is none: 5xx, or 429, by which an engine says that it is full."""
+        """Of an answer that is none, see `answers`."""
         said = body[:MOST_REASON].decode(errors="replace")
         if status == 429:  # noqa: PLR2004
             return cls(
@@ -73,6 +73,15 @@ class Failure:
             message=f"The engine failed: {self.reason}.",
             retry_after_s=1.0 if self.status == 503 else None,  # noqa: PLR2004
         )
+
+
+def answers(status: int) -> bool:
+    """Whether an engine dealt with the question, if only by a refusal.
+
+    It did not by 5xx or 429 (it is full), nor by what is no answer to a POST: 204, 206, 3xx. Most
+    of those have no body, and passed on with one they would be misread.
+    """
+    return 200 <= status < 204 or (400 <= status < 500 and status != 429)  # noqa: PLR2004
 
 
 def chunk(data: bytes) -> bytes:

@@ -13,6 +13,7 @@ from paceline.deploy.gateway.account import counted, end_of_answer, settle
 from paceline.deploy.gateway.answers import (
     LAST_CHUNK,
     Failure,
+    answers,
     chunk,
     error_event,
     in_our_words,
@@ -373,7 +374,7 @@ class Exchange:
 
     def _whole(self, upstream: UpstreamConnection, replica: Replica) -> None:
         status, body = upstream.status or 0, upstream.take()
-        if status >= 500 or status == 429:  # noqa: PLR2004 - its failure, or it has no room
+        if not answers(status):
             self._upstream = None
             replica.pool.give_back(upstream)
             self._failed(Failure.of_answer(status, body))

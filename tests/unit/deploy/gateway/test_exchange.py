@@ -4,6 +4,7 @@ import json
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from inspect import signature
 from pathlib import Path
 from typing import Any, cast
 
@@ -96,11 +97,15 @@ class Bench:
         rules = (key_rule(),) if keys is None else keys
         self.dispatcher.follow(Table(revision=self.revision, endpoints=endpoints, keys=rules))
 
-    def asks(self, *, head: str = "", **fields: Any) -> tuple[ClientConnection, Transport]:
-        """A client of its own asks for a chat."""
+    def client(self) -> tuple[ClientConnection, Transport]:
         made, transport = ClientConnection(self.front), Transport()
         made.connection_made(cast("Any", transport))
         self.open.append(made)
+        return made, transport
+
+    def asks(self, *, head: str = "", **fields: Any) -> tuple[ClientConnection, Transport]:
+        """A client of its own asks for a chat."""
+        made, transport = self.client()
         made.data_received(http(head=head, **fields))
         return made, transport
 
@@ -132,7 +137,8 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     fleet: Fleet[Exchange] = Fleet()
     spool = Spool(tmp_path)
     dispatcher = Dialling(settings, spool, fleet, lambda _: None, None)
-    made = Bench(tmp_path, fleet, dispatcher, Front(settings, fleet, dispatcher))
+    others: list[Any] = [None] * (len(signature(Front).parameters) - 3)  # no files are asked for
+    made = Bench(tmp_path, fleet, dispatcher, Front(settings, fleet, dispatcher, *others))
     made.serve(endpoint(replica(URL)))
     yield made
     for one in made.open:
@@ -181,3 +187,15 @@ def test_a_connection_made_for_one_who_left_is_as_good_as_used(bench: Bench) -> 
     engine.closes()
     bench.engine().says(WHOLE)
     assert b" 200 OK" in transport.written
+
+
+@pytest.mark.parametrize("status", [b"204 No Content", b"205 Reset", b"302 Found", b"304 Same"])
+@pytest.mark.parametrize("stream", [True, False])
+def test_what_is_no_answer_to_a_question_is_a_failure_of_the_engine(
+    bench: Bench, status: bytes, stream: bool
+) -> None:
+    """Passed on, it would be misread: a 204 or a 304 has no body whatever its length says."""
+    _, transport = bench.asks(stream=stream)
+    framing = b"" if status[:3] in (b"204", b"304") else b"content-length: 0\r\n"
+    bench.engine().says(b"HTTP/1.1 %b\r\n%b\r\n" % (status, framing))
+    assert transport.written.startswith(b"HTTP/1.1 502 ") and bench.ends == [Ended.FAILED]
