@@ -18,6 +18,10 @@ MOST_SIZE_DIGITS: Final = 10
 """Where the digits of a chunk's size must end."""
 
 
+class _Surplus(Exception):
+    """Out of the parser's callbacks: what follows was not asked for."""
+
+
 class Consumer(Protocol):
     """Whoever waits for the answer on a connection."""
 
@@ -182,7 +186,9 @@ class UpstreamConnection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError:
-            raise
+            if not self.complete:
+                raise  # a bug of ours, not of the engine
+            self.reusable = False  # there is an answer behind the one that was asked for
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self.consumer = None
             self.transport.abort()
@@ -197,6 +203,8 @@ class UpstreamConnection(asyncio.Protocol):
     # Called by httptools while it parses.
 
     def on_message_begin(self) -> None:
+        if self.complete:
+            raise _Surplus
         self._between = False
 
     def on_chunk_header(self) -> None:

@@ -199,3 +199,15 @@ def test_what_is_no_answer_to_a_question_is_a_failure_of_the_engine(
     framing = b"" if status[:3] in (b"204", b"304") else b"content-length: 0\r\n"
     bench.engine().says(b"HTTP/1.1 %b\r\n%b\r\n" % (status, framing))
     assert transport.written.startswith(b"HTTP/1.1 502 ") and bench.ends == [Ended.FAILED]
+
+
+def test_a_second_answer_that_nobody_asked_for_reaches_nobody(bench: Bench) -> None:
+    _, transport = bench.asks()
+    engine = bench.engine()
+    engine.says(WHOLE + WHOLE[:-2] + b"[]")
+    assert transport.written.endswith(b"\r\n\r\n{}")
+    engine.says(b"rest")
+    _, other = bench.asks()
+    assert engine.asked == 1 and engine.transport.ended
+    bench.engine().says(WHOLE)
+    assert other.written.endswith(b"\r\n\r\n{}")
