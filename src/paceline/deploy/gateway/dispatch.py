@@ -90,6 +90,8 @@ class Dispatcher:
                 replica.pool.close_idle()
             else:
                 replica.note_state()
+        elif replica.closed:  # an answer may have proved it
+            replica.note_state()
         if endpoint.queue:
             self._pump(endpoint)
 

@@ -168,7 +168,7 @@ class Exchange:
     def give_to(self, replica: Replica, now_s: float, oldest_idle_s: float) -> None:
         """Send it to this replica, which has room."""
         self.replica = replica
-        replica.in_flight += 1
+        replica.take()
         self._attempts += 1
         self.started_s = now_s
         self._deadline_s = now_s + self.endpoint.route.first_byte_timeout_s

@@ -79,6 +79,12 @@ class Replica:
             or (self.breaker.state is BreakerState.TRYING and self.in_flight > 0)
         )
 
+    def take(self) -> None:
+        """One more request is given to it."""
+        self.in_flight += 1
+        if self.breaker.state is not BreakerState.CLOSED:
+            self.note_state()
+
     def request_head(self, path: str) -> bytes:
         """The head of a request to it, up to the length of the body."""
         head = self._heads.get(path)

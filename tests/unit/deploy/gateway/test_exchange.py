@@ -211,3 +211,23 @@ def test_a_second_answer_that_nobody_asked_for_reaches_nobody(bench: Bench) -> N
     assert engine.asked == 1 and engine.transport.ended
     bench.engine().says(WHOLE)
     assert other.written.endswith(b"\r\n\r\n{}")
+
+
+def test_a_replica_that_was_out_is_tried_with_one_request_at_a_time(bench: Bench) -> None:
+    bench.serve(endpoint(replica(URL), replica("http://127.0.0.1:10", "other")))
+    tried = bench.fleet.replicas["r1"]
+    while not tried.breaker.failed(0.0, may_eject=True):
+        pass
+    assert tried.breaker.look(1e9)
+    tried.note_state()
+    for _ in range(40):
+        bench.asks()
+    assert tried.in_flight == 1
+    at = next(n for n, (_, one) in enumerate(bench.dispatcher.wanted) if one is tried)
+    bench.dispatcher.wanted.rotate(-at)
+    engine = bench.engine()
+    bench.asks()
+    engine.says(WHOLE)
+    for _ in range(40):
+        bench.asks()
+    assert tried.in_flight > 1, "it answered"
