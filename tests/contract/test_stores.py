@@ -147,6 +147,7 @@ def test_a_writer_that_is_killed_loses_at_most_the_trial_under_way(path: Path) -
     for store in opened(path):
         run_id = a_run().run_id
         assert store.run(run_id).state is RunState.RUNNING
+        assert store.abandoned() == {run_id}
         repeats = [trial.repeat for trial in store.trials(run_id)]
         assert repeats == list(range(len(repeats)))
         assert len(repeats) >= reported + 1

@@ -119,7 +119,7 @@ def test_killed_in_the_middle_it_leaves_no_engine_and_resumes_with_what_it_had(
     os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=30)
     (run,) = paceline("runs", "list", "--json").document["runs"]
-    assert run["state"] == "running"
+    assert run["state"] == "stopped"
     resumed = paceline("optimize", "--resume", run["run_id"], "--json")
     assert resumed.code == 0, resumed.err
     assert " 1. " in resumed.err

@@ -1,7 +1,7 @@
 """Looking at stored runs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +11,7 @@ from paceline.errors import Code, SpecError
 from paceline.rank import rank
 from paceline.records.measurement import Metric
 from paceline.records.ranking import Ranking
-from paceline.records.run import RunRecord
+from paceline.records.run import RunRecord, RunState
 
 COMPARED: Final = (
     "output_tokens_per_s",
@@ -24,6 +24,23 @@ COMPARED: Final = (
     "cost_usd_per_image",
     "peak_memory_gib",
 )
+
+
+def stored_run(run_id: str, shop: Workshop) -> RunRecord:
+    """One run as it is now: `stopped` when it was killed. Raises SpecError for an unknown one."""
+    return _as_it_is(shop.store.run(run_id), shop.store.abandoned())
+
+
+def stored_runs(shop: Workshop, *, limit: int) -> tuple[RunRecord, ...]:
+    """Runs as they are now, latest first."""
+    abandoned = shop.store.abandoned()
+    return tuple(_as_it_is(run, abandoned) for run in shop.store.runs(limit=limit))
+
+
+def _as_it_is(run: RunRecord, abandoned: frozenset[str]) -> RunRecord:
+    if run.state is not RunState.RUNNING or run.run_id not in abandoned:
+        return run
+    return replace(run, state=RunState.STOPPED, detail="its process is gone")
 
 
 def ranking_of(run: RunRecord, shop: Workshop) -> Ranking:

@@ -8,14 +8,17 @@ import typer
 from paceline.app.image_samples import image_samples
 from paceline.app.optimize import cancel_run
 from paceline.app.report import prediction_document, run_document
-from paceline.app.runs import compare_runs, ranking_of, receipt_path
+from paceline.app.runs import compare_runs, ranking_of, receipt_path, stored_run, stored_runs
 from paceline.app.search_report import search_document
 from paceline.app.wiring import Workshop
 from paceline.cli.output import print_json, print_table
 from paceline.cli.run_page import run_page
 from paceline.cli.show import print_run
+from paceline.records.run import RunState
 
 app = typer.Typer(rich_markup_mode=None)
+
+CAN_GO_ON = frozenset({RunState.STOPPED, RunState.CANCELLED, RunState.FAILED})
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 RunId = Annotated[str, typer.Argument(help="A run id or an unambiguous beginning of it.")]
@@ -31,7 +34,7 @@ def runs(context: typer.Context) -> None:
 @app.command("list")
 def list_runs(as_json: AsJson = False, limit: Annotated[int, typer.Option(min=1)] = 20) -> None:
     """List stored runs, latest first."""
-    runs = Workshop().store.runs(limit=limit)
+    runs = stored_runs(Workshop(), limit=limit)
     rows = [
         {
             "run_id": run.run_id,
@@ -60,6 +63,8 @@ def list_runs(as_json: AsJson = False, limit: Annotated[int, typer.Option(min=1)
             for row in rows
         ],
     )
+    if any(run.state in CAN_GO_ON for run in runs):
+        typer.echo("go on with one that stopped: paceline optimize --resume RUN", err=True)
 
 
 @app.command()
@@ -72,7 +77,7 @@ def show(
 ) -> None:
     """Show a run: its order if it finished, the order so far if not."""
     shop = Workshop()
-    run = shop.store.run(run_id)
+    run = stored_run(run_id, shop)
     ranking = ranking_of(run, shop)
     path = receipt_path(run, shop)
     if html is not None:

@@ -85,6 +85,13 @@ class RunStore(Protocol):
         """Every step of every trial, in the order in which they were stored."""
         ...
 
+    def abandoned(self) -> frozenset[str]:
+        """Runs that are stored as running and that nobody writes any more: what a kill leaves.
+
+        A process of another host or container counts as alive: its life cannot be seen from here.
+        """
+        ...
+
     def write_run(
         self, run_id: str, *, take_over: bool = False
     ) -> AbstractContextManager[RunWriter]:

@@ -24,6 +24,8 @@ class RunState(StrEnum):
     FINISHED = "finished"
     CANCELLED = "cancelled"
     FAILED = "failed"
+    STOPPED = "stopped"
+    """Shown, never stored: a killed run, which could not say that it stopped."""
 
 
 RUN_MOVES: Final[Mapping[RunState, frozenset[RunState]]] = {
@@ -33,6 +35,7 @@ RUN_MOVES: Final[Mapping[RunState, frozenset[RunState]]] = {
     RunState.CANCELLED: frozenset({RunState.RUNNING}),
     RunState.FAILED: frozenset({RunState.RUNNING}),
     RunState.FINISHED: frozenset(),
+    RunState.STOPPED: frozenset(),
 }
 """From where to where a run may go; a store refuses everything else."""
 

@@ -208,6 +208,17 @@ class StoreContract:
         with store.write_run(run.run_id) as writer:
             writer.move(RunState.PLANNED, RunState.RUNNING)
 
+    def test_a_running_run_that_nobody_writes_is_abandoned(
+        self, store: Store, run: RunRecord
+    ) -> None:
+        with store.write_run(run.run_id) as writer:
+            writer.move(RunState.PLANNED, RunState.RUNNING)
+            assert store.abandoned() == frozenset()
+        assert store.abandoned() == {run.run_id}
+        with store.write_run(run.run_id) as writer:
+            writer.finish(a_result())
+        assert store.abandoned() == frozenset()
+
     def test_other_runs_can_be_written_meanwhile(self, store: Store, run: RunRecord) -> None:
         store.create_run(a_run("20260102-120000-cd34"))
         with store.write_run(run.run_id) as one, store.write_run("20260102") as other:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from paceline import __version__
 from paceline.app.keys import KeyOrder, NewKey, create_key, revoke_key, rotate_key, shown_state
 from paceline.app.report import run_document
-from paceline.app.runs import ranking_of, receipt_path
+from paceline.app.runs import ranking_of, receipt_path, stored_runs
 from paceline.app.usage import usage_document
 from paceline.app.wiring import Workshop
 from paceline.app.workspaces import all_workspaces, limit_workspace, workspace_document
@@ -112,7 +112,7 @@ def _history(api: FastAPI, shop: Workshop) -> None:
                 "winner": run.result.ranking.winner if run.result else None,
                 "created_at": run.created_at_utc,
             }
-            for run in shop.store.runs(limit=limit)
+            for run in stored_runs(shop, limit=limit)
         ]
         return {"runs": rows}
 

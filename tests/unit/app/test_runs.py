@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from paceline.app.places import Places
-from paceline.app.runs import compare_runs
+from paceline.app.runs import compare_runs, stored_run, stored_runs
 from paceline.app.wiring import Workshop
 from paceline.clock import ManualClock
 from paceline.records.plan import Plan
@@ -47,3 +47,13 @@ def test_variants_have_their_label_and_requests_differ_in_words(shop: Workshop) 
     found = compare_runs("first", "second", shop)
     assert found.differences == ("engines: fake, vllm / –", "budget: – / seconds 60.0")
     assert found.rows == ((BASE.label, "output_tokens_per_s", "100", "150", "+50.0%", "yes"),)
+
+
+def test_a_run_whose_process_is_gone_is_stopped_and_one_that_is_written_runs(
+    shop: Workshop,
+) -> None:
+    a_run(shop, "killed", a_request(), 100.0)
+    assert stored_run("killed", shop).state is RunState.STOPPED
+    assert stored_run("killed", shop).detail == "its process is gone"
+    with shop.store.write_run("killed"):
+        assert [run.state for run in stored_runs(shop, limit=9)] == [RunState.RUNNING]

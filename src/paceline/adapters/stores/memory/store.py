@@ -136,6 +136,13 @@ class MemoryStore:
         kept = self._runs.get(run_id)
         return tuple(kept.transitions) if kept else ()
 
+    def abandoned(self) -> frozenset[str]:
+        return frozenset(
+            run_id
+            for run_id, kept in self._runs.items()
+            if kept.record.state is RunState.RUNNING and kept.writer is None
+        )
+
     @contextmanager
     def write_run(self, run_id: str, *, take_over: bool = False) -> Iterator[RunWriter]:
         kept = self._find(run_id)

@@ -21,7 +21,7 @@ from paceline.adapters.stores.sql.tables import (
     TRIALS,
     VERSIONS,
 )
-from paceline.adapters.stores.sql.writer import SqlRunWriter, drop_lease, take_lease
+from paceline.adapters.stores.sql.writer import SqlRunWriter, abandoned_runs, drop_lease, take_lease
 from paceline.clock import Clock, SystemClock
 from paceline.errors import Code, SpecError
 from paceline.ports.store import RunWriter, StaleWrite
@@ -101,6 +101,10 @@ class SqlStore:
         )
         with self._database.reading() as connection:
             return tuple(transition_of(row) for row in connection.execute(query))
+
+    def abandoned(self) -> frozenset[str]:
+        with self._database.reading() as connection:
+            return abandoned_runs(connection)
 
     @contextmanager
     def write_run(self, run_id: str, *, take_over: bool = False) -> Iterator[RunWriter]:

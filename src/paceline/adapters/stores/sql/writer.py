@@ -43,6 +43,20 @@ def drop_lease(connection: Connection, run_id: str, token: str) -> None:
     connection.execute(delete(LEASES).where(LEASES.c.run_id == run_id, LEASES.c.token == token))
 
 
+def abandoned_runs(connection: Connection) -> frozenset[str]:
+    """Runs that are stored as running without a lease, or with that of a dead process."""
+    query = (
+        select(RUNS.c.run_id, LEASES.c.owner)
+        .join(LEASES, LEASES.c.run_id == RUNS.c.run_id, isouter=True)
+        .where(RUNS.c.state == RunState.RUNNING.value)
+    )
+    return frozenset(
+        run_id
+        for run_id, owner in connection.execute(query)
+        if owner is None or is_dead(record_of(Owner, owner))
+    )
+
+
 class SqlRunWriter:
     """Writes one run while its token is the one in the lease."""
 
