@@ -60,6 +60,8 @@ class Dispatcher:
         exchange.waits()
         if endpoint.ready_since_s is None:
             self._wake_for(endpoint, now_s)
+        elif len(endpoint.queue) > 1:  # those before it may wait for another replica
+            self._pump(endpoint)
 
     def again(self, exchange: Exchange) -> bool:
         """Give it to a replica that it was not given to yet; `False` when there is none."""
@@ -135,19 +137,24 @@ class Dispatcher:
     def _pump(self, endpoint: Endpoint[Exchange]) -> None:
         """Give waiting requests to replicas that have room."""
         now_s = time.monotonic()
-        while (exchange := endpoint.queue.pop()) is not None:
+        queue, passed = endpoint.queue, list[Exchange]()
+        while (exchange := queue.pop()) is not None:
             others = [one for one in endpoint.replicas if one.replica_id not in exchange.tried]
             replica = self._choose(exchange, others)
-            if replica is None and exchange.tried and all(one.closed for one in others):
+            if replica is not None:
+                self._note_wait(exchange, now_s)
+                exchange.goes_on()
+                exchange.give_to(replica, now_s, now_s - self.settings.upstream_keep_alive_s)
+            elif not exchange.tried:
+                queue.push_first(exchange)
+                break
+            elif all(one.closed for one in others):
                 exchange.goes_on()
                 exchange.refuse(self._no_capacity(endpoint, "No other replica is left.", now_s))
-                continue
-            if replica is None:
-                endpoint.queue.push_first(exchange)
-                return
-            self._note_wait(exchange, now_s)
-            exchange.goes_on()
-            exchange.give_to(replica, now_s, now_s - self.settings.upstream_keep_alive_s)
+            else:  # those behind it may go where it has been
+                passed.append(exchange)
+        for exchange in reversed(passed):
+            queue.push_first(exchange)
 
     def _note_wait(self, exchange: Exchange, now_s: float) -> None:
         waited_s = now_s - exchange.queued_at_s

@@ -231,3 +231,23 @@ def test_a_replica_that_was_out_is_tried_with_one_request_at_a_time(bench: Bench
     for _ in range(40):
         bench.asks()
     assert tried.in_flight > 1, "it answered"
+
+
+def test_who_was_tried_elsewhere_holds_nobody_up(bench: Bench) -> None:
+    """One whose last untried replica is full waits beside those who may go to the other."""
+    one, other = replica(URL, capacity=1), replica("http://127.0.0.1:10", "other", capacity=1)
+    bench.serve(endpoint(one, other))
+    bench.asks()
+    bench.asks()
+    first, second = bench.engine(), bench.engine()
+    bench.asks()  # waits
+    first.says(b"HTTP/1.1 429 Full\r\ncontent-length: 0\r\n\r\n")  # now that one waits for `second`
+    assert first.asked == 2
+    first.says(WHOLE)
+    _, transport = bench.asks()
+    assert first.asked == 3, "there is room for it"
+    first.says(WHOLE)
+    second.says(WHOLE)
+    assert b" 200 OK" in transport.written and second.asked == 2
+    second.says(WHOLE)
+    assert bench.ends == [Ended.OK] * 4
