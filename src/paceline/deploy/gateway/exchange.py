@@ -206,8 +206,6 @@ class Exchange:
 
     def replay(self, status: int, content_type: bytes, body: bytes) -> None:
         """Answer what another request was answered, at no charge."""
-        if self.finished:
-            return
         close = self.client.closes_after(self.request)
         data = replayed_answer(status, body, self, content_type=content_type, close=close)
         self._answer(data, status, end_of_answer(status), Counts(0, 0), close=close)

@@ -286,7 +286,9 @@ def _digest(given: bytes) -> str:
 
 
 def _replay(exchange: Exchange, answer: Answer) -> None:
-    """The same answer again, at no charge."""
+    """The same answer again, at no charge; nothing for who has left meanwhile."""
+    if exchange.finished:
+        return
     if answer.status == CLIENT_LEFT:
         exchange.refuse(
             Problem(

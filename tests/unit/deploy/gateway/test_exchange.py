@@ -4,7 +4,6 @@ import json
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from inspect import signature
 from pathlib import Path
 from typing import Any, cast
 
@@ -137,8 +136,8 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     fleet: Fleet[Exchange] = Fleet()
     spool = Spool(tmp_path)
     dispatcher = Dialling(settings, spool, fleet, lambda _: None, None)
-    others: list[Any] = [None] * (len(signature(Front).parameters) - 3)  # no files are asked for
-    made = Bench(tmp_path, fleet, dispatcher, Front(settings, fleet, dispatcher, *others))
+    front = Front(settings, fleet, dispatcher, cast("Any", None))  # no files are asked for
+    made = Bench(tmp_path, fleet, dispatcher, front)
     made.serve(endpoint(replica(URL)))
     yield made
     for one in made.open:
@@ -211,6 +210,15 @@ def test_a_second_answer_that_nobody_asked_for_reaches_nobody(bench: Bench) -> N
     assert engine.asked == 1 and engine.transport.ended
     bench.engine().says(WHOLE)
     assert other.written.endswith(b"\r\n\r\n{}")
+
+
+def test_a_repeat_whose_client_left_is_accounted_once(bench: Bench) -> None:
+    first, _ = bench.asks(head="Idempotency-Key: k\r\n")
+    bench.engine()
+    repeat, _ = bench.asks(head="Idempotency-Key: k\r\n")
+    repeat.connection_lost(None)
+    first.connection_lost(None)
+    assert bench.ends == [Ended.ABORTED] * 2
 
 
 def test_a_replica_that_was_out_is_tried_with_one_request_at_a_time(bench: Bench) -> None:
