@@ -18,6 +18,10 @@ from paceline.trial.images.grading import is_pictured
 from paceline.trial.sequential import PairedRule, quality_margin
 
 STANDARD: Final = "standard"
+
+BASELINE_SHARE: Final = 0.5
+"""Of its trial's time that the baseline may be asked at least: every variant is compared on the
+items that it was asked, and it is often the slowest of all."""
 PICTURES: Final = "pictures"
 """For an image model that brings no suite along."""
 
@@ -131,6 +135,11 @@ def loaded_in_flight(request: Request, places: int | None) -> int | None:
         return None
     full = places or LOADED_TIMES * request.workload.concurrency
     return max(2 * in_flight(request, places), min(full, MOST_LOADED))
+
+
+def share_of(request: Request, *, baseline: bool) -> float:
+    """The most of a trial's time (0–1) that its questions may take."""
+    return max(request.quality_share, BASELINE_SHARE) if baseline else request.quality_share
 
 
 def margin_of(request: Request, baseline: QualityResult) -> float | None:

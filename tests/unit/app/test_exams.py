@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from paceline.app.exams import (
+    BASELINE_SHARE,
     FIDELITY_PROMPTS,
     PROMPT_CHARS,
     Exams,
@@ -15,6 +16,7 @@ from paceline.app.exams import (
     needle_of,
     program_of,
     prompts_of,
+    share_of,
 )
 from paceline.errors import SpecError
 from paceline.records.quality import Item, ItemScore, Message, QualityResult, Scorer, Split, Suite
@@ -122,6 +124,13 @@ def test_there_is_no_comparison_before_the_baseline_has_answered() -> None:
     assert exams.paired(a_request(), answered(0.0)) is None
     assert exams.paired(a_request(), answered(0.8)) is not None
     assert Exams(suite=None, own=None).garbage(None) is None
+
+
+def test_the_baseline_is_given_more_time_for_every_variant_is_compared_on_its_items() -> None:
+    request = replace(a_request(), quality_share=0.25)
+    assert share_of(request, baseline=False) == 0.25
+    assert share_of(request, baseline=True) == BASELINE_SHARE
+    assert share_of(replace(request, quality_share=1.0), baseline=True) == 1.0
 
 
 def test_two_files_of_scorers_are_refused() -> None:
