@@ -18,7 +18,7 @@ from paceline.records.request import Constraint
 from paceline.records.samples import OUTCOMES, Outcome, SampleTable
 from paceline.stats import Bounds, design_effect, mean_bounds, proportion_bounds
 from paceline.trial.find_max import ProbeVerdict
-from paceline.trial.slo import good_requests, judge
+from paceline.trial.slo import Finding, good_requests, in_window, judge, told
 
 GOODPUT: Final = "goodput"
 FAILED_SHARE: Final = "failed_share"
@@ -60,9 +60,10 @@ def judge_all(
     verdicts = []
     for constraint in constraints:
         if constraint.metric == GOODPUT:
-            found = _judge_goodput(samples, summary, constraint, constraints, open_loop=open_loop)
+            rate = _judge_goodput(samples, summary, constraint, constraints, open_loop=open_loop)
+            found = told(rate, summary, constraint)
         elif constraint.metric == FAILED_SHARE:
-            found = _judge_failed(samples, summary, constraint)
+            found = told(_judge_failed(samples, summary, constraint), summary, constraint)
         else:
             judged = judge(samples, summary, constraint, open_loop=open_loop, timeout_s=timeout_s)
             if judged is None:
@@ -89,7 +90,7 @@ def _judge_goodput(
     constraints: Sequence[Constraint],
     *,
     open_loop: bool,
-) -> ConstraintVerdict:
+) -> Finding:
     """Requests per second that keep every latency limit; batch means over slices of the window."""
     start_s, end_s = summary.window_start_s, summary.window_start_s + summary.window_s
     latencies = [c for c in constraints if c.metric in LATENCIES]
@@ -97,34 +98,32 @@ def _judge_goodput(
     ends_s = samples.end_s[good]
     ends_s = ends_s[(ends_s >= start_s) & (ends_s <= end_s)]
     if summary.window_s <= 0:
-        return _told(constraint, Verdict.UNRESOLVED, None, "nothing was measured")
+        return Finding(verdict=Verdict.UNRESOLVED, value=None, because="nothing was measured")
     value = len(ends_s) / summary.window_s
     ended = summary.ok + summary.failed
     if ended < FEWEST_REQUESTS:
         because = f"{ended} requests are too few for an interval"
-        return _told(constraint, Verdict.UNRESOLVED, value, because)
+        return Finding(verdict=Verdict.UNRESOLVED, value=value, because=because)
     counts, _ = np.histogram(ends_s, bins=SLICES, range=(start_s, end_s))
     bounds = mean_bounds(counts / (summary.window_s / SLICES))
     if bounds is None:
         raise AssertionError("slices are more than one")
     counted = f"{len(ends_s)} of {ended} requests kept every limit"
-    return _told(constraint, _verdict(constraint, bounds), value, f"{counted}; {_shown(bounds)}")
+    because = f"{counted}; {_shown(bounds)}"
+    return Finding(verdict=_verdict(constraint, bounds), value=value, because=because)
 
 
-def _judge_failed(
-    samples: SampleTable, summary: LoadSummary, constraint: Constraint
-) -> ConstraintVerdict:
+def _judge_failed(samples: SampleTable, summary: LoadSummary, constraint: Constraint) -> Finding:
     """Exact binomial bounds of the share of requests that failed."""
-    inside = samples.scheduled_s >= summary.window_start_s
-    ended = inside & (samples.outcome != OUTCOMES.index(Outcome.UNFINISHED))
+    ended = in_window(samples, summary) & (samples.outcome != OUTCOMES.index(Outcome.UNFINISHED))
     failed = samples.outcome[ended] != OUTCOMES.index(Outcome.OK)
     if not len(failed):
-        return _told(constraint, Verdict.UNRESOLVED, None, "no request ended")
+        return Finding(verdict=Verdict.UNRESOLVED, value=None, because="no request ended")
     effect = design_effect(failed)
     bounds = proportion_bounds(float(failed.sum()) / effect, len(failed) / effect)
     because = f"{int(failed.sum())} of {len(failed)} failed; {_shown(bounds)}"
     value = float(failed.mean())
-    return _told(constraint, _verdict(constraint, bounds), value, because)
+    return Finding(verdict=_verdict(constraint, bounds), value=value, because=because)
 
 
 def _verdict(constraint: Constraint, bounds: Bounds) -> Verdict:
@@ -136,15 +135,3 @@ def _verdict(constraint: Constraint, bounds: Bounds) -> Verdict:
 
 def _shown(bounds: Bounds) -> str:
     return f"95 % interval {max(bounds.lo, 0.0):.4g}–{bounds.hi:.4g}"
-
-
-def _told(
-    constraint: Constraint, verdict: Verdict, value: float | None, because: str
-) -> ConstraintVerdict:
-    margin = None
-    if value is not None and constraint.limit != 0:
-        share = (constraint.limit - value) / constraint.limit
-        margin = share if constraint.comparison.wants_less else -share
-    return ConstraintVerdict(
-        constraint=constraint, verdict=verdict, value=value, margin=margin, because=because
-    )

@@ -52,8 +52,7 @@ def judge(
     """
     if constraint.relative:
         return None
-    inside = samples.scheduled_s >= summary.window_start_s if summary.trimmed else None
-    window = samples if inside is None else samples.select(inside)
+    window = samples.select(in_window(samples, summary)) if summary.trimmed else samples
     found = (
         _judge_rate(summary, constraint)
         if constraint.metric in RATES
@@ -61,6 +60,21 @@ def judge(
     )
     if found is None:
         return None
+    return told(found, summary, constraint)
+
+
+def in_window(samples: SampleTable, summary: LoadSummary) -> "np.typing.NDArray[np.bool_]":
+    """Which requests belong to the steady window: where no ramp was cut off, all of them.
+
+    The window then starts when the first request was written, which is later than it was due.
+    """
+    if not summary.trimmed:
+        return np.ones(len(samples), dtype=bool)
+    return samples.scheduled_s >= summary.window_start_s
+
+
+def told(found: Finding, summary: LoadSummary, constraint: Constraint) -> ConstraintVerdict:
+    """A finding as the verdict that is reported, once drift had its say."""
     found = _with_drift(found, summary, constraint)
     return ConstraintVerdict(
         constraint=constraint,

@@ -1,5 +1,7 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from paceline.errors import SpecError
@@ -48,6 +50,44 @@ def test_the_failed_share_is_judged_by_its_interval(
     table = samples([None if failed_every and i % failed_every == 0 else 0.1 for i in range(400)])
     (found,) = verdicts(table, f"failed_share <= {limit}")
     assert found.verdict is verdict
+
+
+def test_what_failed_before_the_first_byte_was_written_counts() -> None:
+    """In closed loop the whole first wave is due at 0 and written a little later."""
+    first_wave = table_of(
+        [
+            RequestSample(
+                index=i,
+                scheduled_s=0.0,
+                sent_s=0.001,
+                chunk_s=(),
+                end_s=0.3,
+                input_tokens=8,
+                output_tokens=None,
+                outcome=Outcome.RESET,
+            )
+            for i in range(100)
+        ]
+    )
+    (found,) = verdicts(first_wave, "failed_share <= 1%")
+    assert (found.verdict, found.value) == (Verdict.FAIL, 1.0)
+
+
+@pytest.mark.parametrize("text", ["goodput >= 4", "failed_share <= 20%"])
+def test_a_server_that_gets_slower_meanwhile_keeps_no_limit_for_sure(text: str) -> None:
+    table = samples([0.05 + i / 4000 for i in range(400)])
+    later = [0.3 + i / 400 for i in range(400)]
+    ends = np.array([i / 10 + e2e_s for i, e2e_s in enumerate(later)])
+    table = replace(
+        table,
+        end_s=ends,
+        chunk_us=np.array(
+            [us for i in range(400) for us in (50_000, int(later[i] * 1e6))], dtype=np.uint32
+        ),
+    )
+    _, found = verdicts(table, "ttft p99 <= 100ms", text)
+    assert found.verdict is Verdict.UNRESOLVED
+    assert "slower" in found.because
 
 
 def test_goodput_counts_requests_that_keep_every_limit() -> None:
