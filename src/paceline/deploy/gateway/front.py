@@ -28,6 +28,7 @@ BEARER: Final = b"bearer "
 GOOD_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 MOST_IDEMPOTENCY_KEY: Final = 255
 CLIENT_LEFT: Final = 499
+HEAD_END: Final = b"\r\n\r\n"
 PRIVATE: Final = b"cache-control: private\r\n"
 
 
@@ -237,17 +238,10 @@ class Front:
         content_type: bytes = JSON,
     ) -> None:
         close = client.closes_after(request)
-        client.send(
-            own_answer(
-                200,
-                body,
-                request_id=request_id,
-                extra=head,
-                content_type=content_type,
-                close=close,
-            )
+        answer = own_answer(
+            200, body, request_id=request_id, extra=head, content_type=content_type, close=close
         )
-        client.done(request, close=close)
+        _answer(client, request, answer, close=close)
 
     def _refuse(
         self, client: ClientConnection, request: Request, request_id: bytes, problem: Problem
@@ -255,16 +249,14 @@ class Front:
         """An answer to a request that belongs to no endpoint."""
         self.problems[problem.status] = self.problems.get(problem.status, 0) + 1
         close = client.closes_after(request)
-        client.send(
-            own_answer(
-                problem.status,
-                problem.body(),
-                request_id=request_id,
-                retry_after=problem.retry_after(),
-                close=close,
-            )
+        answer = own_answer(
+            problem.status,
+            problem.body(),
+            request_id=request_id,
+            retry_after=problem.retry_after(),
+            close=close,
         )
-        client.done(request, close=close)
+        _answer(client, request, answer, close=close)
 
 
 class Keeper:
@@ -277,6 +269,14 @@ class Keeper:
     def __call__(self, status: int, content_type: bytes, body: bytes) -> None:
         answer = Answer(status=status, content_type=content_type, body=body)
         self._store.finish(self._entry, answer)
+
+
+def _answer(client: ClientConnection, request: Request, answer: bytes, *, close: bool) -> None:
+    """Send it, to a HEAD without its body: that would be taken for the next answer."""
+    if request.head.method == b"HEAD":
+        answer = answer[: answer.index(HEAD_END) + len(HEAD_END)]
+    client.send(answer)
+    client.done(request, close=close)
 
 
 def _digest(given: bytes) -> str:

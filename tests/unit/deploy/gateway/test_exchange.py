@@ -136,8 +136,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     fleet: Fleet[Exchange] = Fleet()
     spool = Spool(tmp_path)
     dispatcher = Dialling(settings, spool, fleet, lambda _: None, None)
-    front = Front(settings, fleet, dispatcher, cast("Any", None))  # no files are asked for
-    made = Bench(tmp_path, fleet, dispatcher, front)
+    made = Bench(tmp_path, fleet, dispatcher, Front(settings, fleet, dispatcher))
     made.serve(endpoint(replica(URL)))
     yield made
     for one in made.open:
@@ -186,6 +185,15 @@ def test_a_connection_made_for_one_who_left_is_as_good_as_used(bench: Bench) -> 
     engine.closes()
     bench.engine().says(WHOLE)
     assert b" 200 OK" in transport.written
+
+
+@pytest.mark.parametrize("path", ["/health", "/v1/models", CHAT, "/nothing"])
+def test_a_head_request_gets_no_body(bench: Bench, path: str) -> None:
+    """Its client would take it for the next answer."""
+    client, transport = bench.client()
+    client.data_received(f"HEAD {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    head, _, rest = transport.written.partition(b"\r\n\r\n")
+    assert b"content-length: " in head and rest == b""
 
 
 @pytest.mark.parametrize("status", [b"204 No Content", b"205 Reset", b"302 Found", b"304 Same"])
