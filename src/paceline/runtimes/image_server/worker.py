@@ -16,7 +16,7 @@ from paceline.runtimes.image_server.ask import Shape
 from paceline.runtimes.image_server.metrics import ImageMetrics
 from paceline.runtimes.image_server.orders import RETRY_AFTER_S, Job, Line, Order, Painted
 from paceline.runtimes.image_server.problems import Problem
-from paceline.runtimes.image_server.starting import Starting
+from paceline.runtimes.image_server.starting import Starting, Unservable
 
 log = logging.getLogger("image_server")
 
@@ -35,6 +35,10 @@ class OutOfMemory(Exception):
 
 class Broken(Exception):
     """The accelerator is of no use to this process any more."""
+
+
+_EXPLAINED: Final = (Unservable, OutOfMemory, MemoryError, OSError, ValueError, ImportError)
+"""What a load raises for the folder, the settings or the environment; the text says enough."""
 
 
 class Painter(Protocol):
@@ -97,7 +101,9 @@ class Worker(threading.Thread):
         """Load, then paint for as long as the accelerator lives."""
         try:
             painter = self._load(self._starting)
-        except Exception as error:  # noqa: BLE001 - every broken folder ends here: told, not traced
+        except Exception as error:  # a thread that ended unheard would leave the start hanging
+            if not isinstance(error, _EXPLAINED):
+                log.exception("the load failed in a way that no folder explains")
             self._starting.fail(error)
             self._on_dead()
             return
@@ -139,7 +145,7 @@ class Worker(threading.Thread):
         except Broken as error:
             self._break(batch, error)
             return
-        except Exception as error:  # of these pictures only: the next may be fine
+        except Exception as error:  # whatever a pipeline raises is of these pictures only
             log.exception("a batch of %d failed", len(batch))
             self._fail(batch, Problem(500, _words(error), code="painting_failed"), "error")
             return

@@ -8,7 +8,7 @@ from paceline.runtimes.image_server.ask import Ask, Shape
 from paceline.runtimes.image_server.metrics import ImageMetrics
 from paceline.runtimes.image_server.orders import Job, Line, Order, Painted, Result
 from paceline.runtimes.image_server.problems import Problem
-from paceline.runtimes.image_server.starting import Starting
+from paceline.runtimes.image_server.starting import Starting, Unservable
 from paceline.runtimes.image_server.worker import Broken, Left, OutOfMemory, Worker
 
 WAIT_S = 5.0
@@ -195,11 +195,23 @@ def test_a_broken_accelerator_answers_everybody_and_ends_it() -> None:
         shop.order("late")
 
 
-def test_a_folder_that_does_not_load_ends_it() -> None:
+@pytest.mark.parametrize(
+    ("error", "traced"),
+    [
+        (Unservable("no CUDA device"), False),
+        (OutOfMemory("wanted 9 GiB"), False),
+        (OSError("no file named config.json"), False),
+        (KeyError("_class_name"), True),
+        (TypeError("load() missing 1 argument"), True),
+    ],
+)
+def test_a_load_that_fails_ends_it_and_is_traced_unless_the_folder_explains_it(
+    error: Exception, traced: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     starting, dead = Starting(), []
 
     def load(_starting: Starting) -> Brush:
-        raise OSError("no file named config.json")
+        raise error
 
     worker = Worker(
         load,
@@ -212,4 +224,5 @@ def test_a_folder_that_does_not_load_ends_it() -> None:
     worker.join(WAIT_S)
     assert dead == [True]
     assert not starting.done
-    assert isinstance(starting.error, OSError)
+    assert starting.error is error
+    assert [record.exc_info is not None for record in caplog.records] == [True] * traced
