@@ -37,8 +37,11 @@ class Bookkeeper:
         self._thread.start()
 
     def prices(self, found: Mapping[tuple[str, int], UnitPrices]) -> None:
-        """From now on: what the answers of an endpoint's version cost."""
-        self._prices = dict(found)
+        """From now on: what the answers of an endpoint's version cost.
+
+        Those of before stay known: the last lines of what has gone are still to come.
+        """
+        self._prices = {**self._prices, **found}
 
     def stop(self) -> None:
         """Account for what is there and end."""

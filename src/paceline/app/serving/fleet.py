@@ -198,9 +198,10 @@ class Fleet:
 
     def prices(self) -> dict[int, UnitPrices]:
         """By version: what its answers cost when it was measured."""
+        known = {one.version: one.facts for one in self.replicas} | self._facts
         return {
             version: UnitPrices(usd_per_mtok=facts.usd_per_mtok, usd_per_image=facts.usd_per_image)
-            for version, facts in self._facts.items()
+            for version, facts in known.items()
         }
 
     def table_sent(self, revision: int) -> None:

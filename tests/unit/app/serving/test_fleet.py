@@ -299,6 +299,11 @@ def test_a_canary_gets_its_share_beside_the_old_version(canary: Stage) -> None:
     assert canary.status().state is EndpointState.CANARY
 
 
+def test_requests_of_both_versions_have_a_price(canary: Stage) -> None:
+    canary.pass_s(1)
+    assert {n: one.usd_per_mtok for n, one in canary.fleet.prices().items()} == {1: 2.0, 2: 2.0}
+
+
 @pytest.mark.parametrize(("failed", "kept", "word"), [(0, 2, "promoted"), (15, 1, "rolled back")])
 def test_a_canary_is_promoted_or_rolled_back_with_its_reason(
     canary: Stage, failed: int, kept: int, word: str, monkeypatch: pytest.MonkeyPatch
