@@ -100,7 +100,12 @@ def _contested(group: list[Candidate], *, less: bool) -> list[Place]:
     places: list[Place] = []
     while left:
         leader = left[0]
-        level = [c for c in left[1:] if _level(leader, c, less=less)]
+        # Level with a noisy leader is not enough: another may surely beat who would win the tie.
+        level = [
+            c
+            for c in left[1:]
+            if _level(leader, c, less=less) and not any(_beats(o, c, less=less) for o in left)
+        ]
         taken = _from_tie([leader, *level], less=less) if level else leader
         tied = tuple(c for c in (leader, *level) if c is not taken)
         places.append(
@@ -121,8 +126,13 @@ def _level(one: Candidate, other: Candidate, *, less: bool) -> bool:
     """Neither is better beyond the noise. Who has no objective is not level with who has one."""
     if one.objective is None or other.objective is None:
         return one.objective is other.objective
-    ahead = better(one.objective, other.objective, less=less)
-    return not ahead and not better(other.objective, one.objective, less=less)
+    return not _beats(one, other, less=less) and not _beats(other, one, less=less)
+
+
+def _beats(one: Candidate, other: Candidate, *, less: bool) -> bool:
+    if one.objective is None or other.objective is None:
+        return False
+    return better(one.objective, other.objective, less=less)
 
 
 def _from_tie(tied: list[Candidate], *, less: bool) -> Candidate:

@@ -105,6 +105,16 @@ def test_the_plainer_of_a_noisy_tie_is_not_taken_where_it_is_far_behind(
     assert places[0].tied
 
 
+def test_nobody_leads_whom_another_beats_beyond_the_noise() -> None:
+    """The noisy leader is level with both, but one of them is surely better than the other."""
+    noisy = a_candidate("noisy", 120.0, cost=2.0, spread=0.5)
+    sure = a_candidate("sure", 110.0, cost=2.0, spread=0.01)
+    cheap = a_candidate("cheap", 70.0, cost=1.0)
+    assert order(noisy, sure, cheap)[-1] == "cheap"
+    winner = in_order([noisy, sure, cheap], less_is_better=False)[0]
+    assert cheap not in winner.tied
+
+
 def test_the_reason_of_a_tie_is_told() -> None:
     tuned = a_candidate(a_variant("tuned", knobs=(("batch", 8),)), 104.0)
     places = in_order([tuned, a_candidate("plain", 100.0)], less_is_better=False)
