@@ -333,6 +333,15 @@ class LoadProbeContract:
         assert said in str(caught.value)
         assert caught.value.exit_code in (2, 3)
 
+    def test_an_answer_too_short_for_a_character_is_no_fault(
+        self, generator: LoadGenerator
+    ) -> None:
+        with golden_server(*QUICK, "--fault", "mumble") as server:
+            probe = generator.probe(target(server), closed(1))
+        assert probe.streams
+        assert probe.tokens_per_word == pytest.approx(1.0)
+        assert probe.notes == ()
+
     def test_an_unreachable_endpoint_is_one_clear_error(self, generator: LoadGenerator) -> None:
         with golden_server(*QUICK) as server:
             gone = target(server)

@@ -19,6 +19,8 @@ class Fault(StrEnum):
     BAD_EVENT = "bad-event"
     STREAM_ERROR = "stream-error"
     EMPTY = "empty"
+    MUMBLE = "mumble"
+    """Empty when at most `fault_after` tokens are asked for: they were no whole character yet."""
     SLOW_HEADERS = "slow-headers"
     """The header arrives byte by byte, one per millisecond."""
     CLOSE = "close"

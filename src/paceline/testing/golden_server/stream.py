@@ -96,7 +96,8 @@ class Stream:
             self.client.send(self._head[:1])
             self._head = self._head[1:]
             return time.monotonic_ns() + NS_PER_MS
-        if self._fault is Fault.EMPTY:
+        mumbles = self._fault is Fault.MUMBLE and len(self._times) <= self._settings.fault_after
+        if self._fault is Fault.EMPTY or mumbles:
             return self._send_end(self._head)
         at_once = self._fault is Fault.GARBAGE
         if self._fault in STRIKES and (at_once or self._next == self._settings.fault_after):

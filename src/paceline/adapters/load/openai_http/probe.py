@@ -27,6 +27,8 @@ SHORT_WORDS: Final = 8
 LONG_WORDS: Final = (32, 1024)
 """The long probe is as long as the load's prompts, within these bounds."""
 OUTPUT_TOKENS: Final = 2
+MORE_TOKENS: Final = 16
+"""Asked for when that few gave no text: two tokens may be parts of one character."""
 UNKNOWN: Final = Probe(
     streams=True,
     sends_usage=False,
@@ -57,6 +59,8 @@ def probe_endpoint(target: Target, plan: LoadPlan, endpoint: Endpoint) -> Probe:
     if _refuses_usage_option(reply):
         learned = replace(learned, accepts_usage_option=False)
         reply = asker.ask(SHORT_WORDS, learned)
+    if reply.outcome is Outcome.EMPTY:
+        reply = asker.ask(SHORT_WORDS, learned, output_tokens=MORE_TOKENS)
     _check(target, reply, plan.settings)
     learned = replace(
         learned,
@@ -89,11 +93,11 @@ class _Asker:
     def text(self, words: int) -> str:
         return self._words.text(words, "0.0")
 
-    def ask(self, words: int, learned: Probe) -> Reply:
+    def ask(self, words: int, learned: Probe, *, output_tokens: int = OUTPUT_TOKENS) -> Reply:
         row = PlannedRequest(
             due_s=None,
             input_tokens=words,
-            output_tokens=OUTPUT_TOKENS,
+            output_tokens=output_tokens,
             session=0,
             prompt=0 if self._plan.prompts else None,
         )
@@ -111,7 +115,7 @@ def _calibrated(asker: _Asker, learned: Probe, short_tokens: int) -> Probe:
     long_words = min(max(asker.mean_tokens, LONG_WORDS[0]), LONG_WORDS[1])
     reply = asker.ask(long_words, learned)
     counted = reply.answer.input_tokens
-    if reply.outcome is not Outcome.OK or counted is None:
+    if reply.outcome not in (Outcome.OK, Outcome.EMPTY) or counted is None:
         note = f"prompt lengths are approximate: a probe of {long_words} words failed"
         return replace(learned, notes=(*learned.notes, f"{note} ({reply.detail})"))
     per_word = (counted - short_tokens) / (long_words - SHORT_WORDS)
