@@ -59,7 +59,10 @@ def judge(constraint: Constraint, measured: Measured) -> Judgement:
     failures = unbounded_by_failures(metrics, name)
     if failures is not None:
         verdict = Verdict.FAIL if constraint.comparison.wants_less else Verdict.PASS
-        return _judgement(constraint, verdict, None, f"{failures}, so it has no upper bound")
+        because = f"{failures.because}, so it has no upper bound"
+        if not failures.sure:
+            verdict, because = Verdict.UNRESOLVED, f"{because} here; too few to say of the long run"
+        return _judgement(constraint, verdict, None, because)
     reading = read(metrics, name) or f"{name} was not measured"
     if constraint.relative and isinstance(reading, Reading):
         reading = _against_baseline(reading, name, measured)

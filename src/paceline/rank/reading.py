@@ -8,13 +8,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from paceline.records.load_plan import ClientSettings
 from paceline.records.measurement import Interval, Metric
 from paceline.records.metric_names import FAILED_SHARE, LATENCIES, seen_whole
-from paceline.stats import Bounds
+from paceline.stats import Bounds, proportion_bounds
+from paceline.units import MS_PER_S
 
-_PERCENTILES: Final = ("p50", "p90", "p95", "p99")
+_PERCENTILES: Final = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
 _FORGIVEN: Final = {"p50": 0.5, "p90": 0.1, "p95": 0.05, "p99": 0.01, "max": 0.0}
 """The share of requests that may be slower than the statistic says."""
+
+_LONGEST_MS: Final = ClientSettings().timeout_s * MS_PER_S
+"""What a failed request lasted at most: trials give up after this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,30 +37,31 @@ class Reading:
         return Interval(lo=self.bounds.lo, hi=self.bounds.hi)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unbounded:
+    """Why a latency has no value over all requests; `sure` beyond the noise of what failed."""
+
+    because: str
+    sure: bool
+
+
 def read(metrics: Mapping[str, Metric], name: str) -> Reading | None:
     """The figure `name` with the best bounds that its neighbours allow; `None` if there is none.
 
     What was seen whole is its own bound. A percentile whose sample is too small for an interval
     still lies above the lower bound of every lower percentile, which is enough to fail a limit.
+    The figures of latencies are those of answered requests; failed ones are misses, which can only
+    raise them, so they move the upper bound.
     """
     metric = metrics.get(name)
     if metric is None or unbounded_by_failures(metrics, name) is not None:
         return None
-    if metric.ci95 is not None:
-        # Batch means of few values can reach below zero; no figure here can.
-        return Reading(
-            value=metric.value, bounds=Bounds(lo=max(0.0, metric.ci95.lo), hi=metric.ci95.hi)
-        )
-    if seen_whole(name):
-        return Reading(value=metric.value, bounds=Bounds(lo=metric.value, hi=metric.value))
-    floor = _floor(metrics, name)
-    return Reading(
-        value=metric.value, bounds=None if floor is None else Bounds(lo=floor, hi=math.inf)
-    )
+    bounds = _bounds(metrics, name, metric)
+    return Reading(value=metric.value, bounds=bounds and _with_misses(metrics, name, bounds))
 
 
-def unbounded_by_failures(metrics: Mapping[str, Metric], name: str) -> str | None:
-    """Why a latency has no bound over all requests, `None` when it has.
+def unbounded_by_failures(metrics: Mapping[str, Metric], name: str) -> Unbounded | None:
+    """Why a latency has no value over all requests, `None` when it has.
 
     A failed request is a miss. When more failed than the statistic forgives, the figure of those
     that were answered says nothing.
@@ -65,7 +71,11 @@ def unbounded_by_failures(metrics: Mapping[str, Metric], name: str) -> str | Non
     forgiven = _FORGIVEN.get(statistic)
     if latency not in LATENCIES or forgiven is None or failed is None or failed.value <= forgiven:
         return None
-    return f"{failed.value:.2%} of the requests failed; {statistic} forgives {forgiven:.0%}"
+    return Unbounded(
+        because=f"{failed.value:.2%} of {failed.n} requests failed; "
+        f"{statistic} forgives {forgiven:.0%}",
+        sure=_failing(failed).lo > forgiven,
+    )
 
 
 def ratio(of: Reading, to: Reading) -> Reading | None:
@@ -127,11 +137,49 @@ def _geometric(values: list[float]) -> float:
     return math.exp(math.fsum(math.log(value) for value in values) / len(values))
 
 
+def _bounds(metrics: Mapping[str, Metric], name: str, metric: Metric) -> Bounds | None:
+    if metric.ci95 is not None:
+        # Batch means of few values can reach below zero; no figure here can.
+        return Bounds(lo=max(0.0, metric.ci95.lo), hi=metric.ci95.hi)
+    if seen_whole(name):
+        return Bounds(lo=metric.value, hi=metric.value)
+    floor = _floor(metrics, name)
+    return None if floor is None else Bounds(lo=floor, hi=math.inf)
+
+
+def _with_misses(metrics: Mapping[str, Metric], name: str, bounds: Bounds) -> Bounds:
+    """The bounds over all requests: where failed ones took places at the top, a percentile of all
+    is a higher one of those that were answered."""
+    latency, statistic = _split(name)
+    failed = metrics.get(FAILED_SHARE)
+    if latency not in LATENCIES or failed is None or failed.value <= 0:
+        return bounds
+    if statistic == "mean":
+        share = failed.value
+        return Bounds(lo=bounds.lo, hi=bounds.hi * (1 - share) + _LONGEST_MS * share)
+    answered = 1 - _failing(failed).hi
+    needed = _PERCENTILES[statistic]
+    higher = (
+        known.ci95.hi
+        for percentile, share in _PERCENTILES.items()
+        if share * answered >= needed
+        and (known := metrics.get(f"{latency}_{percentile}_ms")) is not None
+        and known.ci95 is not None
+    )
+    return Bounds(lo=bounds.lo, hi=min(higher, default=math.inf))
+
+
+def _failing(failed: Metric) -> Bounds:
+    """The share of requests that fail in the long run."""
+    return proportion_bounds(round(failed.value * failed.n), failed.n)
+
+
 def _floor(metrics: Mapping[str, Metric], name: str) -> float | None:
     latency, statistic = _split(name)
     if latency not in LATENCIES or statistic not in _PERCENTILES:
         return None
-    lower = (f"{latency}_{p}_ms" for p in _PERCENTILES[: _PERCENTILES.index(statistic)])
+    own = _PERCENTILES[statistic]
+    lower = (f"{latency}_{p}_ms" for p, share in _PERCENTILES.items() if share < own)
     known = (metrics[key].ci95 for key in lower if key in metrics)
     return max((interval.lo for interval in known if interval is not None), default=None)
 

@@ -119,14 +119,50 @@ def test_a_load_that_cannot_be_trusted_gives_no_verdict_but_memory_does() -> Non
 
 
 def test_more_failures_than_the_statistic_forgives_fail_it() -> None:
-    failing = Metric(value=0.08, unit="", ci95=None, n=100)
-    subject = pooled(ttft_p95_ms=within(10, 20), ttft_p90_ms=within(9, 12), failed_share=failing)
+    failing = Metric(value=0.08, unit="", ci95=None, n=1000)
+    subject = pooled(ttft_p95_ms=within(10, 20), ttft_p50_ms=within(9, 12), failed_share=failing)
     found = verdict("ttft p95 <= 200ms", subject)
     assert found.verdict is Verdict.FAIL
-    assert "8.00% of the requests failed; p95 forgives 5%" in found.because
-    assert verdict("ttft p90 <= 200ms", subject).verdict is Verdict.PASS
+    assert "8.00% of 1000 requests failed; p95 forgives 5%" in found.because
+    assert verdict("ttft p50 <= 200ms", subject).verdict is Verdict.PASS
     assert verdict("failed_share <= 10%", subject).verdict is Verdict.PASS
     assert verdict("failed_share <= 0", subject).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("failed", "asked", "p99_ms", "expected"),
+    [
+        (0, 1000, 300.0, Verdict.PASS),
+        (10, 1000, 150.0, Verdict.PASS),  # at most 1.8 % fail: p95 of all is below p99 of the rest
+        (10, 1000, 300.0, Verdict.UNRESOLVED),
+        (45, 1000, 150.0, Verdict.UNRESOLVED),  # perhaps 6 % fail in the long run
+        (55, 1000, 150.0, Verdict.UNRESOLVED),  # and here perhaps 4.2 %
+        (80, 1000, 150.0, Verdict.FAIL),
+        (1, 19, 150.0, Verdict.UNRESOLVED),
+    ],
+)
+def test_failed_requests_are_the_slowest_of_all(
+    failed: int, asked: int, p99_ms: float, expected: Verdict
+) -> None:
+    subject = pooled(
+        ttft_p95_ms=within(100, 190),
+        ttft_p99_ms=within(p99_ms - 10, p99_ms),
+        failed_share=Metric(value=failed / asked, unit="", ci95=None, n=asked),
+    )
+    assert verdict("ttft p95 <= 200ms", subject).verdict is expected
+
+
+def test_a_mean_holds_with_every_failed_request_at_its_time_out_or_not_for_sure() -> None:
+    def judged(failed: float) -> Verdict:
+        subject = pooled(
+            e2e_mean_ms=within(100, 190),
+            failed_share=Metric(value=failed, unit="", ci95=None, n=100_000),
+        )
+        return verdict("e2e mean <= 200ms", subject).verdict
+
+    assert judged(0.0) is Verdict.PASS
+    assert judged(1e-5) is Verdict.PASS  # 300 s / 100,000 = 3 ms
+    assert judged(1e-3) is Verdict.UNRESOLVED
 
 
 def test_open_loop_is_judged_on_scheduled_times() -> None:
