@@ -310,7 +310,7 @@ def _reservation(meter: KeyMeter, ask: Ask, endpoint: Endpoint[Exchange]) -> Res
         input_tokens * route.usd_per_million_input_tokens
         + ask.output_tokens * route.usd_per_million_output_tokens
     ) / 1e6
-    return Reservation(input_tokens + ask.output_tokens, usd)
+    return Reservation(input_tokens + ask.output_tokens, usd + ask.images * route.usd_per_image)
 
 
 def _out_of_scope(meter: KeyMeter | None, endpoint: EndpointRoute, route: Route) -> Problem | None:

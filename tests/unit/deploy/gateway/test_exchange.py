@@ -14,6 +14,7 @@ from paceline.deploy.gateway.dispatch import Dispatcher
 from paceline.deploy.gateway.exchange import Exchange
 from paceline.deploy.gateway.fleet import Fleet, Replica
 from paceline.deploy.gateway.front import Front
+from paceline.deploy.gateway.routes import IMAGES
 from paceline.deploy.gateway.settings import GatewaySettings
 from paceline.deploy.gateway.spool import Spool
 from paceline.deploy.gateway.spool_reader import Position, read_spool
@@ -102,10 +103,12 @@ class Bench:
         self.open.append(made)
         return made, transport
 
-    def asks(self, *, head: str = "", **fields: Any) -> tuple[ClientConnection, Transport]:
+    def asks(
+        self, *, path: str = CHAT, head: str = "", **fields: Any
+    ) -> tuple[ClientConnection, Transport]:
         """A client of its own asks for a chat."""
         made, transport = self.client()
-        made.data_received(http(head=head, **fields))
+        made.data_received(http(path=path, head=head, **fields))
         return made, transport
 
     def engine(self) -> Engine:
@@ -122,10 +125,10 @@ class Bench:
         return [line.ended for line in lines if line.ended is not Ended.BEGAN]
 
 
-def http(*, head: str = "", **fields: Any) -> bytes:
+def http(*, path: str = CHAT, head: str = "", **fields: Any) -> bytes:
     body = json.dumps(chat_body(**fields)).encode()
     return (
-        f"POST {CHAT} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {KEY}\r\n{head}"
+        f"POST {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {KEY}\r\n{head}"
         f"Content-Length: {len(body)}\r\n\r\n"
     ).encode() + body
 
@@ -267,3 +270,16 @@ def test_who_was_tried_elsewhere_holds_nobody_up(bench: Bench) -> None:
     assert b" 200 OK" in transport.written and second.asked == 2
     second.says(WHOLE)
     assert bench.ends == [Ended.OK] * 4
+
+
+def test_pictures_are_paid_for_from_what_is_left_while_they_are_made(bench: Bench) -> None:
+    priced, key = endpoint(replica(URL), usd_per_image=0.4), key_rule(budget_left_usd=1.0)
+    bench.serve(priced, keys=(key,))
+    bench.asks(path=IMAGES.path, prompt="a tree", n=2)
+    engine = bench.engine()
+    _, refused = bench.asks(path=IMAGES.path, prompt="a tree")
+    assert b"HTTP/1.1 402 " in refused.written
+    engine.says(b"HTTP/1.1 422 No\r\ncontent-length: 2\r\n\r\n{}")
+    _, made = bench.asks(path=IMAGES.path, prompt="a tree", n=2)
+    engine.says(WHOLE)
+    assert b"HTTP/1.1 200 " in made.written, "what was turned down cost nothing"
