@@ -326,11 +326,13 @@ class ClientConnection(asyncio.Protocol):
 
     def done(self, request: Request, *, close: bool) -> None:
         """The answer to the request is written."""
+        if self.gone:
+            return
         self.when_gone = self.when_writable = None
         self._busy = False
         self._answered += 1
         size = len(request.body)
-        if size and not self.gone:
+        if size:
             self._held_bytes -= size
             self._listener.buffered_bytes -= size
         if close:

@@ -283,3 +283,14 @@ def test_pictures_are_paid_for_from_what_is_left_while_they_are_made(bench: Benc
     _, made = bench.asks(path=IMAGES.path, prompt="a tree", n=2)
     engine.says(WHOLE)
     assert b"HTTP/1.1 200 " in made.written, "what was turned down cost nothing"
+
+
+def test_what_came_behind_a_request_is_no_matter_once_its_client_left(bench: Bench) -> None:
+    client, transport = bench.client()
+    client.data_received(http() + b"\0")
+    exchange = next(iter(bench.dispatcher.active))
+    bench.open.remove(client)
+    client.connection_lost(None)
+    before = transport.written
+    client.done(exchange.request, close=False)  # its account was written only now
+    assert transport.written == before and not transport.ended
