@@ -65,8 +65,15 @@ def _files_from(folder: Path, position: Position) -> list[Path]:
 
 
 def _whole_lines(path: Path, offset: int) -> Iterator[bytes]:
-    """Lines with their ends; the last may be half a line, by a full disk or a kill."""
-    with path.open("rb") as file:
+    """Lines with their ends; the last may be half a line, by a full disk or a kill.
+
+    None of a file that is gone: there are several readers, and one of them deletes.
+    """
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return
+    with file:
         file.seek(offset)
         for raw in file:
             if not raw.endswith(b"\n"):

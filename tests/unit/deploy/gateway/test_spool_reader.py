@@ -57,3 +57,9 @@ def test_files_before_the_position_are_deleted(tmp_path: Path) -> None:
         write(tmp_path / f"usage-{number}.jsonl", number)
     delete_read(tmp_path, read_spool(tmp_path, Position()).position)
     assert [path.name for path in tmp_path.iterdir()] == ["usage-2.jsonl"]
+
+
+def test_a_file_that_another_reader_deleted_meanwhile_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "usage-1.jsonl").symlink_to(tmp_path / "gone")
+    write(tmp_path / "usage-2.jsonl", 2)
+    assert read_spool(tmp_path, Position()).lines == (line(2),)
