@@ -25,14 +25,14 @@ DAY_S = 86_400.0
 
 
 class KeyBody(BaseModel):
-    """A key to make; a limit that is left out does not apply."""
+    """A key to make; a limit that is left out does not apply, without endpoints it is for all."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(min_length=1, max_length=200)
     purpose: Purpose = Purpose.INFERENCE
     workspace: str = "default"
-    endpoints: list[str] | None = None
+    endpoints: list[str] | None = Field(default=None, min_length=1)
     requests_per_min: int | None = None
     tokens_per_min: int | None = None
     concurrency: int | None = None
@@ -173,7 +173,7 @@ def _keys(api: FastAPI, shop: Workshop) -> None:
             name=body.name,
             purpose=body.purpose,
             workspace=body.workspace,
-            endpoints=tuple(body.endpoints) if body.endpoints else None,
+            endpoints=None if body.endpoints is None else tuple(body.endpoints),
             limits=UseLimits(
                 requests_per_min=body.requests_per_min,
                 tokens_per_min=body.tokens_per_min,

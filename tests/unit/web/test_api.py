@@ -104,6 +104,7 @@ def test_usage_is_summed(admin: TestClient, shop: Workshop) -> None:
         ("delete /api/keys/none", None, 404, "no key is called 'none'"),
         ("post /api/keys", {"name": "x", "concurrency": 0}, 400, "--concurrency is 0"),
         ("post /api/keys", {"name": "x", "colour": "red"}, 422, "colour"),
+        ("post /api/keys", {"name": "x", "endpoints": []}, 422, "endpoints"),
         ("get /api/usage?by=colour", None, 422, "by"),
     ],
 )
