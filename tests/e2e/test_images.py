@@ -4,7 +4,9 @@ import base64
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
+import httpx
 import openai
 import pytest
 from tests.e2e.conftest import Done, Paceline
@@ -95,6 +97,34 @@ def test_a_red_circle_is_a_red_circle_and_the_same_for_the_same_seed(served: Ser
     assert shows(read_png(_painted(client, "a blue square", seed=7)), "blue square")
 
 
+def test_a_picture_is_fetched_by_its_address_without_a_key(served: Serving) -> None:
+    client = openai.OpenAI(base_url=served.url, api_key="none", timeout=60.0)
+    answer = client.images.generate(
+        model=MODEL,
+        prompt="a red circle",
+        size="64x64",
+        response_format="url",
+        extra_body={"seed": 7},
+    )
+    assert answer.data is not None
+    url = answer.data[0].url or ""
+    assert url.startswith(served.url + "/images/files/")
+    fetched = httpx.get(url, timeout=10.0, trust_env=False)
+    assert fetched.content == _painted(client, "a red circle", seed=7)
+    assert httpx.get(url[:-1], timeout=10.0, trust_env=False).status_code == 404
+
+
+def test_what_the_engine_turns_down_is_counted_apart(paceline: Paceline, served: Serving) -> None:
+    client = openai.OpenAI(base_url=served.url, api_key="none", timeout=60.0, max_retries=0)
+    before = _usage(paceline)["requests"]
+    with pytest.raises(openai.UnprocessableEntityError):
+        client.images.generate(model=MODEL, prompt="a red circle", extra_body={"seed": -1})
+    served.until(lambda _: _usage(paceline)["requests"]["all"] > before["all"], "accounted for")
+    after = _usage(paceline)["requests"]
+    assert after["rejected"] == before["rejected"] + 1
+    assert (after["ok"], after["failed"]) == (before["ok"], before["failed"])
+
+
 def test_images_are_counted_and_priced(paceline: Paceline, served: Serving) -> None:
     client = openai.OpenAI(base_url=served.url, api_key="none", timeout=60.0)
     _painted(client, "a green triangle", seed=3)
@@ -116,10 +146,11 @@ def _painted(client: openai.OpenAI, prompt: str, *, seed: int) -> bytes:
     return base64.b64decode(answer.data[0].b64_json or "")
 
 
-def _usage(paceline: Paceline) -> dict[str, float]:
+def _usage(paceline: Paceline) -> dict[str, Any]:
     groups = paceline("usage", "--json").document["usage"]
-    found: dict[str, float] = next(
+    ends = dict.fromkeys(("all", "ok", "failed", "rejected"), 0)
+    found: dict[str, Any] = next(
         (group for group in groups if group["group"].endswith(MODEL)),
-        {"images": 0, "usd": 0.0, "output_tokens": 0},
+        {"images": 0, "usd": 0.0, "output_tokens": 0, "requests": ends},
     )
     return found
