@@ -268,6 +268,7 @@ class _Bench:
         server = next(
             (w for w in windows if isinstance(w, TelemetryWindow) and w.source == PROMETHEUS), None
         )
+        good = goodput(result.samples, summary, constraints, open_loop=plan.open_loop)
         return BenchPoint(
             number=len(self._points) + 1,
             level=step.level or None,
@@ -281,7 +282,7 @@ class _Bench:
             verdict=point_verdict(
                 verdicts, client_bound=client.verdict is ClientState.CLIENT_BOUND
             ),
-            goodput_rps=goodput(result.samples, summary, constraints, open_loop=plan.open_loop),
+            goodput_rps=None if good is None else good.value,
             telemetry=windows,
             agreement=compare(summary, server) if server else (),
             notes=_notes(result, summary, server),

@@ -7,6 +7,7 @@ from paceline.errors import SetupError
 from paceline.ports.archive import Archive
 from paceline.records.hardware import Accelerator
 from paceline.records.load import LoadSummary
+from paceline.records.measurement import Metric
 from paceline.records.metric_names import PEAK_MEMORY_GIB, QUALITY_SHARE
 from paceline.records.quality import QualityResult
 from paceline.records.request import Request
@@ -26,7 +27,7 @@ class Load:
     """What the samples of one trial give."""
 
     summary: LoadSummary
-    goodput_rps: float | None
+    goodput: Metric | None
 
 
 def load_of(trial: TrialRecord, request: Request, archive: Archive) -> Load | None:
@@ -42,7 +43,7 @@ def load_of(trial: TrialRecord, request: Request, archive: Archive) -> Load | No
     open_loop = request.workload.rate_rps is not None
     summary = summarise(table, open_loop=open_loop)
     rate = goodput(table, summary, request.constraints, open_loop=open_loop)
-    return Load(summary=summary, goodput_rps=rate)
+    return Load(summary=summary, goodput=rate)
 
 
 def footprint_of(
@@ -75,7 +76,7 @@ def with_figures(
             summary,
             quality,
             footprint,
-            goodput_rps=None if load is None else load.goodput_rps,
+            goodput=None if load is None else load.goodput,
             speculation=trial.speculation,
             own_quality=trial.own_quality,
             beside=Beside(

@@ -32,7 +32,7 @@ class Seen:
     readings: BlobRef | None = None
     load: LoadResult | None = None
     summary: LoadSummary | None = None
-    goodput_rps: float | None = None
+    goodput: Metric | None = None
     foreign_cpu_share: float | None = None
     strangers: tuple[DeviceProcess, ...] | None = None
     peak_memory_gib: float | None = None
@@ -106,7 +106,7 @@ def _metrics(
             price_usd_per_hour=order.price_usd_per_hour,
             images=order.route is Route.IMAGES,
         ),
-        goodput_rps=seen.goodput_rps,
+        goodput=seen.goodput,
         speculation=seen.speculation,
         own_quality=answers.own,
         beside=Beside(

@@ -7,8 +7,6 @@ kept or missed, and the one list of what a load test cannot judge at all. Pure.
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
-
 from paceline.errors import Code, SpecError
 from paceline.records.load import LoadSummary
 from paceline.records.measurement import Verdict
@@ -16,17 +14,14 @@ from paceline.records.metric_names import LATENCIES
 from paceline.records.ranking import ConstraintVerdict
 from paceline.records.request import Constraint
 from paceline.records.samples import OUTCOMES, Outcome, SampleTable
-from paceline.stats import Bounds, design_effect, mean_bounds, proportion_bounds
+from paceline.stats import Bounds, design_effect, proportion_bounds
 from paceline.trial.find_max import ProbeVerdict
-from paceline.trial.slo import Finding, good_requests, in_window, judge, told
+from paceline.trial.slo import Finding, good_rate, in_window, judge, told
 
 GOODPUT: Final = "goodput"
 FAILED_SHARE: Final = "failed_share"
 RATES: Final = ("output_tokens_per_s", "requests_per_s", GOODPUT)
 JUDGED: Final = (*LATENCIES, *RATES, FAILED_SHARE)
-SLICES: Final = 20
-"""Slices of the window whose rates give the interval of the goodput, as for other rates."""
-FEWEST_REQUESTS: Final = 40
 
 
 def refuse_unjudged(constraints: Sequence[Constraint]) -> None:
@@ -91,26 +86,21 @@ def _judge_goodput(
     *,
     open_loop: bool,
 ) -> Finding:
-    """Requests per second that keep every latency limit; batch means over slices of the window."""
-    start_s, end_s = summary.window_start_s, summary.window_start_s + summary.window_s
+    """Requests per second that keep every latency limit."""
     latencies = [c for c in constraints if c.metric in LATENCIES]
-    good = good_requests(samples, latencies, open_loop=open_loop)
-    ends_s = samples.end_s[good]
-    ends_s = ends_s[(ends_s >= start_s) & (ends_s <= end_s)]
-    if summary.window_s <= 0:
+    rate = good_rate(samples, summary, latencies, open_loop=open_loop)
+    if rate is None:
         return Finding(verdict=Verdict.UNRESOLVED, value=None, because="nothing was measured")
-    value = len(ends_s) / summary.window_s
-    ended = summary.ok + summary.failed
-    if ended < FEWEST_REQUESTS:
-        because = f"{ended} requests are too few for an interval"
-        return Finding(verdict=Verdict.UNRESOLVED, value=value, because=because)
-    counts, _ = np.histogram(ends_s, bins=SLICES, range=(start_s, end_s))
-    bounds = mean_bounds(counts / (summary.window_s / SLICES))
-    if bounds is None:
-        raise AssertionError("slices are more than one")
-    counted = f"{len(ends_s)} of {ended} requests kept every limit"
-    because = f"{counted}; {_shown(bounds)}"
-    return Finding(verdict=_verdict(constraint, bounds), value=value, because=because)
+    if rate.ci95 is None:
+        because = f"{rate.n} requests are too few for an interval"
+        return Finding(verdict=Verdict.UNRESOLVED, value=rate.value, because=because)
+    bounds = Bounds(lo=rate.ci95.lo, hi=rate.ci95.hi)
+    because = f"{rate.value * summary.window_s:.0f} of {rate.n} requests kept every limit"
+    return Finding(
+        verdict=_verdict(constraint, bounds),
+        value=rate.value,
+        because=f"{because}; {_shown(bounds)}",
+    )
 
 
 def _judge_failed(samples: SampleTable, summary: LoadSummary, constraint: Constraint) -> Finding:

@@ -72,18 +72,18 @@ def trial_metrics(
     quality: QualityResult | None,
     footprint: Footprint,
     *,
-    goodput_rps: float | None = None,
+    goodput: Metric | None = None,
     speculation: SpeculationCounts | None = None,
     own_quality: QualityResult | None = None,
     beside: Beside | None = None,
 ) -> dict[str, Metric]:
     """Every figure that could be computed; what is unknown is absent.
 
-    `goodput_rps` is of `trial.slo.goodput`, `None` when no latency was limited.
+    `goodput` is of `trial.slo.goodput`, `None` when no latency was limited.
     """
     found: dict[str, Metric] = speculation_metrics(speculation)
-    if goodput_rps is not None and load is not None:
-        found[GOODPUT] = Metric(value=goodput_rps, unit="requests/s", ci95=None, n=load.ok)
+    if goodput is not None:
+        found[GOODPUT] = goodput
     if load is not None:
         tokens = not footprint.images
         found |= _latencies(load, tokens=tokens) | _rates(load, tokens=tokens)

@@ -364,7 +364,7 @@ class TrialRun:
         self._note(strangers=strangers(self._there_before or (), beside, self._on_device()))
         summary = summarise(result.samples, open_loop=plan.open_loop)
         good = goodput(result.samples, summary, self._order.constraints, open_loop=plan.open_loop)
-        self._note(load=result, summary=summary, goodput_rps=good, foreign_cpu_share=share)
+        self._note(load=result, summary=summary, goodput=good, foreign_cpu_share=share)
         self._note(speculation=self._guesses(before, target))
         if result.stopped and self._late():
             took_s = self._rig.clock.monotonic_s() - began_s

@@ -14,14 +14,14 @@ from typing import Final
 import numpy as np
 
 from paceline.records.load import LoadSummary
-from paceline.records.measurement import Interval, Verdict
+from paceline.records.measurement import Interval, Metric, Verdict
 from paceline.records.metric_names import LATENCIES, SCHEDULED
 from paceline.records.ranking import ConstraintVerdict
 from paceline.records.request import Comparison, Constraint
 from paceline.records.samples import OUTCOMES, Floats, Outcome, SampleTable
 from paceline.stats import exceedance_effect, mean_bounds, proportion_bounds
-from paceline.trial.describe import PERCENTILES
-from paceline.trial.timeline import Timings, gaps_ms
+from paceline.trial.describe import PERCENTILES, interval_of
+from paceline.trial.timeline import RATE_REQUESTS, RATE_SLICES, Timings, gaps_ms
 from paceline.units import MS_PER_S
 
 RATES: Final = ("output_tokens_per_s", "requests_per_s")
@@ -180,15 +180,33 @@ def goodput(
     constraints: Sequence[Constraint],
     *,
     open_loop: bool,
-) -> float | None:
+) -> Metric | None:
     """Requests per second that meet every latency limit; `None` without a limit or a window."""
     limits = [c for c in constraints if c.metric in LATENCIES and not c.relative]
-    if not limits or summary.window_s <= 0:
+    return good_rate(samples, summary, limits, open_loop=open_loop) if limits else None
+
+
+def good_rate(
+    samples: SampleTable, summary: LoadSummary, limits: Sequence[Constraint], *, open_loop: bool
+) -> Metric | None:
+    """As `goodput`, of every answered request where there is no limit.
+
+    Its interval is that of batch means over slices of the window, as for other rates; `n` counts
+    the requests that ended, good or not.
+    """
+    if summary.window_s <= 0:
         return None
+    start_s, end_s = summary.window_start_s, summary.window_start_s + summary.window_s
     good = good_requests(samples, limits, open_loop=open_loop)
-    start_s = summary.window_start_s
-    inside = (samples.end_s >= start_s) & (samples.end_s <= start_s + summary.window_s)
-    return float((good & inside).sum()) / summary.window_s
+    counts, _ = np.histogram(samples.end_s[good], bins=RATE_SLICES, range=(start_s, end_s))
+    ended = summary.ok + summary.failed
+    bounds = mean_bounds(counts / (summary.window_s / RATE_SLICES))
+    return Metric(
+        value=float(counts.sum()) / summary.window_s,
+        unit="requests/s",
+        ci95=interval_of(bounds) if ended >= RATE_REQUESTS else None,
+        n=ended,
+    )
 
 
 def _judge_latency(

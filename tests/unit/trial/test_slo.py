@@ -115,7 +115,13 @@ def test_goodput_counts_requests_that_meet_every_limit() -> None:
     samples = table([50.0, 150.0] * 100, failed=10)
     summary = summarise(samples, open_loop=False, trim=False)
     found = goodput(samples, summary, [P95], open_loop=False)
-    assert found == pytest.approx(5.0, rel=0.03)
+    assert found is not None and found.ci95 is not None
+    assert found.value == pytest.approx(5.0, rel=0.03)
+    assert (found.ci95.lo, found.ci95.hi) == pytest.approx((5.0, 5.0), rel=0.1)
+    assert found.n == 210
+    few = table([50.0] * 30)
+    short = goodput(few, summarise(few, open_loop=False, trim=False), [P95], open_loop=False)
+    assert short is not None and short.ci95 is None
 
 
 def test_other_metrics_are_not_judged_here() -> None:
