@@ -105,6 +105,7 @@ class _Api:
 
     async def generate(self, request: Request) -> Response:
         self._check_started()
+        began_s = time.monotonic()
         ask = self._desk.reader.read(await _body(request))
         result = await self._paint(ask, request)
         if result is None:
@@ -113,7 +114,7 @@ class _Api:
             await self._item(ask, index, picture, request)
             for index, picture in enumerate(result.pictures)
         ]
-        return JSONResponse(
+        answer = JSONResponse(
             {
                 "created": int(time.time()),
                 "data": data,
@@ -124,6 +125,9 @@ class _Api:
                 "seed": ask.seed,
             }
         )
+        # Only now: writing a large PNG takes longer than some models take to make it.
+        self._desk.metrics.request_s.observe(time.monotonic() - began_s)
+        return answer
 
     async def _paint(self, ask: Ask, request: Request) -> Result | None:
         """The pictures; `None` when the client left first. Raises Problem."""

@@ -63,7 +63,7 @@ class ImageMetrics:
         for short, text, histogram in (
             ("queue", "From receipt to the start of its first picture.", self.queue_s),
             ("inference", "Time in the pipeline, prompt to pixels.", self.inference_s),
-            ("request", "From receipt to the last picture.", self.request_s),
+            ("request", "From receipt to an answer with every picture written.", self.request_s),
         ):
             name = f"image_server_{short}_seconds"
             yield from _head(name, "histogram", text)

@@ -173,7 +173,6 @@ class Worker(threading.Thread):
             if job.order.add(job.index, picture):
                 self._metrics.finished["done"] += 1
                 self._metrics.inference_s.observe(job.order.inference_s)
-                self._metrics.request_s.observe(now_s - job.order.submitted_s)
 
     def _with_less(self, painter: Painter, batch: Sequence[Job], error: OutOfMemory) -> None:
         """Several at once did not fit: the two halves by themselves may."""

@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -89,6 +90,27 @@ def test_an_answer_has_openais_shape_and_what_was_really_done(house: House) -> N
     assert [picture.pixels.max() for picture in pictures] == [200, 201]
     assert [picture.notes for picture in pictures] == [(), ()]
     assert all(set(item) == {"b64_json"} for item in answer["data"])
+
+
+def test_a_request_is_timed_to_its_whole_answer(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = [10.0]
+
+    def slow_png(*_: object) -> bytes:
+        now_s[0] += 5.0
+        return b"PNG"
+
+    monkeypatch.setattr("paceline.runtimes.image_server.app.png", slow_png)
+    monkeypatch.setattr(
+        "paceline.runtimes.image_server.app.time",
+        SimpleNamespace(monotonic=lambda: now_s[0], time=lambda: 1.0),
+    )
+    assert house.client.post(ROUTE, json={"prompt": "a", "size": "64x64"}).status_code == 200
+    assert house.client.post(ROUTE, json={"prompt": "a", "size": "63x64"}).status_code == 422
+    page = house.metrics.page().decode()
+    assert "image_server_request_seconds_sum 5\n" in page
+    assert "image_server_request_seconds_count 1\n" in page
 
 
 def test_what_is_asked_for_besides_comes_besides(house: House) -> None:
