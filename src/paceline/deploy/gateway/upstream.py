@@ -214,6 +214,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._chunk_ended = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self.status is not None:
+            return  # a trailer
         name = name.lower()
         if name == b"content-type":
             self.content_type = value
@@ -236,7 +238,7 @@ class UpstreamConnection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         self._chunk_ended = False
         if self.status is None:  # the answer itself is still to come
-            self._framed = False
+            self._framed, self._length, self.content_type = False, None, b""
             return
         self._between = self.complete = True
         self.reusable = self._parser.should_keep_alive()

@@ -294,3 +294,50 @@ def test_what_came_behind_a_request_is_no_matter_once_its_client_left(bench: Ben
     before = transport.written
     client.done(exchange.request, close=False)  # its account was written only now
     assert transport.written == before and not transport.ended
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n"
+LENGTH = b"content-length: 2\r\n\r\n{}"
+
+
+@pytest.mark.parametrize("cut", [1, 7, 1_000])
+@pytest.mark.parametrize(
+    ("said", "answered"),
+    [
+        (b"HTTP/1.0 200 OK\r\ncontent-type: text/plain\r\n\r\n{}", b"text/plain 2"),
+        (b"HTTP/1.1 200 OK\r\n\r\n{}", b"application/json 2"),
+        (b"HTTP/1.0 200 OK\r\nconnection: keep-alive\r\n" + LENGTH, b"application/json 2"),
+        (
+            b"HTTP/1.1 102 Working\r\n\r\n" * 3 + CHUNKED + b"2;a=b\r\n{}\r\n0\r\n\r\n",
+            b"text/plain 2",
+        ),
+        (
+            b"HTTP/1.1 103 Hints\r\ncontent-type: text/css\r\n\r\nHTTP/1.1 200 OK\r\n" + LENGTH,
+            b"application/json 2",
+        ),
+        (CHUNKED + b"2\r\n{}\r\n0\r\ncontent-type: text/css\r\n\r\n", b"text/plain 2"),
+        (b"HTTP/1.1 101 Other\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n{}", None),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n" + LENGTH, None),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n" + LENGTH, None),
+        (b"HTTP/1.1 200 OK\ncontent-length: 2\n\n{}", None),
+        (b"HTTP/1.1 200 OK\r\nx: a\r\n b\r\n" + LENGTH, None),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n{}", None),
+        (CHUNKED + b"2\r\n{}\r\n", None),
+    ],
+)
+def test_an_answer_is_framed_in_any_of_the_ways_of_http_or_is_none(
+    bench: Bench, said: bytes, answered: bytes | None, cut: int
+) -> None:
+    _, transport = bench.asks()
+    engine = bench.engine()
+    for at in range(0, len(said), cut):
+        if engine.upstream.consumer is not None:
+            engine.says(said[at : at + cut])
+    if not bench.ends:
+        engine.closes()
+    if answered is None:
+        assert transport.written.startswith(b"HTTP/1.1 502 ") and bench.ends == [Ended.FAILED]
+        return
+    kind, size = answered.split()
+    assert b"content-type: %b\r\ncontent-length: %b\r\n" % (kind, size) in transport.written
+    assert transport.written.endswith(b"\r\n\r\n{}") and bench.ends == [Ended.OK]
