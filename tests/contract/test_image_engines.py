@@ -13,7 +13,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -71,18 +71,22 @@ def bench_of(name: str, pipelines: Path, environment: Environment, cache: Path) 
     return Bench(Diffusers(), model, environment, cache, knobs=())
 
 
+def launch_with(bench: Bench, *flags: str, format_: str = "bf16") -> Callable[[int], LaunchSpec]:
+    artefact = replace(bench.artefact, format=format_)
+
+    def build(port: int) -> LaunchSpec:
+        spec = bench.launch(port=port, artefact=artefact)
+        return replace(spec, argv=(*spec.argv, *flags), ready_timeout_s=START_S)
+
+    return build
+
+
 @contextmanager
 def serving(
     bench: Bench, log: Path, *flags: str, format_: str = "bf16", at: str = "64x64"
 ) -> Iterator[Easel]:
     """A server with these flags besides its own."""
-    artefact = replace(bench.artefact, format=format_)
-
-    def build(port: int) -> LaunchSpec:
-        spec = bench.launch(port=port, artefact=artefact)
-        argv = (*spec.argv, "--warmup-size", at, *flags)
-        return replace(spec, argv=argv, ready_timeout_s=START_S)
-
+    build = launch_with(bench, *flags, "--warmup-size", at, format_=format_)
     with LocalExecutor().start(build, log_path=log) as server:
         end = server.wait_ready()
         assert end is None, end.log_tail
@@ -351,6 +355,32 @@ def test_the_second_start_finds_compiled_code(
 
 
 @pytest.mark.enable_socket
+def test_a_start_killed_while_it_compiles_leaves_the_next_one_whole(
+    pipelines: Path, installed: Environment, tmp_path: Path
+) -> None:
+    """The kill is real. That it comes in the middle of a file is left to no chance: a library too
+    short to be one, as the linker leaves it, is laid beside every source that was to become one.
+    """
+    bench, code = bench_of("tiny-sd3", pipelines, installed, tmp_path), tmp_path / "compiled"
+    flags = ("--compile", "--compile-cache", str(code))
+    build = launch_with(bench, *flags, "--warmup-size", "64x64")
+    with LocalExecutor().start(build, log_path=tmp_path / "killed.log") as server:
+        wait_until(lambda: any(code.glob("compiling-*")) and any(code.rglob("*.cpp")))
+        kill(server.spec.port)
+    sources = [*code.rglob("*.cpp")]
+    assert sources and any(code.glob("compiling-*"))
+    for source in sources:
+        source.with_suffix(".so").write_bytes(b"")
+    with serving(bench, tmp_path / "next.log", *flags) as easel:
+        assert easel.paint()
+        facts = easel.facts()
+    assert "killed while it compiled" in (tmp_path / "next.log").read_text()
+    assert (facts["compile_cache"], facts["eager_calls"]) == ("miss", 0)
+    assert facts["compiled_calls"] > 0
+    assert not any(code.glob("compiling-*"))
+
+
+@pytest.mark.enable_socket
 def test_int8_is_counted_layer_by_layer(
     pipelines: Path, installed: Environment, tmp_path: Path
 ) -> None:
@@ -404,6 +434,18 @@ def wait_for_answer(url: str, within_s: float = 60.0) -> httpx.Response:
         except httpx.TransportError:
             assert time.monotonic() < end_s
             time.sleep(0.02)
+
+
+def kill(port: int) -> None:
+    """The server on this port, with the compilers that it started."""
+    family = [
+        process
+        for process in psutil.Process().children(recursive=True)
+        if "image_server" in process.cmdline() and str(port) in process.cmdline()
+    ]
+    for process in [*family, *(one for parent in family for one in parent.children(True))]:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def server_process() -> psutil.Process:
