@@ -93,14 +93,17 @@ def _at_any_moment(
 
 
 def _item_weights(result: QualityResult, items: Sequence[ItemScore]) -> Floats:
-    """Each item's share of the composite: its category's share, split evenly. Sums to 1."""
-    counts: dict[str, int] = {}
+    """Each item's share of the composite: its weight's part of its category's share. Sums to 1."""
+    totals: dict[str, float] = {}
     for item in items:
-        counts[item.category] = counts.get(item.category, 0) + 1
+        totals[item.category] = totals.get(item.category, 0.0) + item.weight
     raw = np.array(
-        [result.weights.get(item.category, 1.0) / counts[item.category] for item in items]
+        [
+            result.weights.get(item.category, 1.0) * item.weight / totals[item.category]
+            for item in items
+        ]
         if result.weights
-        else [1.0] * len(items)
+        else [item.weight for item in items]
     )
     return raw / raw.sum() if len(items) else raw
 

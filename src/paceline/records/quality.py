@@ -154,6 +154,7 @@ class ItemScore:
 
     Of a picture, `answer` is the path at which it was kept and `earlier` that of the picture it
     is compared with; `figures` are further readings of it (`psnr_db`), no part of the score.
+    `weight` is that of the item within its category.
     """
 
     item_id: str
@@ -164,6 +165,7 @@ class ItemScore:
     earlier: tuple[str, ...] = ()
     finish_reason: str | None = None
     figures: Mapping[str, float] = field(default_factory=dict)
+    weight: float = 1.0
 
 
 class StopCause(StrEnum):

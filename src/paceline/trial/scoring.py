@@ -131,6 +131,7 @@ def _scored(item: Item, reply: Reply, score: float, *, error: str | None = None)
         error=error or reply.error,
         earlier=reply.earlier,
         finish_reason=reply.finish_reason,
+        weight=item.weight,
     )
 
 

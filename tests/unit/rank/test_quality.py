@@ -9,7 +9,19 @@ import pytest
 from paceline.errors import Code, SpecError
 from paceline.rank.quality import compare_quality
 from paceline.records.measurement import Interval, Verdict
-from paceline.records.quality import ItemScore, PairedVerdict, QualityResult, StopCause, Stopped
+from paceline.records.quality import (
+    Item,
+    ItemScore,
+    Message,
+    PairedVerdict,
+    QualityResult,
+    Reply,
+    Scorer,
+    StopCause,
+    Stopped,
+    Suite,
+)
+from paceline.trial.scoring import SuiteGrader, summarize
 
 
 def answers(scores: list[float], *, category: str = "qa", suite: str = "a" * 64) -> QualityResult:
@@ -123,6 +135,34 @@ def test_categories_weigh_as_the_suite_says() -> None:
     )
     assert found is not None
     assert found.ratio == pytest.approx(0.75)
+
+
+def test_an_item_weighs_in_the_comparison_what_it_weighs_in_the_composite() -> None:
+    items = tuple(
+        Item(
+            item_id=f"i{n}",
+            category="qa",
+            messages=(Message(role="user", content="?"),),
+            scorer=Scorer.EXACT,
+            answer="yes",
+            max_tokens=4,
+            weight=3.0 if n == 0 else 1.0,
+        )
+        for n in range(4)
+    )
+    suite = Suite(name="own", version="1", sha256="c" * 64, items=items)
+
+    def answered(*texts: str) -> QualityResult:
+        grader = SuiteGrader()
+        scores = [grader.grade(i, Reply(text=t)) for i, t in zip(items, texts, strict=True)]
+        return summarize(suite, scores)
+
+    base, variant = answered("yes", "yes", "yes", "no"), answered("no", "yes", "yes", "yes")
+    found = compare_quality(variant, base, seed=0)
+    assert found is not None
+    assert (base.score, variant.score) == pytest.approx((5 / 6, 3 / 6))
+    assert found.ratio == pytest.approx(variant.score / base.score)
+    assert found.difference == pytest.approx(variant.score - base.score)
 
 
 def test_the_same_seed_gives_the_same_interval() -> None:

@@ -148,4 +148,5 @@ def _scored(
         error=error,
         earlier=() if reference is None else (reference,),
         figures=figures or {},
+        weight=item.weight,
     )
