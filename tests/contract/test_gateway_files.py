@@ -6,6 +6,7 @@ import http.client
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -133,6 +134,37 @@ def test_a_replica_that_does_not_answer_is_502_and_blamed_for_nothing(
         reply = fetch(gateway, url)
         assert (reply.status, reply.code) == (502, "engine_failed")
     assert 'replica="demo-1-ab"} 0' in gateway.control.metrics().partition("ejected{")[2]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\ncontent-type: image/png\r\n\r\nhalf",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n" + b"x" * (33 << 20),
+        b"HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n",
+        b"no HTTP at all\r\n\r\n",
+        b"",
+    ],
+    ids=["half", "too large", "500", "garbage", "nothing"],
+)
+def test_half_a_file_or_none_is_502_in_openais_shape(gateway: RunningGateway, said: bytes) -> None:
+    url = paint(gateway)
+
+    def answer(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.recv(65_536)
+            connection.sendall(said)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer, args=(listener,))
+        thread.start()
+        port = listener.getsockname()[1]
+        gateway.serve(endpoint(replica(f"http://127.0.0.1:{port}", "demo-1-ab")))
+        reply = fetch(gateway, url)
+        thread.join(PATIENCE_S)
+    assert (reply.status, reply.code) == (502, "engine_failed")
+    assert fetch(gateway, url + "0").status == 404, "the gateway goes on"
 
 
 def test_only_get_is_for_files(gateway: RunningGateway) -> None:

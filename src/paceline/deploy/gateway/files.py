@@ -7,7 +7,7 @@ breaker, for usage or for the autoscaler. With its replica it is gone.
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from paceline.deploy.gateway.addresses import Place, place_of
 from paceline.deploy.gateway.exchange import Exchange
@@ -35,6 +35,13 @@ class File:
     head: bytes
 
 
+class Found(NamedTuple):
+    """Where a file is."""
+
+    place: Place
+    replica: Replica
+
+
 class Files:
     """All fetches of this gateway that are under way."""
 
@@ -43,7 +50,7 @@ class Files:
         self._sockets = sockets
         self._fetching: set[asyncio.Task[None]] = set()
 
-    def find(self, target: bytes) -> "Found | Problem":
+    def find(self, target: bytes) -> Found | Problem:
         """The file that an address is of, as far as the gateway can tell."""
         if self._fleet.table.revision == 0:
             return not_told_yet()
@@ -56,7 +63,7 @@ class Files:
             return Problem(status=503, code="no_capacity", message=message, retry_after_s=1.0)
         return Found(place, replica)
 
-    def fetch(self, found: "Found", done: Callable[[File | Problem], None]) -> Callable[[], None]:
+    def fetch(self, found: Found, done: Callable[[File | Problem], None]) -> Callable[[], None]:
         """Call back later, never at once; the function that is returned calls it off."""
         task = asyncio.get_running_loop().create_task(self._fetch(found, done))
         self._fetching.add(task)
@@ -68,7 +75,7 @@ class Files:
 
         return call_off
 
-    async def _fetch(self, found: "Found", done: Callable[[File | Problem], None]) -> None:
+    async def _fetch(self, found: Found, done: Callable[[File | Problem], None]) -> None:
         try:
             async with asyncio.timeout(FETCH_S):
                 file = await self._ask(found)
@@ -78,7 +85,7 @@ class Files:
             file = _failed(str(error))
         done(file)
 
-    async def _ask(self, found: "Found") -> File | Problem:
+    async def _ask(self, found: Found) -> File | Problem:
         pool, route = found.replica.pool, found.replica.route
         upstream = await pool.connect(self._sockets, CONNECT_S)
         whole = _Whole()
@@ -90,23 +97,14 @@ class Files:
         try:
             body = await whole.body
         except BaseException:  # called off, too late or broken: the connection is of no more use
-            upstream.drop()
+            if not upstream.lost:
+                upstream.drop()
             raise
         status, content_type = upstream.status, upstream.content_type
         pool.give_back(upstream)
         if status == OK:
             return File(content_type=content_type, body=body, head=found.replica.answer_head)
         return _no_such_file() if status == NOT_FOUND else _failed(f"it answered {status}")
-
-
-class Found:
-    """Where a file is."""
-
-    __slots__ = ("place", "replica")
-
-    def __init__(self, place: Place, replica: Replica) -> None:
-        self.place = place
-        self.replica = replica
 
 
 class _Whole:
