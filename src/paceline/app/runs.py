@@ -1,6 +1,6 @@
 """Looking at stored runs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -10,8 +10,9 @@ from paceline.app.wiring import Workshop
 from paceline.errors import Code, SpecError
 from paceline.rank import rank
 from paceline.records.measurement import Metric
-from paceline.records.ranking import Ranking
+from paceline.records.ranking import Ranked, Ranking
 from paceline.records.run import RunRecord, RunState
+from paceline.records.trial import TrialRecord
 
 COMPARED: Final = (
     "output_tokens_per_s",
@@ -58,6 +59,16 @@ def ranking_of(run: RunRecord, shop: Workshop) -> Ranking:
             fix=f"paceline optimize --resume {run.run_id}",
         )
     return rank(run.request, run.plan, shop.store.trials(run.run_id))
+
+
+def contenders(ranking: Ranking, trials: Sequence[TrialRecord]) -> tuple[Ranked, ...]:
+    """Those that were measured whole, and those that the outcome names; best first.
+
+    The others were out of the race after their first rung, or the budget was spent.
+    """
+    whole = {trial.variant.id for trial in trials if trial.cut is None}
+    named = {ranking.baseline, ranking.winner, *ranking.tied_with}
+    return tuple(one for one in ranking.ranked if one.variant.id in whole | named)
 
 
 def receipt_path(run: RunRecord, shop: Workshop) -> Path | None:

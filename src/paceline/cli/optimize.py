@@ -218,7 +218,7 @@ def _print_outcome(run: RunRecord, shop: Workshop, *, as_json: bool) -> None:
         document = run_document(run, ranking, str(path) if path else None)
         print_json({**document, "search": search_document(run, ranking, shop)})
     else:
-        print_run(run, ranking, path)
+        print_run(run, ranking, path, shop.store.trials(run.run_id))
         for line in search_lines(run, ranking, shop):
             typer.echo(line)
     if run.state is RunState.CANCELLED:

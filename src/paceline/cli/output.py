@@ -1,28 +1,36 @@
 """stdout is data, stderr is talk."""
 
-import sys
 from collections.abc import Sequence
 
-from rich.console import Console
-from rich.table import Table
+import typer
 
+from paceline.cli.columns import NOT_A_TERMINAL, folded, lay_out, terminal_width
 from paceline.cli.documents import print_json
 
-__all__ = ["print_json", "print_table"]
+__all__ = ["print_json", "print_table", "print_text"]
+
+HANGING = 2
 
 
 def print_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """A plain table on stdout, readable in a log; columns of numbers lean right."""
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, show_edge=False)
-    for index, column in enumerate(columns):
-        numeric = bool(rows) and all(_is_number(row[index]) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    Console(highlight=False, soft_wrap=False, width=None if sys.stdout.isatty() else 120).print(
-        table
-    )
+    """A plain table on stdout, readable in a log; its header is bold on a terminal."""
+    width = terminal_width() or NOT_A_TERMINAL
+    laid = lay_out(columns, rows, width)
+    for line in (*folded(title, width), *(typer.style(line, bold=True) for line in laid.header)):
+        typer.echo(line)
+    for row in laid.rows:
+        for line in row:
+            typer.echo(line)
 
 
-def _is_number(text: str) -> bool:
-    return text.replace(",", "").replace(".", "").lstrip("-~<").isdigit() or text in ("", "–")
+def print_text(text: str) -> None:
+    """A sentence on stdout, folded between words where a terminal would break it anywhere."""
+    width = terminal_width()
+    if width is None or len(text) <= width:
+        typer.echo(text)
+        return
+    lead = len(text) - len(text.lstrip())
+    first, *rest = folded(text, width - lead - HANGING)
+    typer.echo(" " * lead + first)
+    for line in rest:
+        typer.echo(" " * (lead + HANGING) + line)

@@ -1,6 +1,7 @@
 """A plan for people: what could serve, in which order, and what speaks against the rest.
 
-Plain columns within 100 characters; nothing is imported that draws, so that a plan is quick.
+Plain columns within 100 characters, fewer on a narrower terminal; nothing is imported that draws,
+so that a plan is quick.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ import typer
 
 from paceline.app.ledger import ledger
 from paceline.app.survey import Surveyed
+from paceline.cli.columns import Laid, lay_out, terminal_width
 from paceline.plan.survey.pricing import STALE_AFTER_DAYS
 from paceline.plan.survey.shown import Candidate
 from paceline.records.plan import Predicted, PredictedMetric
@@ -54,11 +56,11 @@ def print_survey(found: Surveyed) -> None:
         if load.rate_rps is None
         else f"{load.rate_rps:g} requests/s"
     )
-    typer.echo(
+    _wrapped(
         f"{found.request.model} for {found.request.priority.value}: {arrivals},"
         f" {load.input_tokens} tokens in, {load.output_tokens} out. All figures are predicted."
     )
-    typer.echo(
+    _wrapped(
         f"{survey.considered:,} combinations; {len(survey.field.order):,} could serve,"
         f" {int(survey.field.could_win().sum()):,} could be the best"
     )
@@ -88,16 +90,11 @@ def _print_candidates(best: Sequence[Candidate]) -> None:
         "$/Mtok",
         "at",
     )
-    rows = [header, *(_row(one) for one in shown)]
-    widths = [max(len(row[at]) for row in rows) for at in range(len(header))]
-    for at, row in enumerate(rows):
-        cells = [
-            text.ljust(width) if column == 1 else text.rjust(width)
-            for column, (text, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        typer.echo(" ".join(cells).rstrip())
-        if at:
-            typer.echo(f"{' ' * widths[0]}   {_variant(shown[at - 1])}")
+    laid = lay_out(header, [_row(one) for one in shown], _width(), left=(1,), gap=1)
+    _print_lines(laid.header)
+    for lines, one in zip(laid.rows, shown, strict=True):
+        _print_lines(lines)
+        typer.echo(f"{' ' * len(header[0])}   {_variant(one)}")
     more = len(best) - len(shown)
     rest = f"; {more} more accelerators in --json" if more else ""
     _wrapped(
@@ -176,21 +173,15 @@ def print_images(found: "ImagesSurveyed") -> None:
     """The best variant of each accelerator with its price per image, then those that cannot."""
     load = found.request.workload.image
     size = "" if load is None else f" of {load.width_px}x{load.height_px} px"
-    typer.echo(
+    _wrapped(
         f"{found.request.model} for {found.request.priority.value}: images{size},"
         f" {found.request.workload.concurrency} in flight. All figures are predicted."
     )
     typer.echo("")
     header = ("accelerator and variant", "$/h", *(title for title, _, _ in _PICTURES))
     can = [one for one in found.placed if one.variant is not None]
-    rows = [header, *(_image_row(one) for one in can[:ACCELERATORS])]
-    widths = [max(len(row[at]) for row in rows) for at in range(len(header))]
-    for row in rows:
-        cells = [
-            text.ljust(width) if column == 0 else text.rjust(width)
-            for column, (text, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        typer.echo("  ".join(cells).rstrip())
+    rows = [_image_row(one) for one in can[:ACCELERATORS]]
+    _print_laid(lay_out(header, rows, _width(), left=(0,)))
     more = len(can) - ACCELERATORS
     rest = f"; {more} more accelerators in --json" if more > 0 else ""
     _wrapped(f"one accelerator each; ranges are 90 % bands{rest}")
@@ -215,21 +206,15 @@ def print_local(request: Request, planned: "Planned", estimate: str) -> None:
     said = {one.variant_id: one for one in plan.predictions}
     few = request.workload.image is not None
     plain = [v for v in plan.variants if few or v == plan.baseline or _is_plain(v)]
-    typer.echo(
+    _wrapped(
         f"{request.model} on this machine: {len(plan.variants)} variants to measure,"
         f" {len(ledger(plan.rejected))} left out"
     )
     typer.echo("")
     columns = _TEXTS if request.workload.image is None else _PICTURES
     header = ("variant", *(title for title, _, _ in columns), "")
-    rows = [header, *(_local_row(v, said.get(v.id), v == plan.baseline, columns) for v in plain)]
-    widths = [max(len(row[at]) for row in rows) for at in range(len(header))]
-    for row in rows:
-        cells = [
-            text.ljust(width) if column in (0, len(header) - 1) else text.rjust(width)
-            for column, (text, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        typer.echo("  ".join(cells).rstrip())
+    rows = [_local_row(v, said.get(v.id), v == plan.baseline, columns) for v in plain]
+    _print_laid(lay_out(header, rows, _width(), left=(0, len(header) - 1)))
     _print_local_notes(planned, len(plan.variants) - len(plain))
     _wrapped(f"estimate: {estimate}")
 
@@ -265,11 +250,26 @@ def _print_local_notes(planned: "Planned", changed: int) -> None:
         _wrapped(f"{len(found):>5}  {reason}; e.g. {first.variant.label}: {first.detail}{sides}", 7)
 
 
+def _print_laid(laid: Laid) -> None:
+    for lines in (laid.header, *laid.rows):
+        _print_lines(lines)
+
+
+def _print_lines(lines: Sequence[str]) -> None:
+    for line in lines:
+        typer.echo(line)
+
+
+def _width() -> int:
+    return min(WIDTH, terminal_width() or WIDTH)
+
+
 def _wrapped(text: str, indent: int = 2) -> None:
-    """Lines of at most `WIDTH` characters, those after the first indented; wide gaps are kept."""
+    """Lines of at most `_width()`, those after the first indented; wide gaps are kept."""
+    width = _width()
     line = ""
     for word in text.split(" "):
-        if line.strip() and len(line) + 1 + len(word) > WIDTH:
+        if line.strip() and len(line) + 1 + len(word) > width:
             typer.echo(line.rstrip())
             line = " " * indent + word
         else:

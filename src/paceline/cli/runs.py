@@ -74,28 +74,31 @@ def show(
     html: Annotated[
         Path | None, typer.Option(help="Write a self-contained page with charts there.")
     ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Also the variants that were ended early.")
+    ] = False,
 ) -> None:
     """Show a run: its order if it finished, the order so far if not."""
     shop = Workshop()
     run = stored_run(run_id, shop)
     ranking = ranking_of(run, shop)
     path = receipt_path(run, shop)
+    trials = shop.store.trials(run.run_id)
     if html is not None:
-        trials = shop.store.trials(run.run_id)
         samples = image_samples(run, ranking, trials, shop)
         html.write_text(run_page(run, ranking, trials, samples), encoding="utf-8")
         typer.echo(f"page: {html}", err=True)
     if as_json:
         document = run_document(run, ranking, str(path) if path else None)
         search = search_document(run, ranking, shop)
-        predictions = prediction_document(run.plan, shop.store.trials(run.run_id))
+        predictions = prediction_document(run.plan, trials)
         more = {"state": run.state.value, "search": search, "predictions": predictions}
         print_json({**document, **more})
         return
     if run.result is None:
         typer.echo(f"run {run.run_id} is {run.state.value}: {run.detail or 'not finished'}")
         typer.echo(f"go on with: paceline optimize --resume {run.run_id}")
-    print_run(run, ranking, path)
+    print_run(run, ranking, path, trials, every=every)
 
 
 @app.command()

@@ -7,27 +7,42 @@ from pathlib import Path
 import typer
 
 from paceline.app.ledger import ledger
-from paceline.cli.output import print_table
+from paceline.app.runs import contenders
+from paceline.cli.output import print_table, print_text
 from paceline.cli.run_figures import Column, columns_for, load_text
 from paceline.rank.inside import inside_notes
 from paceline.records.measurement import Metric
 from paceline.records.ranking import Ranked, Ranking
 from paceline.records.run import RunRecord
+from paceline.records.trial import TrialRecord
 from paceline.records.variant import RejectionReason
 
 UNKNOWN = "–"
 
 
-def print_run(run: RunRecord, ranking: Ranking, receipt: Path | None) -> None:
-    """The ranking as a table, then everything else that was decided."""
+def print_run(
+    run: RunRecord,
+    ranking: Ranking,
+    receipt: Path | None,
+    trials: Sequence[TrialRecord],
+    *,
+    every: bool = False,
+) -> None:
+    """The ranking as a table, then everything else that was decided.
+
+    Variants that `trials` ended early are only counted, unless `every` one is wanted.
+    """
     load = run.request.workload
     title = f"{run.request.model} for {run.request.priority.value}, {load_text(load)}"
     figures = columns_for(load, ranking)
     columns = ("rank", "variant", *(figure.title for figure in figures), "verdict")
-    rows = [_row(ranked, ranking, figures) for ranked in ranking.ranked]
-    print_table(title, columns, rows)
+    shown = ranking.ranked if every else contenders(ranking, trials)
+    print_table(title, columns, [_row(ranked, ranking, figures) for ranked in shown])
+    folded_away = len(ranking.ranked) - len(shown)
+    if folded_away:
+        print_text(f"and {folded_away} ended early: paceline runs show {run.run_id} --all")
     for line in _remarks(ranking):
-        typer.echo(line)
+        print_text(line)
     if receipt is not None:
         typer.echo(f"receipt: {receipt}")
 

@@ -9,6 +9,7 @@ from paceline.rank import rank
 from paceline.records.plan import Plan
 from paceline.records.run import RunRecord
 from paceline.records.speculation import SpeculationCounts
+from paceline.records.trial import Cut
 from paceline.records.variant import Variant
 from paceline.testing.builders import a_metric, a_model, a_request, a_trial, a_variant
 from paceline.trial.speculation import speculation_metrics
@@ -17,18 +18,30 @@ PLAIN = a_variant("llamacpp", "gguf-q8_0")
 GUESSING = replace(PLAIN, speculation="ngram")
 
 
+@pytest.fixture(autouse=True)
+def no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 def shown(
-    capsys: pytest.CaptureFixture[str], *variants: Variant, tied_with: tuple[str, ...] = ()
+    capsys: pytest.CaptureFixture[str],
+    *variants: Variant,
+    tied_with: tuple[str, ...] = (),
+    ended_early: tuple[Variant, ...] = (),
+    every: bool = False,
 ) -> str:
     counts = SpeculationCounts(drafts=100, drafted=800, accepted=200, generated=1000)
     trials = [
-        a_trial(
-            variant,
-            {
-                "output_tokens_per_s": a_metric(100.0 - 20 * index, "tokens/s", spread=0.01),
-                "tpot_mean_ms": a_metric(10.0 + index),
-                **speculation_metrics(counts if variant.speculation else None),
-            },
+        replace(
+            a_trial(
+                variant,
+                {
+                    "output_tokens_per_s": a_metric(100 / (1 + index / 4), "tokens/s", spread=0.01),
+                    "tpot_mean_ms": a_metric(10.0 + index),
+                    **speculation_metrics(counts if variant.speculation else None),
+                },
+            ),
+            cut=Cut(share=0.25, because="out of the race") if variant in ended_early else None,
         )
         for index, variant in enumerate(variants)
     ]
@@ -42,7 +55,7 @@ def shown(
         created_at_utc="2026-01-01T00:00:00+00:00",
         plan=None,
     )
-    print_run(run, replace(ranking, tied_with=tied_with), None)
+    print_run(run, replace(ranking, tied_with=tied_with), None, trials, every=every)
     return capsys.readouterr().out
 
 
@@ -65,3 +78,28 @@ def test_those_tied_are_told_apart_where_their_knobs_have_commas(
     first, second = (replace(PLAIN, knobs=(("slots", slots),)) for slots in (8, 16))
     text = shown(capsys, PLAIN, first, second, tied_with=(first.id, second.id))
     assert "tied with llamacpp gguf-q8_0, slots=8; llamacpp gguf-q8_0, slots=16" in text
+
+
+def test_those_that_were_ended_early_are_counted_with_how_to_see_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    early = tuple(replace(PLAIN, knobs=(("slots", slots),)) for slots in range(3, 33))
+    rival = a_variant("llamacpp", "gguf-q4_0")
+    few = shown(capsys, PLAIN, rival, *early, ended_early=early)
+    assert "slots=" not in few.partition("order:")[0]
+    assert rival.label in few
+    assert "and 30 ended early: paceline runs show r --all" in few
+    every = shown(capsys, PLAIN, rival, *early, ended_early=early, every=True)
+    assert all(variant.label in every for variant in early)
+    assert "ended early" not in every
+
+
+def test_a_sentence_is_folded_for_a_narrow_terminal_only(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = shown(capsys, PLAIN)
+    (order,) = [line for line in whole.splitlines() if line.startswith("order:")]
+    monkeypatch.setenv("COLUMNS", "40")
+    narrow = shown(capsys, PLAIN).splitlines()
+    assert all(len(line) <= 40 for line in narrow)
+    assert order in " ".join(line.strip() for line in narrow)
