@@ -267,6 +267,9 @@ def _recheck(
     found = [finding for result in again for finding in result.findings]
     for index, (stored, trial) in enumerate(zip(receipt.trials, trials, strict=True)):
         found += differences(dump(stored), dump(trial), f"$.trials[{index}]")
+    for index, price in enumerate(receipt.prices):
+        used = receipt.request.price_usd_per_hour  # what every cost is computed with
+        found += differences(price.usd_per_hour, used, f"$.prices[{index}].usd_per_hour")
     stored_ranking, own = dump(receipt.ranking), receipt.software.get("paceline") == __version__
     found += differences(
         stored_ranking if own else _figures(stored_ranking),

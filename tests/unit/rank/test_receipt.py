@@ -13,7 +13,7 @@ from paceline.rank import rank
 from paceline.rank.receipt import Recomputed, check, differences, seal, section_hashes
 from paceline.records.measurement import Metric
 from paceline.records.plan import Plan
-from paceline.records.receipt import Fault, Finding, Receipt, Verification
+from paceline.records.receipt import Fault, Finding, Price, Receipt, Verification
 from paceline.records.request import Comparison, Constraint
 from paceline.records.serial import SCHEMA_VERSION, Json, NewerSchema, dump
 from paceline.testing.builders import (
@@ -212,6 +212,13 @@ def test_a_forged_name_and_forged_sections_still_meet_the_raw_data() -> None:
     found = checked(seal(forged))
     assert paths(found, Fault.NAME) == []
     assert "$.trials[1].metrics.output_tokens_per_s.value" in paths(found, Fault.ARITHMETIC)
+
+
+def test_a_price_that_no_cost_was_computed_with_does_not_hold() -> None:
+    price = Price(accelerator="cpu", usd_per_hour=0.1, source=None, used_at_utc="2026-01-01")
+    assert checked(seal(replace(a_receipt(), prices=(price,)))).ok
+    forged = checked(seal(replace(a_receipt(), prices=(replace(price, usd_per_hour=0.05),))))
+    assert paths(forged, Fault.ARITHMETIC) == ["$.prices[0].usd_per_hour"]
 
 
 def test_a_receipt_that_was_only_reformatted_is_told_so() -> None:
