@@ -47,7 +47,10 @@ class AdminOnly:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in OPEN:
             request = Request(scope)
-            refusal = self._refusal(request.headers.get("authorization", ""))
+            try:
+                refusal = self._refusal(request.headers.get("authorization", ""))
+            except PacelineError as error:  # no handler of the framework's is around us
+                refusal = _told(error)
             if refusal is not None:
                 await refusal(scope, receive, send)
                 return
@@ -85,11 +88,7 @@ def translate_errors(api: FastAPI) -> None:
 
     @api.exception_handler(PacelineError)
     async def ours(_: Request, error: PacelineError) -> JSONResponse:
-        if isinstance(error, SetupError | CapacityError):
-            status = UNAVAILABLE
-        else:
-            status = UNKNOWN if error.code is Code.UNKNOWN_NAME else BAD
-        return problem(status, code=error.code.value, message=str(error))
+        return _told(error)
 
     @api.exception_handler(HTTPException)
     async def framework(_: Request, error: HTTPException) -> JSONResponse:
@@ -100,3 +99,11 @@ def translate_errors(api: FastAPI) -> None:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         return problem(422, code="invalid", message=f"{where}: {first['msg']}")
+
+
+def _told(error: PacelineError) -> JSONResponse:
+    if isinstance(error, SetupError | CapacityError):
+        status = UNAVAILABLE
+    else:
+        status = UNKNOWN if error.code is Code.UNKNOWN_NAME else BAD
+    return problem(status, code=error.code.value, message=str(error))

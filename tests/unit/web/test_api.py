@@ -8,6 +8,7 @@ from paceline.app.keys import KeyOrder, create_key
 from paceline.app.places import Places
 from paceline.app.wiring import Workshop
 from paceline.clock import ManualClock
+from paceline.errors import Code, SetupError
 from paceline.records.access import Purpose
 from paceline.records.usage import PricedLine, SpoolPosition
 from paceline.testing.access import a_line
@@ -137,3 +138,15 @@ def test_a_body_needs_no_content_type(admin: TestClient, content_type: str | Non
     headers = {} if content_type is None else {"content-type": content_type}
     made = admin.post("/api/keys", content=b'{"name": "app"}', headers=headers)
     assert made.status_code == 201, made.text
+
+
+def test_while_the_store_is_away_it_says_so(
+    admin: TestClient, shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(**_: object) -> None:
+        raise SetupError(Code.STORE_UNUSABLE, "no database", why="it is locked", fix="wait")
+
+    monkeypatch.setattr(shop.store.access, "stored_keys", locked)
+    answer = admin.get("/api/keys")
+    assert answer.status_code == 503
+    assert answer.json()["error"]["code"] == Code.STORE_UNUSABLE.value
