@@ -10,6 +10,7 @@ from paceline.deploy.gateway.ask import Ask
 from paceline.deploy.gateway.connection import ClientConnection
 from paceline.deploy.gateway.fleet import Replica
 from paceline.deploy.gateway.heads import Request
+from paceline.deploy.gateway.idempotency import Answer
 from paceline.deploy.gateway.limits import KeyMeter
 from paceline.deploy.gateway.problems import REASONS, TYPES, Problem
 
@@ -179,16 +180,15 @@ def own_answer(
     )
 
 
-def replayed_answer(
-    status: int, body: bytes, answered: Answered, *, content_type: bytes, close: bool
-) -> bytes:
+def replayed_answer(answer: Answer, answered: Answered, *, close: bool) -> bytes:
     """What another request with the same idempotency key was answered."""
     return own_answer(
-        status,
-        body,
+        answer.status,
+        answer.body,
         request_id=answered.request_id,
+        retry_after=answer.retry_after,
         extra=REPLAYED,
-        content_type=content_type,
+        content_type=answer.content_type,
         close=close,
     )
 

@@ -27,6 +27,7 @@ from paceline.deploy.gateway.ask import Ask, engine_body
 from paceline.deploy.gateway.connection import ClientConnection
 from paceline.deploy.gateway.fleet import Endpoint, Replica
 from paceline.deploy.gateway.heads import Request
+from paceline.deploy.gateway.idempotency import Answer
 from paceline.deploy.gateway.limits import KeyMeter, Reservation
 from paceline.deploy.gateway.problems import Problem
 from paceline.deploy.gateway.routes import Route
@@ -138,7 +139,7 @@ class Exchange:
         self.replica: Replica | None = None
         self.tried: tuple[str, ...] = ()
         self.finished = False
-        self.on_answer: Callable[[int, bytes, bytes], None] | None = None
+        self.on_answer: Callable[[Answer], None] | None = None
         self._upstream: UpstreamConnection | None = None
         self._attempts = 0
         self._filter: EventFilter | None = None
@@ -202,13 +203,13 @@ class Exchange:
         close = self.client.closes_after(self.request)
         data = problem_answer(problem, self, close=close)
         self._answer(data, problem.status, ended, Counts(0, 0), close=close)
-        self._tell(problem.status, b"application/json", problem.body())
+        self._tell(problem.status, b"application/json", problem.body(), problem.retry_after())
 
-    def replay(self, status: int, content_type: bytes, body: bytes) -> None:
+    def replay(self, answer: Answer) -> None:
         """Answer what another request was answered, at no charge."""
         close = self.client.closes_after(self.request)
-        data = replayed_answer(status, body, self, content_type=content_type, close=close)
-        self._answer(data, status, end_of_answer(status), Counts(0, 0), close=close)
+        data, ended = replayed_answer(answer, self, close=close), end_of_answer(answer.status)
+        self._answer(data, answer.status, ended, Counts(0, 0), close=close)
 
     def look(self, now_s: float) -> None:
         """Called every now and then: time-outs, and comments that keep a stream alive."""
@@ -485,6 +486,10 @@ class Exchange:
         self.endpoint.tally.overhead.add(own_ns / 1e9)
         return own_ns // NS_PER_US
 
-    def _tell(self, status: int, content_type: bytes, body: bytes) -> None:
+    def _tell(
+        self, status: int, content_type: bytes, body: bytes, retry_after: int | None = None
+    ) -> None:
         if self.on_answer is not None:
-            self.on_answer(status, content_type, body)
+            self.on_answer(
+                Answer(status=status, content_type=content_type, body=body, retry_after=retry_after)
+            )

@@ -266,8 +266,7 @@ class Keeper:
         self._store = store
         self._entry = entry
 
-    def __call__(self, status: int, content_type: bytes, body: bytes) -> None:
-        answer = Answer(status=status, content_type=content_type, body=body)
+    def __call__(self, answer: Answer) -> None:
         self._store.finish(self._entry, answer)
 
 
@@ -299,7 +298,7 @@ def _replay(exchange: Exchange, answer: Answer) -> None:
             )
         )
         return
-    exchange.replay(answer.status, answer.content_type, answer.body)
+    exchange.replay(answer)
 
 
 def _reservation(meter: KeyMeter, ask: Ask, endpoint: Endpoint[Exchange]) -> Reservation:

@@ -18,11 +18,12 @@ ENTRY_BYTES: Final = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a client was answered."""
+    """What a client was answered; `retry_after` (whole seconds) goes with some refusals."""
 
     status: int
     content_type: bytes
     body: bytes
+    retry_after: int | None = None
 
 
 Waiter = Callable[[Answer], None]

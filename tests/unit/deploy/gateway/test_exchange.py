@@ -232,6 +232,15 @@ def test_a_repeat_whose_client_left_is_accounted_once(bench: Bench) -> None:
     assert bench.ends == [Ended.ABORTED] * 2
 
 
+def test_a_repeat_is_told_when_to_come_again_like_the_first(bench: Bench) -> None:
+    bench.serve(endpoint())
+    transports = [bench.asks(head="Idempotency-Key: k\r\n")[1] for _ in range(2)]
+    bench.serve(endpoint(failed="no such engine"))
+    for transport in transports:
+        assert transport.written.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nretry-after: 60\r\n" in transport.written
+
+
 def test_a_replica_that_was_out_is_tried_with_one_request_at_a_time(bench: Bench) -> None:
     bench.serve(endpoint(replica(URL), replica("http://127.0.0.1:10", "other")))
     tried = bench.fleet.replicas["r1"]
