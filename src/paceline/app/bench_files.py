@@ -1,29 +1,10 @@
-"""Files that a load test leaves: samples and pages. Checked before anything is measured."""
+"""Files that a load test leaves: the samples of every point."""
 
 from pathlib import Path
 
 from paceline.app.bench import BenchPoint, BenchReport, Ended
 from paceline.app.wiring import Workshop
-from paceline.errors import Code, SetupError
 from paceline.records.samples import pack
-
-
-def require_writable(path: Path | None, option: str) -> None:
-    """Raise SetupError when a file could not be written after the test, which costs minutes."""
-    if path is None:
-        return
-    try:
-        existed = path.exists()
-        path.open("ab").close()
-        if not existed:
-            path.unlink()
-    except OSError as error:
-        raise SetupError(
-            Code.CACHE_UNWRITABLE,
-            f"{str(path)!r} cannot be written",
-            why=f"{error.strerror} (errno {error.errno})",
-            fix=f"give {option} a file in a folder that exists and is yours",
-        ) from error
 
 
 def keep_samples(report: BenchReport, path: Path | None, shop: Workshop) -> tuple[Path, ...]:

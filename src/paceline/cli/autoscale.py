@@ -13,6 +13,7 @@ from paceline.app.autoscale import (
     replay_trace,
     write_log,
 )
+from paceline.app.output_files import require_writable
 from paceline.cli.output import print_json, print_table
 from paceline.errors import Code, SpecError
 from paceline.records.replay import ReplaySettings
@@ -55,6 +56,7 @@ def replay_command(
 
     A simulation; nothing is started. Give --policy more than once to compare.
     """
+    require_writable(log, "--log")
     settings = ReplaySettings(
         hold_s=_seconds("--hold", hold),
         after_s=_seconds("--after", after),

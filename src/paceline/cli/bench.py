@@ -12,8 +12,9 @@ import typer
 
 from paceline.app.bench import BenchReport, Ended, first_shape, run_bench
 from paceline.app.bench_document import bench_document, plan_document
-from paceline.app.bench_files import keep_samples, require_writable
+from paceline.app.bench_files import keep_samples
 from paceline.app.bench_request import BenchOptions, BenchRequest, bench_request
+from paceline.app.output_files import require_writable
 from paceline.app.wiring import Workshop
 from paceline.cli import bench_options as options
 from paceline.cli.bench_page import bench_page

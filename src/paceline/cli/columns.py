@@ -50,7 +50,7 @@ def lay_out(
         places = [replace(one, leans_right=at not in left) for at, one in enumerate(places)]
     beside = list(range(len(columns)))
     while len(beside) > 1 and _taken([places[at].least for at in beside], gap) > width:
-        beside.remove(max(beside, key=lambda at: places[at].least))
+        beside.remove(max(beside, key=lambda at: (not places[at].leans_right, places[at].least)))
     below = [at for at in range(len(columns)) if at not in beside]
     shown = [places[at] for at in beside]
     widths = _shrunk(shown, width, gap)

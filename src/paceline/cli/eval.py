@@ -10,6 +10,7 @@ from paceline.app.embeddings import embeddings_document, examine_embeddings
 from paceline.app.evaluate import EvalRequest, Evaluation, examine, require_urls
 from paceline.app.evaluation_report import evaluation_document, evaluation_page
 from paceline.app.harness import HarnessRequest, examine_tasks
+from paceline.app.output_files import require_writable
 from paceline.app.wiring import Workshop
 from paceline.cli.evaluation import print_evaluation, show_progress
 from paceline.cli.output import print_json
@@ -122,6 +123,7 @@ def eval_command(
         format=format_,
         answers_path=resume,
     )
+    require_writable(html, "--html")
     if embeddings:
         _compare_embeddings(request, as_json=as_json)
         return

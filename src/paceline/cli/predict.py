@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from paceline.app.output_files import require_writable
 from paceline.app.predict import predict_file
 from paceline.cli.output import print_json
 
@@ -27,6 +28,7 @@ def predict(
 
     Rows without a prediction keep the reason in the output table.
     """
+    require_writable(out, "--out")
     report = predict_file(table, out, models)
     if as_json:
         print_json(

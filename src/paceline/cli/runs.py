@@ -7,6 +7,7 @@ import typer
 
 from paceline.app.image_samples import image_samples
 from paceline.app.optimize import cancel_run
+from paceline.app.output_files import require_writable
 from paceline.app.report import prediction_document, run_document
 from paceline.app.runs import compare_runs, ranking_of, receipt_path, stored_run, stored_runs
 from paceline.app.search_report import search_document
@@ -79,6 +80,7 @@ def show(
     ] = False,
 ) -> None:
     """Show a run: its order if it finished, the order so far if not."""
+    require_writable(html, "--html")
     shop = Workshop()
     run = stored_run(run_id, shop)
     ranking = ranking_of(run, shop)
@@ -111,8 +113,8 @@ def compare(first: RunId, second: RunId, as_json: AsJson = False) -> None:
     for line in comparison.differences:
         typer.echo(line)
     print_table(
-        f"{comparison.first} and {comparison.second}",
-        ("variant", "metric", comparison.first, comparison.second, "change", "more than noise"),
+        f"{comparison.first}, then {comparison.second}",
+        ("variant", "metric", "first", "second", "change", "more than noise"),
         list(comparison.rows),
     )
 
