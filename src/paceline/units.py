@@ -4,8 +4,6 @@ import re
 from typing import Final, NewType
 
 Seconds = NewType("Seconds", float)
-Milliseconds = NewType("Milliseconds", float)
-GiB = NewType("GiB", float)
 Usd = NewType("Usd", float)
 
 BYTES_PER_GIB: Final = 2**30

@@ -21,10 +21,6 @@ class Places:
         return self.database_url or self.data / "paceline.db"
 
     @property
-    def receipts(self) -> Path:
-        return self.data / "receipts"
-
-    @property
     def samples(self) -> Path:
         return self.data / "samples"
 

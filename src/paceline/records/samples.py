@@ -5,7 +5,6 @@ in numpy arrays. `pack` and `unpack` are the stored form: an uncompressed `.npz`
 by numpy alone), whose bytes depend on the samples only, so that a receipt can name its hash.
 """
 
-import hashlib
 import io
 import math
 from collections.abc import Iterator, Sequence
@@ -212,11 +211,6 @@ def unpack(data: bytes) -> SampleTable:
         rows, texts = archive["detail_row"], archive["detail_text"]
     details = {int(row): str(text) for row, text in zip(rows, texts, strict=True)}
     return SampleTable(**columns, details=details)
-
-
-def sha256_of(packed: bytes) -> str:
-    """The name by which a receipt refers to packed samples."""
-    return hashlib.sha256(packed).hexdigest()
 
 
 def _known(value: float) -> float | None:

@@ -15,9 +15,6 @@ from paceline.deploy.gateway.upstream import Pool
 from paceline.deploy.gateway.waiting import FairQueue, ServiceRate, Waits
 from paceline.records.gateway import EndpointRoute, ReplicaRoute, Table, WorkspaceRule
 
-ANYONE: Final = ""
-"""The digest under which requests without a key are counted."""
-
 W = TypeVar("W", bound=Waits)
 
 

@@ -21,7 +21,6 @@ from paceline.records.load import LoadProgress
 LEAD_S: Final = 0.02
 """Between the last process being ready and the start of the window, so that all hear of it."""
 LISTEN_S: Final = 0.1
-LAST_WORDS: Final = 4000
 
 
 @dataclass(slots=True, eq=False)
