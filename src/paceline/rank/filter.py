@@ -68,7 +68,10 @@ def judge(constraint: Constraint, measured: Measured) -> Judgement:
         reading = _against_baseline(reading, name, measured)
     if isinstance(reading, str):
         return _judgement(constraint, Verdict.UNRESOLVED, None, reading)
-    verdict = _verdict(constraint, reading.bounds)
+    verdict = Verdict.UNRESOLVED
+    if reading.bounds is not None:
+        lo, hi = reading.bounds.lo, reading.bounds.hi
+        verdict = constraint.comparison.verdict(lo, hi, constraint.limit)
     return _judgement(constraint, verdict, reading, _compared(constraint, reading))
 
 
@@ -116,15 +119,6 @@ def _against_baseline(own: Reading, name: str, measured: Measured) -> Reading | 
     if theirs is None or doubt is not None:
         return f"{name} of the baseline: {doubt or 'no figure to compare with'}"
     return ratio(own, theirs) or f"{name} of the baseline is 0, so there is no ratio"
-
-
-def _verdict(constraint: Constraint, bounds: Bounds | None) -> Verdict:
-    if bounds is None:
-        return Verdict.UNRESOLVED
-    holds = [constraint.comparison.holds(end, constraint.limit) for end in (bounds.lo, bounds.hi)]
-    if all(holds):
-        return Verdict.PASS
-    return Verdict.UNRESOLVED if any(holds) else Verdict.FAIL
 
 
 def _compared(constraint: Constraint, reading: Reading) -> str:

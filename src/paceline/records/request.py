@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from paceline.records.image import ImageLoad, Mode
+from paceline.records.measurement import Verdict
 from paceline.units import Seconds, Usd
 
 
@@ -49,6 +50,13 @@ class Comparison(StrEnum):
                 return value >= limit
             case Comparison.ABOVE:
                 return value > limit
+
+    def verdict(self, lo: float, hi: float, limit: float) -> Verdict:
+        """What an interval says: the whole of it on one side of the limit, or unresolved."""
+        held = self.holds(lo, limit), self.holds(hi, limit)
+        if all(held):
+            return Verdict.PASS
+        return Verdict.UNRESOLVED if any(held) else Verdict.FAIL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,7 +97,7 @@ def _judge_goodput(
     bounds = Bounds(lo=rate.ci95.lo, hi=rate.ci95.hi)
     because = f"{rate.value * summary.window_s:.0f} of {rate.n} requests kept every limit"
     return Finding(
-        verdict=_verdict(constraint, bounds),
+        verdict=constraint.comparison.verdict(bounds.lo, bounds.hi, constraint.limit),
         value=rate.value,
         because=f"{because}; {_shown(bounds)}",
     )
@@ -113,14 +113,8 @@ def _judge_failed(samples: SampleTable, summary: LoadSummary, constraint: Constr
     bounds = proportion_bounds(float(failed.sum()) / effect, len(failed) / effect)
     because = f"{int(failed.sum())} of {len(failed)} failed; {_shown(bounds)}"
     value = float(failed.mean())
-    return Finding(verdict=_verdict(constraint, bounds), value=value, because=because)
-
-
-def _verdict(constraint: Constraint, bounds: Bounds) -> Verdict:
-    kept = [constraint.comparison.holds(edge, constraint.limit) for edge in (bounds.lo, bounds.hi)]
-    if all(kept):
-        return Verdict.PASS
-    return Verdict.UNRESOLVED if any(kept) else Verdict.FAIL
+    verdict = constraint.comparison.verdict(bounds.lo, bounds.hi, constraint.limit)
+    return Finding(verdict=verdict, value=value, because=because)
 
 
 def _shown(bounds: Bounds) -> str:

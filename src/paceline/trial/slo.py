@@ -140,11 +140,7 @@ def mean_verdict(
         share = misses / (misses + len(values))
         hi = math.inf if worst is None else hi * (1 - share) + worst * share
     text = f"95 % interval {lo:.4g}–{hi:.4g} against {limit:g}"
-    if comparison.holds(lo, limit) and comparison.holds(hi, limit):
-        return Finding(verdict=Verdict.PASS, value=value, because=text)
-    if not comparison.holds(lo, limit) and not comparison.holds(hi, limit):
-        return Finding(verdict=Verdict.FAIL, value=value, because=text)
-    return Finding(verdict=Verdict.UNRESOLVED, value=value, because=text)
+    return Finding(verdict=comparison.verdict(lo, hi, limit), value=value, because=text)
 
 
 def kept(values: Floats, limit: float, comparison: Comparison) -> "np.typing.NDArray[np.bool_]":
@@ -267,10 +263,7 @@ def _judge_rate(summary: LoadSummary, constraint: Constraint) -> Finding:
     if interval is None:
         because = f"{summary.ok} answers are too few for an interval"
         return Finding(verdict=Verdict.UNRESOLVED, value=value, because=because)
-    keeps = [
-        constraint.comparison.holds(edge, constraint.limit) for edge in (interval.lo, interval.hi)
-    ]
-    verdict = Verdict.PASS if all(keeps) else Verdict.UNRESOLVED if any(keeps) else Verdict.FAIL
+    verdict = constraint.comparison.verdict(interval.lo, interval.hi, constraint.limit)
     because = f"95 % interval {interval.lo:.4g}–{interval.hi:.4g} against {constraint.limit:g}"
     return Finding(verdict=verdict, value=value, because=because)
 
