@@ -1,5 +1,6 @@
 """`paceline serve`: keep what is deployed."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,6 +10,7 @@ from paceline.app.serve import serve
 from paceline.app.serving.access import is_loopback
 from paceline.app.serving.supervisor import ServeOptions
 from paceline.app.wiring import Workshop
+from paceline.errors import Code, SpecError
 from paceline.web.api import build_api
 from paceline.web.server import serving
 
@@ -28,6 +30,21 @@ def serve_command(
             metavar="URL", help="Send a trace of every request to this collector (OTLP/HTTP)."
         ),
     ] = None,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            resolve_path=True,
+            help="Speak TLS: a PEM certificate chain.",
+        ),
+    ] = None,
+    tls_key: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, resolve_path=True, help="Its key, if in a file of its own."
+        ),
+    ] = None,
     require_keys: Annotated[
         bool | None,
         typer.Option(
@@ -39,8 +56,22 @@ def serve_command(
 
     The OpenAI-compatible URL is http://HOST:PORT/v1; `model` is the name of an endpoint.
     """
+    if tls_key is not None and tls_cert is None:
+        raise SpecError(
+            Code.CONTRADICTION,
+            "a key of a certificate without the certificate",
+            why="--tls-key is given, --tls-cert is not",
+            fix="give both, or neither for plain HTTP",
+        )
     required = not is_loopback(host) if require_keys is None else require_keys
-    options = ServeOptions(host=host, port=port, keys_required=required, traces_url=traces)
+    options = ServeOptions(
+        host=host,
+        port=port,
+        keys_required=required,
+        traces_url=traces,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+    )
     shop = Workshop()
     if admin_port is None:
         serve(options, shop)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -37,11 +38,19 @@ _LISTENING: Final = re.compile(rb"^listening on (\d+)", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayOptions:
-    """Where it listens; port 0 is a free one. `extra` are further options of its command line."""
+    """Where it listens; port 0 is a free one. With a certificate (a PEM chain) it speaks TLS only.
+
+    `tls_key` is `None` where the key is in the file of the certificate.
+    """
 
     host: str
     port: int
-    extra: tuple[str, ...] = ()
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+
+    @property
+    def scheme(self) -> str:
+        return "http" if self.tls_cert is None else "https"
 
 
 class GatewayProcess:
@@ -123,6 +132,18 @@ class GatewayProcess:
         self._hang_up()
         self._running.close()
 
+    def command(self) -> tuple[str, ...]:
+        """What is run."""
+        options = self._options
+        files = {"--tls-cert": options.tls_cert, "--tls-key": options.tls_key}
+        tls = [(option, str(path)) for option, path in files.items() if path is not None]
+        return (
+            *(sys.executable, "-m", "paceline.deploy.gateway"),
+            *("--host", options.host, "--port", str(self.port)),
+            *("--control", str(self._socket), "--state", str(self.state)),
+            *chain.from_iterable(tls),
+        )
+
     def _start(self) -> None:
         self._started_s = self._shop.clock.monotonic_s()
         before = self._log.stat().st_size if self._log.exists() else 0
@@ -140,14 +161,8 @@ class GatewayProcess:
             raise
 
     def _launch(self, _: int) -> LaunchSpec:
-        argv = (
-            *(sys.executable, "-m", "paceline.deploy.gateway"),
-            *("--host", self._options.host, "--port", str(self.port)),
-            *("--control", str(self._socket), "--state", str(self.state)),
-            *self._options.extra,
-        )
         return LaunchSpec(
-            argv=argv,
+            argv=self.command(),
             env={
                 name: os.environ[name]
                 for name in ("PACELINE_DATA", "PACELINE_CACHE")

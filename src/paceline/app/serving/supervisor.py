@@ -16,6 +16,7 @@ import signal
 import threading
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Final
 
@@ -40,12 +41,21 @@ END_WITHIN_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeOptions:
-    """Where clients connect, and the collector of traces, if there is one."""
+    """Where clients connect, by TLS with a certificate, and the collector of traces, if any."""
 
     host: str = "127.0.0.1"
     port: int = 8080
     keys_required: bool = False
     traces_url: str | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+
+    @property
+    def gateway(self) -> GatewayOptions:
+        """What of it concerns the gateway."""
+        return GatewayOptions(
+            host=self.host, port=self.port, tls_cert=self.tls_cert, tls_key=self.tls_key
+        )
 
 
 class Supervisor(AbstractContextManager["Supervisor"]):
@@ -56,7 +66,7 @@ class Supervisor(AbstractContextManager["Supervisor"]):
         self._options = options
         self._scribe = Scribe(write=self._flush, read=self._read, tell=self._have_read)
         self._journal = Journal(shop.store.deployments, shop.clock, hurry=self._scribe.hurry)
-        self._gateway = GatewayProcess(shop, GatewayOptions(host=options.host, port=options.port))
+        self._gateway = GatewayProcess(shop, options.gateway)
         self._inbox: queue.SimpleQueue[Told] = queue.SimpleQueue()
         self._woken, self._wake = os.pipe()
         os.set_blocking(self._woken, False)
@@ -101,7 +111,7 @@ class Supervisor(AbstractContextManager["Supervisor"]):
         self._scribe.start()
         self._follow_wanted()
         self._publish()  # before anybody is told the address: without a table it refuses all
-        place = f"http://{self._options.host}:{self._gateway.port}"
+        place = f"{self._options.gateway.scheme}://{self._options.host}:{self._gateway.port}"
         say(f"serving on {place}")
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._signalled)

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from paceline.app.serving.gateway_process import LONGEST_SOCKET_PATH, _why, socket_path
+from paceline.app.places import Places
+from paceline.app.serving.gateway_process import (
+    LONGEST_SOCKET_PATH,
+    GatewayOptions,
+    GatewayProcess,
+    _why,
+    socket_path,
+)
+from paceline.app.wiring import Workshop
+from paceline.clock import ManualClock
 from paceline.errors import SetupError
 
 
@@ -35,3 +44,14 @@ def test_the_reason_is_taken_from_an_error_of_ours() -> None:
     assert _why(ours) == "address already in use"
     assert _why("Traceback\nValueError: x\n") == "ValueError: x"
     assert _why("") == ""
+
+
+def test_a_certificate_reaches_the_gateway(tmp_path: Path) -> None:
+    shop = Workshop(Places(data=tmp_path, cache=tmp_path), ManualClock())
+    plain = GatewayOptions(host="127.0.0.1", port=0)
+    assert plain.scheme == "http"
+    assert "--tls-cert" not in GatewayProcess(shop, plain).command()
+    options = GatewayOptions(host="127.0.0.1", port=0, tls_cert=Path("/c.pem"), tls_key=Path("/k"))
+    assert options.scheme == "https"
+    command = GatewayProcess(shop, options).command()
+    assert command[-4:] == ("--tls-cert", "/c.pem", "--tls-key", "/k")
