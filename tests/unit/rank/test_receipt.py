@@ -10,7 +10,8 @@ import pytest
 
 from paceline import __version__
 from paceline.rank import rank
-from paceline.rank.receipt import Recomputed, check, differences, seal, section_hashes
+from paceline.rank.receipt import FORMULAS, Recomputed, check, differences, seal, section_hashes
+from paceline.records import metric_names
 from paceline.records.measurement import Metric
 from paceline.records.plan import Plan
 from paceline.records.receipt import Fault, Finding, Price, Receipt, Verification
@@ -316,3 +317,12 @@ def test_every_value_of_a_receipt_is_in_some_section() -> None:
     assert {"$.run_id", "$.trials[1].metrics.ttft_p95_ms", "$.plan.rejected"} <= hashes.keys()
     for name in content:
         assert any(path.startswith(f"$.{name}") for path in hashes)
+
+
+def test_every_figure_that_a_trial_can_have_is_explained() -> None:
+    names = {
+        getattr(metric_names, constant)
+        for constant in dir(metric_names)
+        if constant.isupper() and isinstance(getattr(metric_names, constant), str)
+    }
+    assert names | {f"{latency}_ms" for latency in metric_names.LATENCIES} <= FORMULAS.keys()
