@@ -107,7 +107,7 @@ def _unknown(kind: str, name: str, known: list[str]) -> SpecError:
     near = get_close_matches(name, offered, n=1)
     return SpecError(
         Code.UNKNOWN_NAME,
-        f"no adapter of {kind} is called {name!r}",
+        f"no {kind.removesuffix('s')} is called {name!r}",
         why=f"known: {', '.join(offered) or 'none'}",
         fix=f"did you mean {near[0]!r}?" if near else "choose one of them",
     )

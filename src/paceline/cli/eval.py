@@ -131,12 +131,16 @@ def eval_command(
     found = _examined(request, asked)
     if html is not None:
         html.write_text(evaluation_page(request, found), encoding="utf-8")
+    _print(request, found, as_json=as_json)
+    if _is_worse(found):
+        raise typer.Exit(WORSE)
+
+
+def _print(request: EvalRequest, found: Evaluation, *, as_json: bool) -> None:
     if as_json:
         print_json(evaluation_document(request, found))
     else:
         print_evaluation(found)
-    if _is_worse(found):
-        raise typer.Exit(WORSE)
 
 
 def _examined(request: EvalRequest, tasks: HarnessRequest | None) -> Evaluation:

@@ -64,6 +64,8 @@ def list_runs(as_json: AsJson = False, limit: Annotated[int, typer.Option(min=1)
             for row in rows
         ],
     )
+    if not runs:
+        typer.echo("no run yet; start one: paceline optimize MODEL", err=True)
     if any(run.state in CAN_GO_ON for run in runs):
         typer.echo("go on with one that stopped: paceline optimize --resume RUN", err=True)
 

@@ -82,5 +82,6 @@ def test_the_fake_engine_is_valid_but_not_offered() -> None:
     assert load_engine("fake").name == "fake"
     with pytest.raises(SpecError) as raised:
         load_engine("vlm")
+    assert raised.value.what == "no engine is called 'vlm'"
     assert "vllm" in raised.value.why
     assert "fake" not in raised.value.why

@@ -245,7 +245,7 @@ def _full_id(connection: Connection, run_id: str) -> str:
         Code.UNKNOWN_NAME,
         f"no run is called {run_id!r}",
         why=f"the latest run is {latest}" if latest else "no run is stored here",
-        fix="paceline runs list",
+        fix="paceline runs list" if latest else "start one: paceline optimize MODEL",
     )
 
 
