@@ -153,10 +153,15 @@ class _Rates:
 
 
 def _tokens_in(samples: SampleTable, times: Timings, edges: Floats) -> Floats:
-    """Output tokens per slice; a request's tokens are spread evenly over its chunks."""
+    """Output tokens per slice; a request's tokens are spread evenly over its chunks.
+
+    One that the end of the test cut off has no count yet: its chunks are worth as much as others'.
+    """
     found = np.zeros(len(edges) - 1)
     tokens = np.where(np.isnan(samples.output_tokens), 0.0, samples.output_tokens)
-    weights = np.where(times.ok, tokens / np.maximum(times.chunks, 1), 0.0)
+    usual = _tokens_per_chunk(samples.output_tokens[times.ok], times.chunks[times.ok]) or 0.0
+    unfinished = samples.outcome == OUTCOMES.index(Outcome.UNFINISHED)
+    weights = np.where(times.ok, tokens / np.maximum(times.chunks, 1), usual * unfinished)
     for begin in range(0, len(samples), BLOCK):
         rows = slice(begin, min(begin + BLOCK, len(samples)))
         counts = times.chunks[rows]

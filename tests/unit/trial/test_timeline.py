@@ -82,6 +82,32 @@ def test_rates_count_what_arrived_while_load_was_offered() -> None:
     assert interval.lo < 250 < interval.hi
 
 
+def test_what_arrived_of_a_request_that_the_end_cut_off_arrived() -> None:
+    """Four in flight, each two tokens per chunk every 20 ms for a second; cut off at 5 s."""
+    rows = []
+    for index in range(20):
+        start_s = 0.25 * index
+        chunks_s = [start_s + 0.02 * n for n in range(1, 51)]
+        whole = chunks_s[-1] <= 5.0
+        got_s = tuple(at_s for at_s in chunks_s if at_s <= 5.0)
+        rows.append(
+            sample(
+                index,
+                scheduled_s=start_s,
+                sent_s=start_s,
+                chunk_s=got_s,
+                end_s=min(chunks_s[-1], 5.0),
+                output_tokens=100 if whole else len(got_s),  # no usage came: chunks were counted
+                token_source=TokenSource.USAGE if whole else TokenSource.CHUNKS,
+                outcome=Outcome.OK if whole else Outcome.UNFINISHED,
+            )
+        )
+    summary = summarise(table_of(rows), open_loop=False, trim=False)
+    arrived = sum(2 for row in rows for at_s in row.chunk_s if at_s <= 4.75)
+    assert summary.incomplete == 3
+    assert summary.output_tokens_per_s == pytest.approx(arrived / 4.75, rel=0.01)
+
+
 def test_one_wave_of_requests_is_counted_to_its_end() -> None:
     summary = summarise(table_of([sample(index) for index in range(4)]), open_loop=False)
     assert summary.window_s == pytest.approx(0.161)
