@@ -23,6 +23,8 @@ TEXT: Final = re.compile(
 )
 """An event of one line with text in it that needs no escape."""
 MOST_IDLE_SHAPES: Final = 4
+MOST_EVENT_BYTES: Final = 4 * 2**20
+"""An event is held until it is whole; a stream that has no events would fill the memory."""
 USAGE_SPAN: Final = 600
 """Bytes behind the word `usage` that the counts are looked for in."""
 
@@ -127,7 +129,7 @@ class EventFilter:
         self.counts: Counts | None = None
         self.done = False
         self.bad = False
-        """An event was no JSON object, or the engine said that it failed."""
+        """An event was no JSON object or has no end, or the engine said that it failed."""
 
     def feed(self, data: bytes) -> bytes:
         """Bytes of the body in, whole events out, as far as they are there."""
@@ -145,6 +147,7 @@ class EventFilter:
             whole.append(self._event(event) if passed is None else passed)
             if self.bad:
                 break
+        self.bad = self.bad or len(data) - start > MOST_EVENT_BYTES
         self._partial = b"" if self.bad else data[start:]
         return b"".join(whole)
 

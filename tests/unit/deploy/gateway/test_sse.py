@@ -3,7 +3,13 @@ import random
 
 import pytest
 
-from paceline.deploy.gateway.sse import Counts, EventFilter, ModelNames, counts_in
+from paceline.deploy.gateway.sse import (
+    MOST_EVENT_BYTES,
+    Counts,
+    EventFilter,
+    ModelNames,
+    counts_in,
+)
 
 ROLE = b'data: {"model":"eng","choices":[{"delta":{"role":"assistant","content":""}}]}\n\n'
 TOKEN = b'data: {"model":"eng","choices":[{"delta":{"content":" word"}}]}\n\n'
@@ -119,3 +125,11 @@ def test_counts_are_those_of_the_last_usage_and_never_of_text() -> None:
     assert counts_in(text) is None
     assert counts_in(b'{"usage": {"prompt_tokens": 5, "total_tokens": 5}}') == Counts(5, 0)
     assert counts_in(b"{}") is None
+
+
+def test_an_event_without_an_end_is_given_up() -> None:
+    events = a_filter()
+    piece = b"x" * (MOST_EVENT_BYTES // 4)
+    for _ in range(4):
+        assert events.feed(piece) == b"" and not events.bad
+    assert events.feed(piece) == b"" and events.bad
