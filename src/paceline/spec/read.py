@@ -252,7 +252,7 @@ class _Parsed:
 
 
 def _parsed(file: RequestText) -> _Parsed:
-    # YAML and pydantic take a fifth of the start of `plan`, and most requests have no file
+    # YAML and the schema take longer to set up than flags take to read; most requests have no file
     from paceline.spec.positions import read_yaml  # noqa: PLC0415
     from paceline.spec.schema import validated  # noqa: PLC0415
 

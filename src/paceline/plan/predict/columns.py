@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from paceline.plan.facts.tables import Device, EngineFacts, Format
-from paceline.plan.predict.deployment import Array, Batch
+from paceline.plan.predict.deployment import Array, Batch, Index
 from paceline.plan.shapes import Mixer, Shape
 
 MIXER_GROUPS: Final = 4
@@ -73,13 +73,13 @@ def counted(batch: Batch) -> Counted:
     devices, engines, formats = batch.devices, batch.engines, batch.formats
 
     def of_device(value: Callable[[Device], float]) -> Array:
-        return np.array([value(d) for d in devices], dtype=np.float64)[batch.device_at]
+        return _gathered([value(d) for d in devices], batch.device_at)
 
     def of_engine(value: Callable[[EngineFacts], float]) -> Array:
-        return np.array([value(e) for e in engines], dtype=np.float64)[batch.engine_at]
+        return _gathered([value(e) for e in engines], batch.engine_at)
 
     def of_format(value: Callable[[Format], float]) -> Array:
-        return np.array([value(f) for f in formats], dtype=np.float64)[batch.format_at]
+        return _gathered([value(f) for f in formats], batch.format_at)
 
     # vLLM: `EngineArgs._get_default_args` asks for 70 GiB and excludes the A100
     large = (of_device(lambda d: d.memory_gib) >= 70.0) & (of_device(lambda d: d.year) > 2021)  # noqa: PLR2004
@@ -116,6 +116,16 @@ def counted(batch: Batch) -> Counted:
     )
 
 
+def _gathered(table: Sequence[float] | Sequence[Sequence[float]], at: Index) -> Array:
+    """Rows of a small table. A table of one row is not copied: a survey has one model, whose
+    columns would be half of all that is held in memory. Not to be written to, then.
+    """
+    values = np.array(table, dtype=np.float64)
+    if len(values) == 1:
+        return np.broadcast_to(values[0], (len(at), *values.shape[1:]))
+    return values[at]
+
+
 def _told(setting: Array, default: Array) -> Array:
     return np.where(np.isfinite(setting), setting, default)
 
@@ -124,10 +134,10 @@ def _of_shapes(batch: Batch) -> dict[str, Array]:
     """The columns that come from the model alone, `[rows]` or `[rows, groups]`, by field."""
 
     def of_shape(value: Callable[[Shape], float]) -> Array:
-        return np.array([value(s) for s in batch.shapes], dtype=np.float64)[batch.shape_at]
+        return _gathered([value(s) for s in batch.shapes], batch.shape_at)
 
     def of_groups(value: Callable[[Shape], Sequence[float]]) -> Array:
-        return np.array([value(s) for s in batch.shapes], dtype=np.float64)[batch.shape_at]
+        return _gathered([value(s) for s in batch.shapes], batch.shape_at)
 
     return {
         "layers": of_shape(lambda s: s.layers),

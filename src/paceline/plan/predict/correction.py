@@ -162,7 +162,8 @@ def _poles(anchors: Array32) -> Array32:
 def _similar(points: Array32, poles: Array32, long_range: float) -> Array32:
     lengths = np.einsum("ij,ij->i", points, points)[:, None]
     far: Array32 = np.concatenate([points, np.ones_like(lengths), lengths], axis=1) @ poles
-    np.maximum(far, np.float32(0.0), out=far)
+    # beside a row of zeros numpy compares vectors, beside a single zero one number at a time
+    np.maximum(far, np.zeros(far.shape[1], dtype=np.float32), out=far)
     np.sqrt(far, out=far)
     slow = np.negative(far)
     np.exp(slow, out=slow)

@@ -219,10 +219,14 @@ def batch(axes: Axes, rows: Rows, workload: Workload, *, in_flight: Array | None
     setting = first[rows.engine] + rows.setting
     years = [np.nan if e.release_year is None else e.release_year for e in axes.engines]
     count = len(rows)
+
+    def same(value: float) -> Array:
+        return np.broadcast_to(np.float64(value), count)
+
     rate = workload.rate_rps if in_flight is None else None
     load = Load.CLOSED if rate is None else Load.OPEN
     if in_flight is None:
-        in_flight = np.full(count, float(workload.concurrency) if rate is None else np.nan)
+        in_flight = same(float(workload.concurrency) if rate is None else np.nan)
 
     def of_layout(values: Sequence[float]) -> Array:
         column: Array = np.array(values, dtype=np.float64)[rows.layout]
@@ -249,10 +253,10 @@ def batch(axes: Axes, rows: Rows, workload: Workload, *, in_flight: Array | None
         data_parallel=of_layout([o.data for o in axes.layouts]),
         kv_bits=of_setting([s.kv_bits for s in settings]),
         load=np.full(count, int(load), dtype=np.intp),
-        input_tokens=np.full(count, float(workload.input_tokens)),
-        output_tokens=np.full(count, float(workload.output_tokens)),
+        input_tokens=same(workload.input_tokens),
+        output_tokens=same(workload.output_tokens),
         concurrency=in_flight,
-        requests_per_s=np.full(count, np.nan if rate is None else rate),
+        requests_per_s=same(np.nan if rate is None else rate),
         release_year=np.array(years, dtype=np.float64)[rows.engine],
         max_sequences=of_setting([s.max_sequences for s in settings]),
         memory_share=of_setting([s.memory_share for s in settings]),
