@@ -91,7 +91,7 @@ def pool(variant: Variant, trials: Iterable[TrialRecord]) -> Pooled | None:
     whole = [t for t in finished if t.cut is None]
     cut = None if whole else finished[-1].cut
     finished = whole or finished[-1:]
-    doubts = {t.trial_id: doubt for t in finished if (doubt := _doubt(t)) is not None}
+    doubts = {t.trial_id: doubt for t in finished if (doubt := doubt_about(t)) is not None}
     sound = [t for t in finished if t.trial_id not in doubts]
     names = sorted({name for t in finished for name in t.metrics})
     figures = {
@@ -121,6 +121,13 @@ def pool(variant: Variant, trials: Iterable[TrialRecord]) -> Pooled | None:
     )
 
 
+def doubt_about(trial: TrialRecord) -> str | None:
+    """Why no verdict rests on the load of a trial, `None` when it can be trusted."""
+    if trial.client is not None and trial.client.verdict is not ClientState.OK:
+        return f"client-bound: {'; '.join(trial.client.reasons) or 'the client was the limit'}"
+    return _other_doubt(trial)
+
+
 def _first(found: Iterable[Known | None]) -> Known | None:
     """What the first trial that knows it says: questions are asked once."""
     return next((one for one in found if one is not None), None)
@@ -133,12 +140,6 @@ def _client_added_ms(trials: Sequence[TrialRecord]) -> float | None:
     ]
     known = [value for value in added_ms if value is not None]
     return max(known) if known and len(known) == len(added_ms) else None
-
-
-def _doubt(trial: TrialRecord) -> str | None:
-    if trial.client is not None and trial.client.verdict is not ClientState.OK:
-        return f"client-bound: {'; '.join(trial.client.reasons) or 'the client was the limit'}"
-    return _other_doubt(trial)
 
 
 def _other_doubt(trial: TrialRecord) -> str | None:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from paceline.records.client import ClientState
+from paceline.rank.pool import doubt_about
 from paceline.records.launch import Cause
 from paceline.records.metric_names import OUTPUT_TOKENS_PER_S, latency_name
 from paceline.records.plan import Plan, PredictedMetric
@@ -17,14 +17,11 @@ from paceline.records.trial import TrialRecord
 SCORED = (OUTPUT_TOKENS_PER_S, latency_name("ttft", "mean"), latency_name("tpot", "mean"))
 
 
-QUIET_SHARE = 0.1
-"""Share of all cores that others may take before a trial says more of them than of the variant."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
     """One figure of one trial. `error` is predicted ÷ measured - 1; `inside` whether the 90 % band
-    held the measurement; `sound` whether the trial was quiet, whole and not limited by the client.
+    held the measurement; `sound` whether the trial was quiet, steady, whole and not limited by the
+    client.
     """
 
     trial_id: str
@@ -65,9 +62,7 @@ def scores(plan: Plan | None, trials: Sequence[TrialRecord]) -> tuple[Score, ...
 
 def is_sound(trial: TrialRecord) -> bool:
     """Whether a trial may teach or judge a prediction."""
-    innocent = trial.client is None or trial.client.verdict is ClientState.OK
-    quiet = (trial.foreign_cpu_share or 0.0) <= QUIET_SHARE
-    return trial.cause is Cause.FINISHED and trial.cut is None and innocent and quiet
+    return trial.cause is Cause.FINISHED and trial.cut is None and doubt_about(trial) is None
 
 
 def summaries(found: Sequence[Score]) -> tuple[Summary, ...]:

@@ -1,8 +1,13 @@
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
-from paceline.rank.prediction import scores, summaries
+from paceline.rank.prediction import is_sound, scores, summaries
 from paceline.records.measurement import Interval
 from paceline.records.plan import Plan, Predicted, PredictedMetric
+from paceline.records.telemetry import DeviceProcess
+from paceline.records.trial import Cut
 from paceline.testing.builders import a_metric, a_trial, a_variant
 
 BASE, OTHER = a_variant("e", "bf16"), a_variant("e", "int8")
@@ -30,6 +35,21 @@ def test_each_trial_of_a_predicted_variant_is_scored() -> None:
     assert summary.trials == 2
     assert summary.inside_share == 0.5
     assert summary.median_error == pytest.approx((0.2 + 0.5) / 2)
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"strangers": (DeviceProcess(device="gpu0", pid=7, ours=False),)},
+        {"foreign_cpu_share": 0.5},
+        {"steady": False},
+        {"cut": Cut(share=0.2, because="the budget was spent")},
+    ],
+)
+def test_a_trial_that_was_disturbed_judges_no_prediction(spoilt: dict[str, Any]) -> None:
+    trial = a_trial(BASE, {"output_tokens_per_s": a_metric(125.0, "tokens/s")})
+    assert is_sound(trial)
+    assert not is_sound(replace(trial, **spoilt))
 
 
 def test_a_run_without_predictions_has_no_scores() -> None:
