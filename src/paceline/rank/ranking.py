@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from paceline.rank.advice import advise
 from paceline.rank.chips import chips
-from paceline.rank.choose import Candidate, Place, in_order, tied_with
+from paceline.rank.choose import LAUNCH_NOISE, Candidate, Place, in_order, tied_with
 from paceline.rank.filter import Measured, judge, shown
 from paceline.rank.inside import inside_notes
 from paceline.rank.objective import Dimensions, Objective, dimensions, objective, quality_of
@@ -79,6 +79,7 @@ def judged(
     dims: Dimensions,
 ) -> Candidate:
     """One variant with every verdict and the figures that decide its place."""
+    of_quality = request.priority is Priority.QUALITY  # which no launch and no load changes
     measured = Measured(
         pooled=pooled,
         baseline=baseline,
@@ -93,7 +94,8 @@ def judged(
         judgements=tuple(judge(constraint, measured) for constraint in request.constraints),
         objective=goal.of(measured),
         cost=read(pooled.metrics, dims.cost),
-        doubt=None if request.priority is Priority.QUALITY else pooled.unsound,
+        doubt=None if of_quality else pooled.unsound,
+        unseen_noise=LAUNCH_NOISE if pooled.trials == 1 and not of_quality else 0.0,
     )
 
 

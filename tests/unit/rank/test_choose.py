@@ -1,10 +1,18 @@
 """The order and its ties."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
-from paceline.rank.choose import Candidate, Place, in_order, simplicity, tied_with
+from paceline.rank.choose import (
+    LAUNCH_NOISE,
+    Candidate,
+    Place,
+    in_order,
+    simplicity,
+    tied_with,
+)
 from paceline.rank.filter import Judgement, Measured
 from paceline.rank.pool import Pooled
 from paceline.rank.reading import Reading
@@ -113,6 +121,21 @@ def test_nobody_leads_whom_another_beats_beyond_the_noise() -> None:
     assert order(noisy, sure, cheap)[-1] == "cheap"
     winner = in_order([noisy, sure, cheap], less_is_better=False)[0]
     assert cheap not in winner.tied
+
+
+@pytest.mark.parametrize(("launched_once", "tied"), [(True, True), (False, False)])
+def test_one_launch_each_tells_nobody_apart_by_less_than_launches_differ(
+    launched_once: bool, tied: bool
+) -> None:
+    noise = LAUNCH_NOISE if launched_once else 0.0
+    first, second, far = (
+        replace(a_candidate(name, value, spread=0.001), unseen_noise=noise)
+        for name, value in (("first", 103.0), ("second", 100.0), ("far", 90.0))
+    )
+    places = in_order([first, second, far], less_is_better=False)
+    assert names(places) == ["first", "second", "far"]
+    found = tied_with(places[0], places, less_is_better=False)
+    assert found == ((second.variant.id,) if tied else ())
 
 
 def test_the_reason_of_a_tie_is_told() -> None:
