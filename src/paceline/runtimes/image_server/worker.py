@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
@@ -101,9 +102,9 @@ class Worker(threading.Thread):
         """Load, then paint for as long as the accelerator lives."""
         try:
             painter = self._load(self._starting)
-        except Exception as error:  # a thread that ended unheard would leave the start hanging
+        except Exception as error:  # noqa: BLE001 - a thread that ended unheard leaves it starting
             if not isinstance(error, _EXPLAINED):
-                log.exception("the load failed in a way that no folder explains")
+                log.critical("%s", _trace(error))
             self._starting.fail(error)
             self._on_dead()
             return
@@ -216,6 +217,11 @@ def _orders(batch: Sequence[Job]) -> Sequence[Order]:
 
 def _size(shape: Shape) -> str:
     return f"{shape.width_px}x{shape.height_px}"
+
+
+def _trace(error: Exception) -> str:
+    """Where it was raised. What it was raised from is left out: the log's words tell the cause."""
+    return "".join(traceback.format_exception(error, chain=False))
 
 
 def _words(error: Exception) -> str:

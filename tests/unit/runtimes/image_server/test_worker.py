@@ -208,10 +208,10 @@ def test_a_broken_accelerator_answers_everybody_and_ends_it() -> None:
 def test_a_load_that_fails_ends_it_and_is_traced_unless_the_folder_explains_it(
     error: Exception, traced: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    starting, dead = Starting(), []
+    starting, dead, tried_first = Starting(), [], ImportError("no such package")
 
     def load(_starting: Starting) -> Brush:
-        raise error
+        raise error from tried_first
 
     worker = Worker(
         load,
@@ -225,4 +225,5 @@ def test_a_load_that_fails_ends_it_and_is_traced_unless_the_folder_explains_it(
     assert dead == [True]
     assert not starting.done
     assert starting.error is error
-    assert [record.exc_info is not None for record in caplog.records] == [True] * traced
+    assert ["in load\n" in record.getMessage() for record in caplog.records] == [True] * traced
+    assert "ImportError" not in caplog.text, "it would be taken for a missing package"
