@@ -21,6 +21,7 @@ from paceline.records.deployment import (
     LogKind,
     LogLine,
 )
+from paceline.records.gateway import UnknownParameters
 from paceline.records.scaling import Bounds, Mode, PacelinePolicy
 from paceline.records.version import Version
 
@@ -53,6 +54,8 @@ class DeployOrder:
     drain_timeout_s: float | None = None
     canary: Canary | None = None
     share_device: bool | None = None
+    unknown_parameters: UnknownParameters | None = None
+    prefix_affine: bool | None = None
 
 
 def read_target(text: str) -> tuple[str, int | None]:
@@ -188,6 +191,8 @@ def _wanted(
         "queue_length": order.queue_length,
         "drain_timeout_s": order.drain_timeout_s,
         "share_device": order.share_device,
+        "unknown_parameters": order.unknown_parameters,
+        "prefix_affine": order.prefix_affine,
     }
     changed = replace(
         wanted,

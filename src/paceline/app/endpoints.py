@@ -103,6 +103,8 @@ def endpoint_document(shown: Shown) -> dict[str, object]:
         "queue_length": endpoint.queue_length,
         "drain_timeout_s": endpoint.drain_timeout_s,
         "share_device": endpoint.share_device,
+        "unknown_parameters": endpoint.unknown_parameters.value,
+        "prefix_affine": endpoint.prefix_affine,
         "deployed_at": endpoint.deployed_at_utc,
         "revision": endpoint.revision,
     }

@@ -14,6 +14,7 @@ from paceline.app.wiring import Workshop
 from paceline.cli.output import print_json
 from paceline.errors import Code, SpecError
 from paceline.records.deployment import Canary, Endpoint, EndpointStatus
+from paceline.records.gateway import UnknownParameters
 from paceline.records.scaling import Mode
 from paceline.units import format_duration, parse_duration_s
 
@@ -63,6 +64,20 @@ ShareDevice = Annotated[
     bool | None,
     typer.Option("--share-device/--no-share-device", help="Run beside an optimization."),
 ]
+Unknown = Annotated[
+    UnknownParameters | None,
+    typer.Option(help="What becomes of request fields that the OpenAI API does not have."),
+]
+PrefixAffine = Annotated[
+    bool | None,
+    typer.Option(
+        "--prefix-affine/--no-prefix-affine",
+        help="Send requests that begin alike to the same replica, for its prefix cache.",
+    ),
+]
+QueueLength = Annotated[
+    int | None, typer.Option(min=0, help="How many requests may wait for a replica, then 503.")
+]
 Wait = Annotated[bool, typer.Option("--wait", help="Return when it serves.")]
 
 
@@ -84,6 +99,9 @@ def deploy_command(
     canary_for: CanaryFor = None,
     canary_requests: CanaryRequests = None,
     share_device: ShareDevice = None,
+    unknown_parameters: Unknown = None,
+    prefix_affine: PrefixAffine = None,
+    queue_length: QueueLength = None,
     wait: Wait = False,
     as_json: AsJson = False,
 ) -> None:
@@ -110,10 +128,12 @@ def deploy_command(
         drain_timeout_s=_duration_s("--drain-timeout", drain_timeout),
         canary=_canary(canary, canary_for, canary_requests),
         share_device=share_device,
+        unknown_parameters=unknown_parameters,
+        prefix_affine=prefix_affine,
+        queue_length=queue_length,
     )
     shop = Workshop()
-    endpoint = deploy(order, shop)
-    _placed(endpoint, shop, wait=wait, as_json=as_json)
+    _placed(deploy(order, shop), shop, wait=wait, as_json=as_json)
 
 
 def undeploy(

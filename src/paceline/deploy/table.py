@@ -59,6 +59,8 @@ def endpoint_route(
         replicas=tuple(replicas),
         queue_length=endpoint.queue_length,
         hold_s=endpoint.hold_s,
+        unknown_parameters=endpoint.unknown_parameters,
+        prefix_affine=endpoint.prefix_affine,
         usd_per_million_output_tokens=usd_per_mtok,
         usd_per_image=usd_per_image,
         starting=announced,

@@ -7,6 +7,7 @@ replicas is written by the one process that serves. Times are ISO 8601 in UTC, f
 from dataclasses import dataclass
 from enum import StrEnum
 
+from paceline.records.gateway import UnknownParameters
 from paceline.records.scaling import PacelinePolicy
 from paceline.records.trial import ColdStart
 
@@ -52,7 +53,7 @@ class Endpoint:
 
     `revision` is given by the store and rises with every change. A request waits at most `hold_s`
     for a replica, at most `queue_length` of them; a replica that goes may finish for
-    `drain_timeout_s`.
+    `drain_timeout_s`. With `prefix_affine`, requests that begin alike go to the same replica.
     """
 
     name: str
@@ -67,6 +68,8 @@ class Endpoint:
     drain_timeout_s: float = 300.0
     share_device: bool = False
     """Whether it may run on a device that a running optimization measures on."""
+    unknown_parameters: UnknownParameters = UnknownParameters.PASS
+    prefix_affine: bool = False
     revision: int = 0
 
 

@@ -19,6 +19,7 @@ from paceline.app.wiring import Workshop
 from paceline.clock import ManualClock
 from paceline.errors import CapacityError, Code, SpecError
 from paceline.records.deployment import Canary, Endpoint, EndpointState, EndpointStatus
+from paceline.records.gateway import UnknownParameters
 from paceline.records.model import FileHash, Model
 from paceline.records.run import RunRecord
 from paceline.records.scaling import Mode
@@ -77,10 +78,13 @@ def test_what_is_not_said_stays(shop: Workshop) -> None:
         max_replicas=7,
         hold_s=5.0,
         canary=Canary(share=0.1),
+        unknown_parameters=UnknownParameters.STRICT,
+        prefix_affine=True,
     )
     deploy(order, shop)
     placed = deploy(DeployOrder(pipeline="small", version=1, idle_timeout_s=9.0), shop)
     assert (placed.version, placed.hold_s, placed.canary) == (1, 5.0, None)
+    assert (placed.unknown_parameters, placed.prefix_affine) == (UnknownParameters.STRICT, True)
     assert placed.policy.mode is Mode.ACTIVE
     assert (placed.policy.bounds.max_replicas, placed.policy.idle_timeout_s) == (7, 9.0)
 

@@ -1,8 +1,10 @@
 """What the gateway is told."""
 
+from dataclasses import replace
+
 from paceline.deploy.table import Guard, endpoint_route, make_table
 from paceline.records.deployment import Phase, Progress
-from paceline.records.gateway import EndpointRoute, KeyRule, Starting
+from paceline.records.gateway import EndpointRoute, KeyRule, Starting, UnknownParameters
 from paceline.testing.deployments import an_endpoint
 
 
@@ -18,6 +20,19 @@ def test_a_cold_start_is_announced_with_the_time_its_eta_counts_from() -> None:
     )
     assert route.starting == Starting(phase="warm-up", progress=0.5, eta_s=3.0, at_s=1000.0)
     assert (route.name, route.hold_s, route.queue_length) == ("demo", 120.0, 256)
+
+
+def test_the_gateway_is_told_how_an_endpoint_takes_its_requests() -> None:
+    taken = {"unknown_parameters": UnknownParameters.DROP, "prefix_affine": True, "queue_length": 3}
+    route = endpoint_route(
+        replace(an_endpoint(), **taken),  # type: ignore[arg-type]  # its own fields
+        version=1,
+        routes=(),
+        replicas=(),
+        starting=None,
+        failed=None,
+    )
+    assert {name: getattr(route, name) for name in taken} == taken
 
 
 def test_keys_come_from_the_guard_and_nowhere_else() -> None:
