@@ -1,5 +1,6 @@
 """A run on stderr: one line per event, readable without colour or a terminal."""
 
+import shutil
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -18,6 +19,7 @@ from paceline.records.trial import TrialRecord
 from paceline.units import format_duration
 
 ERASE_LINE: Final = "\r\x1b[K"
+MORE: Final = " …"
 
 
 class LineWatch:
@@ -68,7 +70,10 @@ class LineWatch:
 
     def phase(self, text: str) -> None:
         if self._terminal:
-            sys.stderr.write(f"{ERASE_LINE}[{self._elapsed()}]    {self._label}: {text} …")
+            # What wraps could not be erased by the next phase.
+            room = shutil.get_terminal_size().columns - 1 - len(MORE)
+            line = f"[{self._elapsed()}]    {self._label}: {text}"
+            sys.stderr.write(f"{ERASE_LINE}{line[:room]}{MORE}")
             sys.stderr.flush()
 
     def trial_ended(self, trial: TrialRecord, ranking: Ranking) -> None:
