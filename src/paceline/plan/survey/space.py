@@ -5,6 +5,7 @@ out; the others become rows of indices, ready for `plan.predict`. Covers one nod
 `MOST_DEVICES` devices of one type.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -274,7 +275,8 @@ def _able(axes: Axes, at: int) -> tuple[NDArray[np.bool_], list[RuledOut]]:
     """Which pairs of device and format an engine takes, and why not the others."""
     engine = axes.engines[at]
     able = np.ones((len(axes.devices), len(axes.formats)), dtype=np.bool_)
-    blocks = []
+    first: dict[str, RuledOut] = {}
+    pairs: Counter[str] = Counter()
     for f, format_ in enumerate(axes.formats):
         common = _no_experts(axes.shape, format_)
         for d, device in enumerate(axes.devices):
@@ -282,8 +284,10 @@ def _able(axes: Axes, at: int) -> tuple[NDArray[np.bool_], list[RuledOut]]:
             if because is not None:
                 able[d, f] = False
                 kind = "no experts to quantize" if common else _kind(device, format_, engine.facts)
-                blocks.append(_block(axes, at, kind, because, (d, f, 0)))
-    return able, blocks
+                if kind not in first:
+                    first[kind] = _block(axes, at, kind, because, (d, f, 0))
+                pairs[kind] += 1
+    return able, [replace(block, count=block.count * pairs[kind]) for kind, block in first.items()]
 
 
 def _kind(device: Device, format_: Format, engine: EngineFacts) -> str:
