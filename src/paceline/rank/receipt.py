@@ -270,9 +270,7 @@ def _recheck(
     found = [finding for result in again for finding in result.findings]
     for index, (stored, trial) in enumerate(zip(receipt.trials, trials, strict=True)):
         found += differences(dump(stored), dump(trial), f"$.trials[{index}]")
-    for index, price in enumerate(receipt.prices):
-        used = receipt.request.price_usd_per_hour  # what every cost is computed with
-        found += differences(price.usd_per_hour, used, f"$.prices[{index}].usd_per_hour")
+    found += [*_unpriced(receipt), *_unplanned(receipt)]
     stored_ranking, own = dump(receipt.ranking), receipt.software.get("paceline") == __version__
     found += differences(
         stored_ranking if own else _figures(stored_ranking),
@@ -287,6 +285,24 @@ def _recheck(
         figures=_leaves(dump(ranking)) + sum(len(trial.metrics) for trial in trials),
         findings=(*findings, *_edits_first(sections, list(dict.fromkeys(found)))),
     )
+
+
+def _unpriced(receipt: Receipt) -> Iterator[Finding]:
+    """Prices that are not the one that every cost is computed with."""
+    used = receipt.request.price_usd_per_hour
+    for index, price in enumerate(receipt.prices):
+        yield from differences(price.usd_per_hour, used, f"$.prices[{index}].usd_per_hour")
+
+
+def _unplanned(receipt: Receipt) -> Iterator[Finding]:
+    """Trials of variants that the plan neither holds nor rejects: a ranking passes them over."""
+    plan = receipt.plan
+    known = {plan.baseline, *plan.variants, *(one.variant for one in plan.rejected)}
+    for index, trial in enumerate(receipt.trials):
+        if trial.variant not in known:
+            detail = f"{trial.variant.id} was measured, but the plan does not know it"
+            path = f"$.trials[{index}].variant"
+            yield Finding(path=path, fault=Fault.ARITHMETIC, detail=detail)
 
 
 def _figures(value: Json) -> Json:

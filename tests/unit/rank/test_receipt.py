@@ -17,6 +17,7 @@ from paceline.records.plan import Plan
 from paceline.records.receipt import Fault, Finding, Price, Receipt, Verification
 from paceline.records.request import Comparison, Constraint
 from paceline.records.serial import SCHEMA_VERSION, Json, NewerSchema, dump
+from paceline.records.variant import Rejection, RejectionReason
 from paceline.testing.builders import (
     a_cpu,
     a_host,
@@ -220,6 +221,18 @@ def test_a_price_that_no_cost_was_computed_with_does_not_hold() -> None:
     assert checked(seal(replace(a_receipt(), prices=(price,)))).ok
     forged = checked(seal(replace(a_receipt(), prices=(replace(price, usd_per_hour=0.05),))))
     assert paths(forged, Fault.ARITHMETIC) == ["$.prices[0].usd_per_hour"]
+
+
+def test_a_measured_variant_that_the_plan_does_not_know_does_not_hold() -> None:
+    honest = a_receipt()
+    plan = replace(honest.plan, variants=(BASELINE,))
+    forged = replace(honest, plan=plan, ranking=rank(honest.request, plan, honest.trials))
+    found = checked(seal(forged))
+    assert paths(found, Fault.ARITHMETIC) == ["$.trials[1].variant"]
+    left_out = Rejection(variant=RIVAL, reason=RejectionReason.PREDICTED, detail="cannot win")
+    plan = replace(plan, rejected=(left_out,))
+    told = replace(honest, plan=plan, ranking=rank(honest.request, plan, honest.trials))
+    assert checked(seal(told)).ok
 
 
 def test_a_receipt_that_was_only_reformatted_is_told_so() -> None:
