@@ -56,13 +56,7 @@ def serve_command(
 
     The OpenAI-compatible URL is http://HOST:PORT/v1; `model` is the name of an endpoint.
     """
-    if tls_key is not None and tls_cert is None:
-        raise SpecError(
-            Code.CONTRADICTION,
-            "a key of a certificate without the certificate",
-            why="--tls-key is given, --tls-cert is not",
-            fix="give both, or neither for plain HTTP",
-        )
+    _check_tls(tls_cert, tls_key)
     required = not is_loopback(host) if require_keys is None else require_keys
     options = ServeOptions(
         host=host,
@@ -80,3 +74,13 @@ def serve_command(
     with serving(api, host="127.0.0.1", port=admin_port) as listening:
         typer.echo(f"management API on http://127.0.0.1:{listening}/docs", err=True)
         serve(options, shop)
+
+
+def _check_tls(tls_cert: Path | None, tls_key: Path | None) -> None:
+    if tls_key is not None and tls_cert is None:
+        raise SpecError(
+            Code.CONTRADICTION,
+            "a key of a certificate without the certificate",
+            why="--tls-key is given, --tls-cert is not",
+            fix="give both, or neither for plain HTTP",
+        )
