@@ -94,7 +94,8 @@ class UpstreamConnection(asyncio.Protocol):
     def left(self) -> bool:
         """Whether no byte of the answer came, and the other end may have gone before the request.
 
-        Then nobody has begun to work on the request, and it may be sent again.
+        Then it may be sent again. An engine that died over the request looks the same, and a
+        completion does no harm twice; on the new connection its end is its failure.
         """
         return self.used and self._between and self.status is None
 
