@@ -8,7 +8,14 @@ from typing import Final
 from paceline.app.artefacts import held, make_room
 from paceline.app.checkpoints import give_artefact
 from paceline.app.environment import own_environment
-from paceline.app.exams import Exams, find_exams, in_flight, loaded_in_flight, share_of
+from paceline.app.exams import (
+    BASELINE_STRETCH,
+    Exams,
+    find_exams,
+    in_flight,
+    items_needed,
+    loaded_in_flight,
+)
 from paceline.app.images import prompts_of, route_of, studio
 from paceline.app.planning import Planned
 from paceline.app.race import Race, Search, with_variant
@@ -247,7 +254,9 @@ class Campaign:
             paired_rule=self._exams.paired(request, self._baseline_quality()) if first else None,
             quality_concurrency=in_flight(request, places),
             loaded_concurrency=loaded_in_flight(request, places) if first else None,
-            quality_share=share_of(request, baseline=step.variant == self._plan.baseline),
+            quality_share=request.quality_share,
+            quality_stretch=BASELINE_STRETCH,
+            quality_needed=items_needed(request) if step.variant == self._plan.baseline else 0,
             reading=found if isinstance(found, ReadingOrder) else None,
             no_reading=found if isinstance(found, str) else None,
             constraints=request.constraints,

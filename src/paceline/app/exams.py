@@ -1,5 +1,6 @@
 """What the variants of one run are asked, and when the asking stops."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,9 +20,12 @@ from paceline.trial.sequential import PairedRule, quality_margin
 
 STANDARD: Final = "standard"
 
-BASELINE_SHARE: Final = 0.5
-"""Of its trial's time that the baseline may be asked at least: every variant is compared on the
-items that it was asked, and it is often the slowest of all."""
+BASELINE_STRETCH: Final = 0.5
+"""Of its trial's time that the baseline may be asked while it has fewer items than a verdict needs:
+every variant is compared on the items that it was asked, and it is often the slowest of all."""
+NEEDED: Final = 5.0
+"""Items per margin that a verdict needs. Of n pairs without a loss the 95 % interval ends some 3/n
+below (Hanley and Lippman-Hand 1983; 84 items gave 0.037); two more leave room for a loss."""
 PICTURES: Final = "pictures"
 """For an image model that brings no suite along."""
 
@@ -137,9 +141,11 @@ def loaded_in_flight(request: Request, places: int | None) -> int | None:
     return max(2 * in_flight(request, places), min(full, MOST_LOADED))
 
 
-def share_of(request: Request, *, baseline: bool) -> float:
-    """The most of a trial's time (0–1) that its questions may take."""
-    return max(request.quality_share, BASELINE_SHARE) if baseline else request.quality_share
+def items_needed(request: Request) -> int:
+    """Items that the baseline is to be asked for a verdict on the strictest relative limit on
+    quality; none without one."""
+    margins = [1 - limit for limit in quality_floors(request) if limit < 1]
+    return math.ceil(NEEDED / min(margins)) if margins else 0
 
 
 def margin_of(request: Request, baseline: QualityResult) -> float | None:

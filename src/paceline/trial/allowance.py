@@ -18,18 +18,34 @@ _MS_PER_S: Final = 1000.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """`share` (0–1) of a trial's time; 1 is no limit."""
+    """`share` (0–1) of a trial's time; 1 is no limit.
+
+    While the suite has fewer than `needed` answers it may go on to `stretch` of the time.
+    """
 
     share: float
+    stretch: float = 0.0
+    needed: int = 0
 
     def allowed_s(self, *, rest_s: float) -> float | None:
         """What quality may take beside `rest_s` of everything else; `None` without a limit.
 
         `q ÷ (q + rest) = share`, solved for q.
         """
-        if self.share >= 1:
-            return None
-        return self.share / (1 - self.share) * rest_s
+        return _beside(rest_s, self.share)
+
+    def stretched_s(self, *, rest_s: float) -> float | None:
+        """The same while answers are wanting."""
+        return _beside(rest_s, self.most)
+
+    @property
+    def most(self) -> float:
+        """The share that is never exceeded."""
+        return max(self.share, self.stretch)
+
+
+def _beside(rest_s: float, share: float) -> float | None:
+    return None if share >= 1 else share / (1 - share) * rest_s
 
 
 def expected_load_s(plan: LoadPlan, probe: Probe, *, requests_per_s: float | None) -> float:

@@ -133,24 +133,36 @@ class Asking:
             return
         began_s = self._clock.monotonic_s()
         before_s = self.answers.spent_s or 0.0
-        allowed_s = self._questions.allowance.allowed_s(rest_s=rest_s)
-        until_s = None
-        if allowed_s is not None:
-            until_s = began_s + max(0.0, (1 - UNDER_WAY) * allowed_s - before_s)
+        allowance = self._questions.allowance
+        allowed_s = allowance.allowed_s(rest_s=rest_s)
+
+        def until(limit_s: float | None) -> float | None:
+            if limit_s is None:
+                return None
+            return began_s + max(0.0, (1 - UNDER_WAY) * limit_s - before_s)
+
         if self._questions.reading is not None and not self._questions.reading.before_speed:
             self._read()
-        answers = self._asked(until_s) if self.answers.garbage is None else self.answers
+        answers = self.answers
+        if answers.garbage is None:
+            answers = self._asked(
+                until(allowed_s), stretched_s=until(allowance.stretched_s(rest_s=rest_s))
+            )
         self.answers = replace(
             answers,
             spent_s=before_s + self._clock.monotonic_s() - began_s,
             allowed_s=allowed_s,
         )
 
-    def _asked(self, until_s: float | None) -> Answers:
+    def _asked(self, until_s: float | None, *, stretched_s: float | None) -> Answers:
         questions, answers = self._questions, self.answers
         left = sum(map(bool, (questions.suite, questions.own, questions.long, self._again)))
         if questions.suite is not None:
-            answers = replace(answers, quality=self._compared(questions.suite, until_s, left))
+            ends = (
+                self._spent(until_s, left, least=max(FIRST, questions.allowance.needed)),
+                self._spent(stretched_s, left, least=FIRST, share=questions.allowance.most),
+            )
+            answers = replace(answers, quality=self._compared(questions.suite, ends))
             left -= 1
         if questions.own is not None and answers.garbage is None:
             answers = replace(answers, own=self._one(questions.own, until_s, left))
@@ -166,14 +178,9 @@ class Asking:
         """How many in flight the second asking has, where there is a first."""
         return self._questions.loaded_in_flight if self._questions.suite else None
 
-    def _compared(self, suite: Suite, until_s: float | None, parts: int) -> QualityResult:
+    def _compared(self, suite: Suite, ends: Sequence[StopRule]) -> QualityResult:
         paired = self._questions.paired
-        rules = (
-            self._questions.late,
-            self._questions.garbage,
-            paired,
-            self._spent(until_s, parts, least=FIRST),
-        )
+        rules = (self._questions.late, self._questions.garbage, paired, *ends)
         result = self._evaluated(suite, first_of(*(rule for rule in rules if rule is not None)))
         if paired is None:
             return result
@@ -210,9 +217,11 @@ class Asking:
             stop=stop,
         )
 
-    def _spent(self, until_s: float | None, parts: int, *, least: int) -> StopRule:
+    def _spent(
+        self, until_s: float | None, parts: int, *, least: int, share: float | None = None
+    ) -> StopRule:
         """Ends one of `parts` when its part of the time is over, never before `least` answers."""
-        now_s, share = self._clock.monotonic_s(), self._questions.allowance.share
+        now_s, of_all = self._clock.monotonic_s(), share or self._questions.allowance.share
         mine_s = None if until_s is None else max(0.0, until_s - now_s) / parts
 
         def rule(scores: Sequence[ItemScore]) -> Stopped | None:
@@ -222,7 +231,7 @@ class Asking:
             return Stopped(
                 cause=StopCause.SHARE,
                 because=f"{len(scores)} items took the {mine_s:.1f} s that were left of the "
-                f"{share:.0%} of the trial's time that quality may take",
+                f"{of_all:.0%} of the trial's time that quality may take",
             )
 
         return rule

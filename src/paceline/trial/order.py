@@ -60,6 +60,9 @@ class TrialOrder:
     """Items in flight when they are asked again in full batches; `None`: they are not."""
     quality_share: float = 1.0
     """The most of the trial's time that its quality part may take; 1 is no limit."""
+    quality_stretch: float = 0.0
+    """The same while fewer than `quality_needed` items are answered, where that is more."""
+    quality_needed: int = 0
     reading: ReadingOrder | None = None
     """What to read of the distributions, where the engine gives them; else `no_reading` why not."""
     no_reading: str | None = None

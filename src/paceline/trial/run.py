@@ -291,7 +291,11 @@ class TrialRun:
             late=self._too_late,
             reading=order.reading,
             no_reading=order.no_reading,
-            allowance=Allowance(share=order.quality_share),
+            allowance=Allowance(
+                share=order.quality_share,
+                stretch=order.quality_stretch,
+                needed=order.quality_needed,
+            ),
             seed=order.seed,
             in_flight=order.quality_concurrency,
             loaded_in_flight=order.loaded_concurrency,

@@ -5,18 +5,17 @@ from dataclasses import replace
 import pytest
 
 from paceline.app.exams import (
-    BASELINE_SHARE,
     FIDELITY_PROMPTS,
     PROMPT_CHARS,
     Exams,
     find_exams,
     in_flight,
+    items_needed,
     loaded_in_flight,
     margin_of,
     needle_of,
     program_of,
     prompts_of,
-    share_of,
 )
 from paceline.errors import SpecError
 from paceline.records.quality import Item, ItemScore, Message, QualityResult, Scorer, Split, Suite
@@ -126,11 +125,12 @@ def test_there_is_no_comparison_before_the_baseline_has_answered() -> None:
     assert Exams(suite=None, own=None).garbage(None) is None
 
 
-def test_the_baseline_is_given_more_time_for_every_variant_is_compared_on_its_items() -> None:
-    request = replace(a_request(), quality_share=0.25)
-    assert share_of(request, baseline=False) == 0.25
-    assert share_of(request, baseline=True) == BASELINE_SHARE
-    assert share_of(replace(request, quality_share=1.0), baseline=True) == 1.0
+def test_a_closer_limit_needs_more_items_of_the_baseline() -> None:
+    relative = replace(at_least(0.97), relative=True)
+    assert items_needed(a_request(relative)) == 167, "of 84 no loss at all was 0.963 at worst"
+    assert items_needed(a_request(relative, replace(relative, limit=0.99))) == 500
+    assert items_needed(a_request(replace(relative, limit=1.0))) == 0, "nothing can show it"
+    assert items_needed(a_request()) == 0
 
 
 def test_two_files_of_scorers_are_refused() -> None:

@@ -349,6 +349,21 @@ def test_questions_keep_to_their_share_of_the_trial(share: float) -> None:
     assert 12 <= examinee.asked[0][1] < len(SUITE.items)
 
 
+@pytest.mark.parametrize(("needed", "asked"), [(0, 36), (60, 60), (300, 108)])
+def test_the_baseline_goes_on_while_a_verdict_needs_more_of_it(needed: int, asked: int) -> None:
+    """A quarter of 16 s, half of 24 s; a tenth is kept back, an answer takes 0.1 s."""
+    _, examinee = examined(
+        lambda number: number % 30 > 0,
+        quality_share=0.25,
+        quality_stretch=0.5,
+        quality_needed=needed,
+        plan=replace(ALL_IN_TIME, requests=None, duration_s=Seconds(12.0)),
+        own_suite=None,
+        paired_rule=None,
+    )
+    assert examinee.asked[0][1] == pytest.approx(asked, abs=2)
+
+
 # Seconds of launches, of one reading and per answer at 32 in flight, as three trials of the
 # reference model on OpenVINO took them on two cores that had three times as much else to do.
 RECORDED = {
