@@ -53,9 +53,11 @@ def roll(
     load = _Load(one.url, streams=streams, tokens=tokens)
     load.start()
     time.sleep(before_s)
+    arrived = f"version {to_version} carries all traffic"
+    earlier = sum(arrived in line for line in list(one.said))
     began_s = time.monotonic()
     assert paceline("deploy", f"demo@{to_version}").code == 0
-    one.heard(f"version {to_version} carries all traffic")
+    one.heard(arrived, earlier + 1)
     one.until(lambda it: len(it.children("fake_server")) == replicas, "rolled")
     ended_s = time.monotonic()
     found = load.end()

@@ -127,8 +127,8 @@ def test_there_is_no_comparison_before_the_baseline_has_answered() -> None:
 
 def test_a_closer_limit_needs_more_items_of_the_baseline() -> None:
     relative = replace(at_least(0.97), relative=True)
-    assert items_needed(a_request(relative)) == 167, "of 84 no loss at all was 0.963 at worst"
-    assert items_needed(a_request(relative, replace(relative, limit=0.99))) == 500
+    assert items_needed(a_request(relative)) == 120, "of 100 no loss at all was 0.968 at worst"
+    assert items_needed(a_request(relative, replace(relative, limit=0.99))) == 360
     assert items_needed(a_request(replace(relative, limit=1.0))) == 0, "nothing can show it"
     assert items_needed(a_request()) == 0
 
