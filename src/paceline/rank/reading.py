@@ -141,6 +141,8 @@ def _bounds(metrics: Mapping[str, Metric], name: str, metric: Metric) -> Bounds 
     if metric.ci95 is not None:
         # Batch means of few values can reach below zero; no figure here can.
         return Bounds(lo=max(0.0, metric.ci95.lo), hi=metric.ci95.hi)
+    if name == FAILED_SHARE:
+        return _failing(metric)
     if seen_whole(name):
         return Bounds(lo=metric.value, hi=metric.value)
     floor = _floor(metrics, name)
@@ -171,6 +173,8 @@ def _with_misses(metrics: Mapping[str, Metric], name: str, bounds: Bounds) -> Bo
 
 def _failing(failed: Metric) -> Bounds:
     """The share of requests that fail in the long run."""
+    if failed.ci95 is not None:
+        return Bounds(lo=failed.ci95.lo, hi=failed.ci95.hi)
     return proportion_bounds(round(failed.value * failed.n), failed.n)
 
 

@@ -157,6 +157,7 @@ class LoadSummary:
     steady: bool
     output_tokens_per_s_ci95: Interval | None = None
     requests_per_s_ci95: Interval | None = None
+    failed_share_ci95: Interval | None = None
     input_tokens_per_s: float | None = None
     input_tokens_mean: float | None = None
     output_tokens_mean: float | None = None

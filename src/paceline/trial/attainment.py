@@ -13,10 +13,10 @@ from paceline.records.measurement import Verdict
 from paceline.records.metric_names import LATENCIES
 from paceline.records.ranking import ConstraintVerdict
 from paceline.records.request import Constraint
-from paceline.records.samples import OUTCOMES, Outcome, SampleTable
-from paceline.stats import Bounds, design_effect, proportion_bounds
+from paceline.records.samples import SampleTable
+from paceline.stats import Bounds
 from paceline.trial.find_max import ProbeVerdict
-from paceline.trial.slo import Finding, good_rate, in_window, judge, told
+from paceline.trial.slo import Finding, good_rate, judge, told
 
 GOODPUT: Final = "goodput"
 FAILED_SHARE: Final = "failed_share"
@@ -58,7 +58,7 @@ def judge_all(
             rate = _judge_goodput(samples, summary, constraint, constraints, open_loop=open_loop)
             found = told(rate, summary, constraint)
         elif constraint.metric == FAILED_SHARE:
-            found = told(_judge_failed(samples, summary, constraint), summary, constraint)
+            found = told(_judge_failed(summary, constraint), summary, constraint)
         else:
             judged = judge(samples, summary, constraint, open_loop=open_loop, timeout_s=timeout_s)
             if judged is None:
@@ -103,18 +103,22 @@ def _judge_goodput(
     )
 
 
-def _judge_failed(samples: SampleTable, summary: LoadSummary, constraint: Constraint) -> Finding:
-    """Exact binomial bounds of the share of requests that failed."""
-    ended = in_window(samples, summary) & (samples.outcome != OUTCOMES.index(Outcome.UNFINISHED))
-    failed = samples.outcome[ended] != OUTCOMES.index(Outcome.OK)
-    if not len(failed):
+def _judge_failed(summary: LoadSummary, constraint: Constraint) -> Finding:
+    """By the exact bounds of the share; a limit of 0 by what was seen.
+
+    No number of requests shows that none would ever fail.
+    """
+    interval = summary.failed_share_ci95
+    if interval is None:
         return Finding(verdict=Verdict.UNRESOLVED, value=None, because="no request ended")
-    effect = design_effect(failed)
-    bounds = proportion_bounds(float(failed.sum()) / effect, len(failed) / effect)
-    because = f"{int(failed.sum())} of {len(failed)} failed; {_shown(bounds)}"
-    value = float(failed.mean())
-    verdict = constraint.comparison.verdict(bounds.lo, bounds.hi, constraint.limit)
-    return Finding(verdict=verdict, value=value, because=because)
+    ended = summary.ok + summary.failed
+    value = summary.failed / ended
+    lo, hi = (value, value) if constraint.limit == 0 else (interval.lo, interval.hi)
+    return Finding(
+        verdict=constraint.comparison.verdict(lo, hi, constraint.limit),
+        value=value,
+        because=f"{summary.failed} of {ended} failed; {_shown(Bounds(lo=lo, hi=hi))}",
+    )
 
 
 def _shown(bounds: Bounds) -> str:

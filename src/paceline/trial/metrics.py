@@ -163,7 +163,9 @@ def _rates(load: LoadSummary, *, tokens: bool) -> dict[str, Metric]:
             n=load.ok,
         )
     if asked:
-        rates[FAILED_SHARE] = Metric(value=load.failed / asked, unit="", ci95=None, n=asked)
+        rates[FAILED_SHARE] = Metric(
+            value=load.failed / asked, unit="", ci95=load.failed_share_ci95, n=asked
+        )
     return rates
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from paceline.records.load import LoadSummary
 from paceline.records.measurement import Interval, Stat
 from paceline.records.samples import OUTCOMES, TOKEN_SOURCES, Floats, Outcome, SampleTable
-from paceline.stats import drift, mean_bounds, ramp_length
+from paceline.stats import design_effect, drift, mean_bounds, proportion_bounds, ramp_length
 from paceline.trial.describe import NOTHING, describe, interval_of
 from paceline.units import MS_PER_S
 
@@ -64,6 +64,7 @@ def summarise(samples: SampleTable, *, open_loop: bool, trim: bool = True) -> Lo
         steady=change is None,
         output_tokens_per_s_ci95=rates.tokens_interval,
         requests_per_s_ci95=rates.requests_interval,
+        failed_share_ci95=_failed_share(samples, inside, times.ok),
         input_tokens_per_s=_product(_mean(samples.input_tokens[good]), rates.requests_per_s),
         input_tokens_mean=_mean(samples.input_tokens[good]),
         output_tokens_mean=_mean(tokens),
@@ -174,6 +175,15 @@ def _tokens_in(samples: SampleTable, times: Timings, edges: Floats) -> Floats:
 def _gaps(samples: SampleTable, rows: Mask) -> Stat:
     gaps = gaps_ms(samples, rows)
     return describe(gaps) if len(gaps) else NOTHING
+
+
+def _failed_share(samples: SampleTable, inside: Mask, ok: Mask) -> Interval | None:
+    """Exact bounds of the share of requests that fail, of those that ended."""
+    failed = ~ok[inside & (samples.outcome != OUTCOMES.index(Outcome.UNFINISHED))]
+    if not len(failed):
+        return None
+    effect = design_effect(failed)
+    return interval_of(proportion_bounds(float(failed.sum()) / effect, len(failed) / effect))
 
 
 def _start_s(samples: SampleTable) -> float:

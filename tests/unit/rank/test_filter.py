@@ -152,6 +152,25 @@ def test_failed_requests_are_the_slowest_of_all(
     assert verdict("ttft p95 <= 200ms", subject).verdict is expected
 
 
+@pytest.mark.parametrize(
+    ("failed", "asked", "limit", "expected"),
+    [
+        (0, 1000, "1%", Verdict.PASS),
+        (0, 100, "1%", Verdict.UNRESOLVED),  # up to 3.6 % in the long run
+        (0, 100, "0", Verdict.PASS),  # no number of requests could show it of the long run
+        (1, 100, "0", Verdict.FAIL),
+        (1, 100, "0.5%", Verdict.UNRESOLVED),
+        (50, 1000, "1%", Verdict.FAIL),
+    ],
+)
+def test_the_failed_share_is_judged_by_its_interval_as_in_a_load_test(
+    failed: int, asked: int, limit: str, expected: Verdict
+) -> None:
+    share = Metric(value=failed / asked, unit="", ci95=None, n=asked)
+    found = verdict(f"failed_share <= {limit}", pooled(failed_share=share))
+    assert found.verdict is expected
+
+
 def test_a_mean_holds_with_every_failed_request_at_its_time_out_or_not_for_sure() -> None:
     def judged(failed: float) -> Verdict:
         subject = pooled(

@@ -52,6 +52,15 @@ def test_the_failed_share_is_judged_by_its_interval(
     assert found.verdict is verdict
 
 
+@pytest.mark.parametrize(("failed", "expected"), [(0, Verdict.PASS), (1, Verdict.FAIL)])
+def test_a_limit_of_no_failure_at_all_is_about_the_requests_that_were_sent(
+    failed: int, expected: Verdict
+) -> None:
+    """No number of requests shows that none would ever fail."""
+    (found,) = verdicts(samples([None] * failed + [0.1] * 20), "failed_share <= 0")
+    assert found.verdict is expected
+
+
 def test_what_failed_before_the_first_byte_was_written_counts() -> None:
     """In closed loop the whole first wave is due at 0 and written a little later."""
     first_wave = table_of(

@@ -69,7 +69,10 @@ def test_no_price_no_cost() -> None:
 
 
 def test_failures_count_in_their_share() -> None:
-    assert trial_metrics(LOAD, None, FOOTPRINT)["failed_share"].value == pytest.approx(0.1)
+    load = replace(LOAD, failed_share_ci95=Interval(lo=0.05, hi=0.2))
+    found = trial_metrics(load, None, FOOTPRINT)["failed_share"]
+    assert found.value == pytest.approx(0.1)
+    assert found.ci95 == Interval(lo=0.05, hi=0.2)
 
 
 @pytest.mark.parametrize(
