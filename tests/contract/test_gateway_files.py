@@ -133,7 +133,7 @@ def test_a_replica_that_does_not_answer_is_502_and_blamed_for_nothing(
     for _ in range(5):
         reply = fetch(gateway, url)
         assert (reply.status, reply.code) == (502, "engine_failed")
-    assert 'replica="demo-1-ab"} 0' in gateway.control.metrics().partition("ejected{")[2]
+    assert 'replica="demo-1-ab"} 0' in gateway.metrics().partition("ejected{")[2]
 
 
 @pytest.mark.parametrize(

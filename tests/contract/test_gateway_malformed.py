@@ -8,6 +8,7 @@ import json
 import random
 import re
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -19,6 +20,7 @@ import pytest
 
 from paceline.testing.gateway import (
     KEY,
+    PATIENCE_S,
     RunningGateway,
     chat_body,
     endpoint,
@@ -44,7 +46,7 @@ def golden() -> Iterator[Golden]:
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory, golden: Golden) -> Iterator[RunningGateway]:
     folder = tmp_path_factory.mktemp("gateway")
-    short = ("--header-timeout-s", "0.3", "--body-timeout-s", "0.3")
+    short = ("--header-timeout-s", "0.3", "--body-timeout-s", "0.3", "--keep-alive-s", "1")
     with running_gateway(folder, *short) as running:
         running.serve(endpoint(replica(golden.url)))
         yield running
@@ -84,17 +86,30 @@ def test_nor_does_one_behind_a_good_request_whose_head_is_known(
         f"Content-Length: {len(body)}\r\n\r\n"
     ).encode() + body
 
+    asked: list[bytes] = []
+
+    def attempt(sent: bytes) -> bytes:
+        """What came behind the good answer; nothing where the gateway took us for idle."""
+        asked.append(sent)
+        with socket.create_connection(("127.0.0.1", gateway.port), timeout=PATIENCE_S) as sock:
+            sock.sendall(good)
+            came = b""
+            while not came.endswith(b"}"):
+                data = sock.recv(65_536)
+                assert data, came
+                came += data
+            assert b" 200 OK" in came
+            behind = b""
+            with suppress(BrokenPipeError, ConnectionResetError):
+                sock.sendall(sent)
+                while data := sock.recv(65_536):
+                    behind += data
+            return behind
+
     def statuses(case: dict[str, Any]) -> list[int]:
         sent = case["send"].replace("KEY", KEY).encode("latin-1")
-        with socket.create_connection(("127.0.0.1", gateway.port), timeout=2.0) as sock:
-            sock.sendall(good)
-            assert b" 200 OK" in sock.recv(65_536)
-            sock.sendall(sent)
-            came = b""
-            with suppress(TimeoutError, ConnectionResetError):
-                while data := sock.recv(65_536):
-                    came += data
-        return [int(status) for status in STATUS.findall(came)]
+        behind = next((came for came in (attempt(sent) for _ in range(5)) if came), b"")
+        return [int(status) for status in STATUS.findall(behind)]
 
     with ThreadPoolExecutor(16) as threads:
         answered = list(threads.map(statuses, CASES))
@@ -104,7 +119,7 @@ def test_nor_does_one_behind_a_good_request_whose_head_is_known(
         if seen not in (case["answers"], [408])
     ]
     assert not wrong, "\n".join(str(case) for case in wrong)
-    assert len(golden.entries()) == len(CASES), "the good ones"
+    assert len(golden.entries()) == len(asked), "the good ones"
 
 
 def fuzzed(rng: random.Random) -> bytes:
@@ -155,24 +170,23 @@ def test_fuzzed_requests_meet_no_fault_of_ours_and_leave_nothing(
     before_bytes, before_fds = process.memory_info().rss, process.num_fds()
 
     def statuses(seed: int) -> list[int]:
-        with suppress(BrokenPipeError):
-            answer = gateway.raw(fuzzed(random.Random(seed)), half_close=seed % 8 == 0)
-            return [int(status) for status in STATUS.findall(answer)]
-        return []
+        answer = gateway.raw(fuzzed(random.Random(seed)), half_close=seed % 8 == 0)
+        return [int(status) for status in STATUS.findall(answer)]
 
     with ThreadPoolExecutor(16) as threads:
         seen = [status for found in threads.map(statuses, range(count)) for status in found]
     assert {status for status in seen if status >= 500} == set()
     assert seen.count(200) > count / 20 and seen.count(400) > count / 20
-    gateway.pulse(lambda pulse: pulse.endpoints[0].in_flight == 0)
-    page = gateway.control.metrics()
-    assert "paceline_gateway_requests_in_progress 0" in page
+    page = gateway.settled()
     assert "paceline_gateway_buffered_bytes 0" in page
+    deadline_s = time.monotonic() + PATIENCE_S
+    while process.num_fds() > before_fds + 4 and time.monotonic() < deadline_s:
+        time.sleep(0.02)  # until it has heard of the last that hung up
     assert process.num_fds() <= before_fds + 4
     assert process.memory_info().rss < before_bytes + 32 * 2**20
 
 
 def test_a_connection_that_says_nothing_costs_only_its_socket(gateway: RunningGateway) -> None:
     with socket.create_connection(("127.0.0.1", gateway.port)):
-        gateway.pulse()
+        gateway.settled()
         assert gateway.ask().status == 200

@@ -17,7 +17,7 @@ from paceline.deploy.gateway.sockets import Sockets
 pytestmark = pytest.mark.enable_socket
 
 LARGE = os.urandom(8 * 2**20)
-PATIENCE_S = 5.0
+PATIENCE_S = 60.0
 Body = Callable[[], Coroutine[Any, Any, None]]
 
 
@@ -154,8 +154,8 @@ def test_reading_can_pause_also_while_the_other_side_hangs_up() -> None:
             sock.sendall(b"later")
             reset(sock)
             cpu_s = time.process_time()
-            await asyncio.sleep(0.05)
-            assert time.process_time() - cpu_s < 0.03, "an epoll that is not emptied spins"
+            await asyncio.sleep(0.3)
+            assert time.process_time() - cpu_s < 0.2, "an epoll that is not emptied spins"
             assert peer.came == b"" and peer.heard == ["made"]
             peer.transport.resume_reading()
             await until(lambda: "lost" in peer.heard)
@@ -251,7 +251,7 @@ def test_the_loop_has_its_turn_while_sockets_are_always_ready() -> None:
             assert time.monotonic() - began_s < PATIENCE_S / 2
             assert not peer.heard.count("lost")
             peer.transport.abort()
-            await asyncio.sleep(0.05)
+            await until(lambda: "lost" in peer.heard)
 
     run(body)
 
@@ -260,6 +260,10 @@ def test_what_is_put_off_comes_when_the_ready_sockets_were_served() -> None:
     seen: list[str] = []
 
     class Late(Peer):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            one.peers.append(self)
+
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
             seen.append("read")
@@ -275,13 +279,13 @@ def test_what_is_put_off_comes_when_the_ready_sockets_were_served() -> None:
             one.sockets.stop_listening()
             one.port = one.sockets.listen("127.0.0.1", 0, 64, Late)
             clients = [socket.create_connection(("127.0.0.1", one.port)) for _ in range(3)]
-            await asyncio.sleep(0.05)
+            await until(lambda: len(one.peers) == 3)
             for client in clients:
                 client.sendall(b"now")
             await until(lambda: len(seen) == 7)
             for client in clients:
                 client.close()
-            await asyncio.sleep(0.05)
+            await until(lambda: all("lost" in peer.heard for peer in one.peers))
 
     run(body)
     assert seen == ["outside", *["read"] * 3, *["late"] * 3]

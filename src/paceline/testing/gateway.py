@@ -9,21 +9,32 @@ import json
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
 from paceline.deploy.gateway.control import GatewayControl
 from paceline.deploy.gateway.routes import ROUTES
 from paceline.deploy.gateway.spool_reader import Position, read_spool
-from paceline.records.gateway import EndpointRoute, KeyRule, Pulse, ReplicaRoute, Table, UsageLine
+from paceline.records.gateway import (
+    EndpointRoute,
+    KeyRule,
+    Pulse,
+    ReplicaRoute,
+    Table,
+    UsageLine,
+    Wake,
+)
 
+S = TypeVar("S", Pulse, Wake)
 KEY = "pl_live_" + "5a" * 32
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
+"""What may take long on a busy machine; only a test that fails waits for it."""
 CHAT = "/v1/chat/completions"
 
 
@@ -84,16 +95,41 @@ class RunningGateway:
         self._revision += 1
         rules = (key_rule(),) if keys is None else keys
         self.control.send_table(
-            Table(revision=self._revision, endpoints=endpoints, keys=rules, **table)
+            Table(revision=self._revision, endpoints=endpoints, keys=rules, **table),
+            timeout_s=PATIENCE_S,
         )
         self.pulse(lambda pulse: pulse.revision == self._revision)
 
-    def pulse(self, wanted: Any = lambda _: True) -> Pulse:
-        """The next pulse that is wanted."""
-        while (said := self.control.receive(PATIENCE_S)) is not None:
-            if isinstance(said, Pulse) and wanted(said):
+    def pulse(self, wanted: Callable[[Pulse], object]) -> Pulse:
+        """The next pulse that is wanted. It may have been taken long before this call."""
+        return self._said(Pulse, wanted)
+
+    def wake(self) -> Wake:
+        """The next call for a replica."""
+        return self._said(Wake, lambda _: True)
+
+    def _said(self, kind: type[S], wanted: Callable[[S], object]) -> S:
+        deadline_s = time.monotonic() + PATIENCE_S
+        while (left_s := deadline_s - time.monotonic()) > 0:
+            said = self.control.receive(left_s)
+            if isinstance(said, kind) and wanted(said):
                 return said
-        raise AssertionError(f"no such pulse in {PATIENCE_S:g} s")
+        raise AssertionError(f"no such {kind.__name__} in {PATIENCE_S:g} s")
+
+    def metrics(self) -> str:
+        """The page for Prometheus, of now."""
+        return self.control.metrics(timeout_s=PATIENCE_S)
+
+    def settled(self) -> str:
+        """Wait until no request is in progress, and return the page that says so.
+
+        A pulse would not do: the next one may be older than the last request.
+        """
+        deadline_s = time.monotonic() + PATIENCE_S
+        while "paceline_gateway_requests_in_progress 0\n" not in (page := self.metrics()):
+            assert time.monotonic() < deadline_s, page
+            time.sleep(0.005)
+        return page
 
     def ask(
         self,
@@ -106,34 +142,50 @@ class RunningGateway:
         **fields: Any,
     ) -> "Reply":
         """One request on a connection of its own; without a body, a small chat with `fields`."""
+        if body is None and method == "POST":
+            body = chat_body(**fields)
+        with closing(self.begin(body, path=path, key=key, headers=headers, method=method)) as sent:
+            answer = sent.getresponse()
+            said = {name.lower(): value for name, value in answer.getheaders()}
+            return Reply(answer.status, said, answer.read())
+
+    def begin(
+        self,
+        body: Any = None,
+        *,
+        path: str = CHAT,
+        key: str | None = KEY,
+        headers: Mapping[str, str] = {},
+        method: str = "POST",
+    ) -> http.client.HTTPConnection:
+        """Send a request, its answer to be read or left."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
         sent = dict(headers)
         if key is not None:
             sent["Authorization"] = f"Bearer {key}"
-        if body is None and method == "POST":
-            body = chat_body(**fields)
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         try:
-            data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
             connection.request(method, path, data, sent)
-            answer = connection.getresponse()
-            said = {name.lower(): value for name, value in answer.getheaders()}
-            return Reply(answer.status, said, answer.read())
-        finally:
+        except OSError:
             connection.close()
+            raise
+        return connection
 
     def raw(self, data: bytes, *, half_close: bool = False) -> bytes:
-        """Send bytes as they are; all that comes back until the gateway closes or falls silent."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=2.0) as sock:
-            sock.sendall(data)
-            if half_close:
-                sock.shutdown(socket.SHUT_WR)
-            came = b""
-            try:
+        """Send bytes as they are; all that comes back until the gateway closes.
+
+        It closes what stays idle after `--keep-alive-s`.
+        """
+        came = b""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S) as sock:
+            with suppress(BrokenPipeError, ConnectionResetError):
+                sock.sendall(data)
+                if half_close:
+                    sock.shutdown(socket.SHUT_WR)
+            with suppress(ConnectionResetError):
                 while data := sock.recv(65_536):
                     came += data
-            except (TimeoutError, ConnectionResetError):
-                pass
-            return came
+        return came
 
     def usage(self) -> list[UsageLine]:
         """All lines of the spool so far."""
@@ -189,7 +241,7 @@ def running_gateway(folder: Path, *options: str) -> Iterator[RunningGateway]:
             assert process.stdout is not None
             said = process.stdout.readline().split()
             assert said, f"the gateway did not start: {argv}"
-            with GatewayControl.connect(path) as control:
+            with GatewayControl.connect(path, timeout_s=PATIENCE_S) as control:
                 yield RunningGateway(process, int(said[-1]), control, state)
         finally:
             process.kill()
