@@ -6,6 +6,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
+from sqlalchemy.exc import DBAPIError
 from tests.postgres import Server, postgres_server
 
 from paceline.adapters.stores.sql import SqlStore
@@ -13,6 +14,7 @@ from paceline.adapters.stores.sql.tables import METADATA
 from paceline.errors import Code, SetupError
 from paceline.ports.store import Store
 from paceline.testing.access import AccessContract
+from paceline.testing.audit import AuditContract, an_event
 from paceline.testing.deployments import DeploymentsContract
 from paceline.testing.stores import StoreContract
 
@@ -33,7 +35,7 @@ def template(server: Server) -> str:
     return "made"
 
 
-class TestPostgresStore(StoreContract, DeploymentsContract, AccessContract):
+class TestPostgresStore(StoreContract, DeploymentsContract, AccessContract, AuditContract):
     @pytest.fixture
     def store(self, server: Server, template: str) -> Iterator[Store]:
         store = SqlStore(server.database(template))
@@ -47,6 +49,23 @@ def test_its_tables_are_those_of_the_scripts(server: Server, template: str) -> N
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
     engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "change", ["UPDATE events SET actor = 'nobody'", "DELETE FROM events", "TRUNCATE events"]
+)
+def test_the_database_refuses_to_change_the_audit_trail(
+    server: Server, template: str, change: str
+) -> None:
+    url = server.database(template)
+    store = SqlStore(url)
+    store.note(an_event())
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    with pytest.raises(DBAPIError, match="append-only"), engine.begin() as connection:
+        connection.exec_driver_sql(change)
+    assert len(store.events()) == 1
+    engine.dispose()
+    store.close()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -27,9 +28,10 @@ from paceline.records.run import RunState
 from paceline.records.serial import pack
 from paceline.records.trial import TrialState
 from paceline.testing.access import AccessContract
+from paceline.testing.audit import AuditContract, an_event
 from paceline.testing.builders import a_trial
 from paceline.testing.deployments import DeploymentsContract
-from paceline.testing.stores import GRANTED, RIVAL, StoreContract, a_run, a_version
+from paceline.testing.stores import GRANTED, NOON, RIVAL, StoreContract, a_run, a_version
 
 WRITER = """
 import sys
@@ -38,7 +40,7 @@ from pathlib import Path
 from paceline.adapters.stores.sql import SqlStore
 from paceline.records.run import RunState
 from paceline.testing.builders import a_trial
-from paceline.testing.stores import GRANTED, RIVAL, a_run
+from paceline.testing.stores import GRANTED, NOON, RIVAL, a_run
 
 store = SqlStore(Path(sys.argv[1]))
 store.create_run(a_run())
@@ -70,13 +72,13 @@ def opened(path: Path) -> Iterator[Store]:
     store.close()
 
 
-class TestMemoryStore(StoreContract, DeploymentsContract, AccessContract):
+class TestMemoryStore(StoreContract, DeploymentsContract, AccessContract, AuditContract):
     @pytest.fixture
     def store(self) -> Store:
         return MemoryStore()
 
 
-class TestSqlStore(StoreContract, DeploymentsContract, AccessContract):
+class TestSqlStore(StoreContract, DeploymentsContract, AccessContract, AuditContract):
     @pytest.fixture
     def store(self, path: Path, empty: Path) -> Iterator[Store]:
         shutil.copy(empty, path)
@@ -176,6 +178,31 @@ def test_the_migrations_lead_to_the_tables(path: Path) -> None:
     with create_engine(f"sqlite:///{path}").connect() as connection:
         difference = compare_metadata(MigrationContext.configure(connection), METADATA)
     assert difference == []
+
+
+@pytest.mark.parametrize("change", ["UPDATE events SET actor = 'nobody'", "DELETE FROM events"])
+def test_the_database_refuses_to_change_the_audit_trail(path: Path, change: str) -> None:
+    for store in opened(path):
+        store.note(an_event())
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            sqlite3.connect(path).execute(change)
+        assert len(store.events()) == 1
+
+
+def test_a_trail_of_before_there_were_actors_is_kept(path: Path) -> None:
+    engine = create_engine(f"sqlite:///{path}")
+    config = scripts_config()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0004")
+        values = f"('{NOON}', 'rolled-back', 'current version 2 -> 1', 'small')"
+        connection.exec_driver_sql(
+            f"INSERT INTO events (at_utc, kind, detail, pipeline) VALUES {values}"  # noqa: S608
+        )
+    engine.dispose()
+    for store in opened(path):
+        (event,) = store.events()
+        assert (event.kind, event.pipeline, event.actor) == ("rolled-back", "small", None)
 
 
 def test_a_migration_that_fails_leaves_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,11 +55,11 @@ def test_keys_see_their_workspace_and_share_its_limits(paceline: Paceline, tmp_p
             assert ask(one, "pl_live_" + "0" * 64).status_code == 401
             assert ask(one, stranger).status_code == 404, "another workspace's is not there"
             assert ask(one, ours).status_code == 200
-            limit_workspace("team-a", UseLimits(requests_per_min=1), access)
+            limit_workspace("team-a", UseLimits(requests_per_min=1), access, clock)
             refused = until(one, other, 429)
             assert "This workspace may use 1" in refused.json()["error"]["message"]
             assert ask(one, ours).status_code == 429
-            limit_workspace("team-a", UseLimits(), access)
+            limit_workspace("team-a", UseLimits(), access, clock)
             until(one, ours, 200)
             revoke_key(made[0].key.key_id, access, clock)
             until(one, ours, 401)

@@ -5,14 +5,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from paceline.app.audit import a_note, differences
 from paceline.app.autoscale import read_asked
 from paceline.app.names import NAME
 from paceline.app.serving.facts import version_of
 from paceline.app.serving.lock import is_served
 from paceline.app.wiring import Workshop
 from paceline.app.workspaces import check_workspace_name
+from paceline.clock import Clock
 from paceline.errors import CandidateError, CapacityError, Code, SpecError
 from paceline.ports.store import StaleWrite
+from paceline.records.audit import LOCAL, AuditKind
 from paceline.records.deployment import (
     Canary,
     Endpoint,
@@ -22,6 +25,7 @@ from paceline.records.deployment import (
     LogLine,
 )
 from paceline.records.gateway import UnknownParameters
+from paceline.records.run import AuditEvent
 from paceline.records.scaling import Bounds, Mode, PacelinePolicy
 from paceline.records.version import Version
 
@@ -71,7 +75,7 @@ def read_target(text: str) -> tuple[str, int | None]:
     return pipeline, int(number) if at else None
 
 
-def deploy(order: DeployOrder, shop: Workshop) -> Endpoint:
+def deploy(order: DeployOrder, shop: Workshop, *, actor: str = LOCAL) -> Endpoint:
     """Store what is wanted and return; nothing runs differently before `paceline serve` sees it.
 
     Raises SpecError for an unknown pipeline or version, a wrong name or bounds, a model whose
@@ -88,7 +92,11 @@ def deploy(order: DeployOrder, shop: Workshop) -> Endpoint:
         before = next((one for one in kept.endpoints() if one.name == name), None)
         wanted = _wanted(order, version, name, before, shop)
         try:
-            placed = kept.put_endpoint(wanted, expected=0 if before is None else before.revision)
+            placed = kept.put_endpoint(
+                wanted,
+                expected=0 if before is None else before.revision,
+                notes=_notes(before, wanted, actor, shop.clock),
+            )
         except StaleWrite:  # somebody deployed at the same moment: theirs is what this one changes
             continue
         kept.log(
@@ -244,6 +252,27 @@ def _check_bounds(bounds: Bounds) -> None:
             why=f"--min {bounds.min_replicas}, --max {bounds.max_replicas}",
             fix=f"--max {max(bounds.min_replicas, 1)}",
         )
+
+
+def _notes(before: Endpoint | None, wanted: Endpoint, actor: str, clock: Clock) -> list[AuditEvent]:
+    """For the audit trail: what is wanted, and how it is scaled where that changed."""
+    policy = PacelinePolicy() if before is None else before.policy
+    details = {
+        AuditKind.DEPLOYED: _words(before, wanted),
+        AuditKind.POLICY_CHANGED: differences(policy, wanted.policy),
+    }
+    return [
+        a_note(
+            kind,
+            detail,
+            actor=actor,
+            subject=wanted.name,
+            clock=clock,
+            pipeline=wanted.pipeline,
+        )
+        for kind, detail in details.items()
+        if detail
+    ]
 
 
 def _words(before: Endpoint | None, placed: Endpoint) -> str:

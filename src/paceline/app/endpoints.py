@@ -3,9 +3,11 @@
 from dataclasses import asdict, dataclass
 from typing import Final
 
+from paceline.app.audit import a_note
 from paceline.app.serving.lock import is_served
 from paceline.app.wiring import Workshop
 from paceline.deploy.coldstart import total_s
+from paceline.records.audit import LOCAL, AuditKind
 from paceline.records.deployment import (
     Endpoint,
     EndpointStatus,
@@ -64,9 +66,18 @@ def log_of(name: str, shop: Workshop, *, limit: int | None = None) -> tuple[LogL
     return shop.store.deployments.log_of(name, limit=limit)
 
 
-def remove(name: str, shop: Workshop) -> None:
+def remove(name: str, shop: Workshop, *, actor: str = LOCAL) -> None:
     """No longer want it; what runs is drained by `paceline serve`. Raises SpecError."""
-    shop.store.deployments.remove_endpoint(name)
+    endpoint = shop.store.deployments.endpoint(name)
+    note = a_note(
+        AuditKind.UNDEPLOYED,
+        f"version {endpoint.version} is no longer wanted",
+        actor=actor,
+        subject=name,
+        clock=shop.clock,
+        pipeline=endpoint.pipeline,
+    )
+    shop.store.deployments.remove_endpoint(name, notes=[note])
     shop.store.deployments.log(
         LogLine(
             endpoint=name,

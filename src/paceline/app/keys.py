@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from paceline.app.audit import a_note, differences
 from paceline.app.limits import Spent, budget_left_usd, check_limits
 from paceline.app.workspaces import check_workspace_name
 from paceline.clock import Clock
 from paceline.errors import Code, SpecError
 from paceline.ports.access import Access
 from paceline.records.access import ApiKey, Purpose, UseLimits
+from paceline.records.audit import LOCAL, AuditKind
 from paceline.records.gateway import KeyRule
 
 PREFIXES: Final = {Purpose.INFERENCE: "pl_live_", Purpose.ADMIN: "pl_admin_"}
@@ -41,13 +43,24 @@ class KeyOrder:
     lifetime_s: float | None = None
 
 
-def create_key(order: KeyOrder, access: Access, clock: Clock) -> NewKey:
+def create_key(order: KeyOrder, access: Access, clock: Clock, *, actor: str = LOCAL) -> NewKey:
     """Make and store a key. Raises SpecError for a limit that lets nothing through."""
     _check(order)
-    return _stored(order, access, clock, replaces=None)
+    new = _made(order, clock, replaces=None)
+    note = a_note(
+        AuditKind.KEY_CREATED,
+        f"{order.name!r}, {_words(order)}",
+        actor=actor,
+        subject=new.key.key_id,
+        clock=clock,
+    )
+    access.add_key(new.key, notes=[note])
+    return new
 
 
-def rotate_key(key_id: str, access: Access, clock: Clock, *, grace_s: float) -> NewKey:
+def rotate_key(
+    key_id: str, access: Access, clock: Clock, *, grace_s: float, actor: str = LOCAL
+) -> NewKey:
     """A new key with the rules of an old one, which goes on for `grace_s`.
 
     Raises SpecError for a key that is not there or opens nothing any more.
@@ -72,16 +85,21 @@ def rotate_key(key_id: str, access: Access, clock: Clock, *, grace_s: float) -> 
         if old.expires_at_utc is None
         else (datetime.fromisoformat(old.expires_at_utc) - now).total_seconds(),
     )
-    new = _stored(order, access, clock, replaces=key_id)
+    new = _made(order, clock, replaces=key_id)
     ends = _text(now + timedelta(seconds=grace_s))
-    if old.expires_at_utc is None or ends < old.expires_at_utc:
+    last = ends if old.expires_at_utc is None else min(ends, old.expires_at_utc)
+    detail = f"{old.name!r}: {new.key.key_id} takes its place, it goes on until {last}"
+    note = a_note(AuditKind.KEY_ROTATED, detail, actor=actor, subject=key_id, clock=clock)
+    access.add_key(new.key, notes=[note])
+    if last == ends:
         access.end_key(key_id, expires_at_utc=ends)
     return new
 
 
-def revoke_key(key_id: str, access: Access, clock: Clock) -> ApiKey:
+def revoke_key(key_id: str, access: Access, clock: Clock, *, actor: str = LOCAL) -> ApiKey:
     """From now on the key opens nothing. Raises SpecError when there is none."""
-    return access.end_key(key_id, revoked_at_utc=_text(clock.utc_now()))
+    note = a_note(AuditKind.KEY_REVOKED, "opens nothing", actor=actor, subject=key_id, clock=clock)
+    return access.end_key(key_id, revoked_at_utc=_text(clock.utc_now()), notes=[note])
 
 
 def find_key(key_id: str, access: Access) -> ApiKey:
@@ -148,7 +166,7 @@ def _rule(key: ApiKey, spent_usd: float) -> KeyRule:
     )
 
 
-def _stored(order: KeyOrder, access: Access, clock: Clock, *, replaces: str | None) -> NewKey:
+def _made(order: KeyOrder, clock: Clock, *, replaces: str | None) -> NewKey:
     secret = PREFIXES[order.purpose] + secrets.token_hex(SECRET_BYTES)
     now = clock.utc_now()
     ends = None if order.lifetime_s is None else now + timedelta(seconds=order.lifetime_s)
@@ -164,8 +182,17 @@ def _stored(order: KeyOrder, access: Access, clock: Clock, *, replaces: str | No
         expires_at_utc=None if ends is None else _text(ends),
         replaces=replaces,
     )
-    access.add_key(key)
     return NewKey(key=key, secret=secret)
+
+
+def _words(order: KeyOrder) -> str:
+    """What a new key may do, for the audit trail."""
+    scope = "every endpoint" if order.endpoints is None else " ".join(order.endpoints)
+    parts = [order.purpose.value, f"workspace {order.workspace}"]
+    if order.purpose is Purpose.INFERENCE:
+        parts.append(scope)
+    limits = differences(UseLimits(), order.limits)
+    return ", ".join([*parts, *([limits] if limits else [])])
 
 
 def _check(order: KeyOrder) -> None:

@@ -15,6 +15,7 @@ from paceline.app.validation import without_invalid
 from paceline.app.watch import Watch
 from paceline.app.wiring import Workshop
 from paceline.errors import CapacityError, Code, PacelineError, SpecError
+from paceline.records.audit import LOCAL
 from paceline.records.request import Request
 from paceline.records.run import (
     AuditEvent,
@@ -179,5 +180,7 @@ def cancel_run(run_id: str, shop: Workshop) -> RunRecord:
             writer.move(run.state, RunState.CANCELLED, detail="cancelled by request")
     except CapacityError:  # a process is at work on it and looks for this event
         now = shop.clock.utc_now().isoformat(timespec="seconds")
-        shop.store.note(AuditEvent(at_utc=now, kind=CANCEL, detail="by command", run_id=run.run_id))
+        shop.store.note(
+            AuditEvent(at_utc=now, kind=CANCEL, detail="by command", run_id=run.run_id, actor=LOCAL)
+        )
     return shop.store.run(run.run_id)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from paceline.app.audit import a_note, differences
 from paceline.app.limits import (
     Spent,
     budget_left_usd,
@@ -11,9 +12,11 @@ from paceline.app.limits import (
 )
 from paceline.app.names import NAME
 from paceline.app.wiring import Workshop
+from paceline.clock import Clock
 from paceline.errors import Code, SpecError
 from paceline.ports.access import Access
 from paceline.records.access import UseLimits, Workspace
+from paceline.records.audit import LOCAL, AuditKind
 from paceline.records.gateway import WorkspaceRule
 from paceline.records.usage import UsageBy
 
@@ -28,15 +31,20 @@ class ShownWorkspace:
     spent_usd: float
 
 
-def limit_workspace(name: str, limits: UseLimits, access: Access) -> Workspace:
+def limit_workspace(
+    name: str, limits: UseLimits, access: Access, clock: Clock, *, actor: str = LOCAL
+) -> Workspace:
     """What its keys may use together from now on; a limit of `None` does not apply.
 
     Raises SpecError for a name that cannot be one, or a limit that lets nothing through.
     """
     check_workspace_name(name)
     check_limits(limits)
+    before = next((one for one in access.workspaces() if one.name == name), Workspace(name=name))
+    changed = differences(before.limits, limits)
     workspace = Workspace(name=name, limits=limits)
-    access.put_workspace(workspace)
+    note = a_note(AuditKind.LIMITS_CHANGED, changed, actor=actor, subject=name, clock=clock)
+    access.put_workspace(workspace, notes=[note] if changed else [])
     return workspace
 
 

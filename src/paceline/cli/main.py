@@ -34,6 +34,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "keys": ("paceline.cli.keys:app", "Make, list, rotate and revoke keys to endpoints."),
     "workspaces": ("paceline.cli.workspaces:app", "Limit what a workspace's keys use together."),
     "usage": ("paceline.cli.usage:usage", "Show what was served, to whom, and what it cost."),
+    "audit": ("paceline.cli.audit:audit", "Show who changed what, and when."),
     "predict": ("paceline.cli.predict:predict", "Predict a table of deployments."),
     "engines": ("paceline.cli.engines:app", "List, install and examine engines."),
     "models": ("paceline.cli.models:app", "Inspect, find, quantize and make models."),

@@ -68,7 +68,7 @@ def limit(
         budget_usd_per_month=monthly_budget,
     )
     shop = Workshop()
-    limit_workspace(name, limits, shop.store.access)
+    limit_workspace(name, limits, shop.store.access, shop.clock)
     what = "has no limits any more" if limits == UseLimits() else "is limited"
     typer.echo(f"workspace {name!r} {what}; {KNOWN_WITHIN}", err=True)
     if as_json:

@@ -4,13 +4,17 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from paceline.records.access import ApiKey, Workspace
+from paceline.records.run import AuditEvent
 from paceline.records.usage import PricedLine, SpoolPosition, UsageBy, UsageTotal
 
 
 class Access(Protocol):
-    """Keys and usage. Errors and durability are those of `ports.store`."""
+    """Keys and usage. Errors and durability are those of `ports.store`.
 
-    def add_key(self, key: ApiKey) -> None:
+    `notes` go to the audit trail with the change, both or neither.
+    """
+
+    def add_key(self, key: ApiKey, *, notes: Sequence[AuditEvent] = ()) -> None:
         """Store a new key. Raises StaleWrite when its id or digest is taken."""
         ...
 
@@ -19,7 +23,12 @@ class Access(Protocol):
         ...
 
     def end_key(
-        self, key_id: str, *, expires_at_utc: str | None = None, revoked_at_utc: str | None = None
+        self,
+        key_id: str,
+        *,
+        expires_at_utc: str | None = None,
+        revoked_at_utc: str | None = None,
+        notes: Sequence[AuditEvent] = (),
     ) -> ApiKey:
         """Let a key expire at a time, or revoke it; what is not given stays.
 
@@ -27,7 +36,7 @@ class Access(Protocol):
         """
         ...
 
-    def put_workspace(self, workspace: Workspace) -> None:
+    def put_workspace(self, workspace: Workspace, *, notes: Sequence[AuditEvent] = ()) -> None:
         """Store what a workspace may use, in place of what was stored of it."""
         ...
 

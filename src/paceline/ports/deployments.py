@@ -1,9 +1,10 @@
 """The Deployments port: endpoints as they are wanted and seen, replicas, and their log.
 
 Commands write what is wanted; the one process that serves writes everything else. Failures are
-those of the Store port.
+those of the Store port. `notes` go to the audit trail with the change, both or neither.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from paceline.records.deployment import (
@@ -13,12 +14,19 @@ from paceline.records.deployment import (
     ReplicaRecord,
     ReplicaStep,
 )
+from paceline.records.run import AuditEvent
 
 
 class Deployments(Protocol):
     """What is kept of endpoints."""
 
-    def put_endpoint(self, endpoint: Endpoint, *, expected: int | None = None) -> Endpoint:
+    def put_endpoint(
+        self,
+        endpoint: Endpoint,
+        *,
+        expected: int | None = None,
+        notes: Sequence[AuditEvent] = (),
+    ) -> Endpoint:
         """Store what is wanted, under a `revision` above every earlier one of this name.
 
         With `expected`, raises StaleWrite unless that is the revision stored now (0: none is).
@@ -33,7 +41,7 @@ class Deployments(Protocol):
         """By name."""
         ...
 
-    def remove_endpoint(self, name: str) -> None:
+    def remove_endpoint(self, name: str, *, notes: Sequence[AuditEvent] = ()) -> None:
         """No longer want it; its replicas and its log stay on record. Raises SpecError."""
         ...
 
@@ -72,7 +80,7 @@ class Deployments(Protocol):
         """Every transition, in order."""
         ...
 
-    def log(self, line: LogLine) -> None:
+    def log(self, line: LogLine, *, notes: Sequence[AuditEvent] = ()) -> None:
         """Append to an endpoint's log."""
         ...
 

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from paceline.ports.access import Access
 from paceline.ports.deployments import Deployments
+from paceline.records.audit import LOCAL
 from paceline.records.plan import Plan
 from paceline.records.run import AuditEvent, RunRecord, RunResult, RunState, TrialTransition
 from paceline.records.trial import TrialRecord
@@ -124,7 +125,7 @@ class VersionStore(Protocol):
         """Oldest first. Raises SpecError for a pipeline that does not exist."""
         ...
 
-    def rollback(self, pipeline: str, number: int, *, at_utc: str) -> Version:
+    def rollback(self, pipeline: str, number: int, *, at_utc: str, actor: str = LOCAL) -> Version:
         """Make an existing version current and audit it. Nothing is deleted, nothing deployed.
 
         Raises SpecError when there is no such pipeline or version.
@@ -148,9 +149,17 @@ class HistoryStore(Protocol):
         ...
 
     def events(
-        self, *, run_id: str | None = None, pipeline: str | None = None, after: int = 0
+        self,
+        *,
+        run_id: str | None = None,
+        pipeline: str | None = None,
+        after: int = 0,
+        since_utc: str = "",
     ) -> tuple[AuditEvent, ...]:
-        """Events whose number is above `after`, in order; of one run or pipeline if given."""
+        """Events whose number is above `after`, in order; of one run or pipeline if given.
+
+        `since_utc` leaves out what was noted before it. What was noted cannot be changed.
+        """
         ...
 
 

@@ -95,7 +95,8 @@ class AuditEvent:
     """Something that people may want to look up: who changed what, how a run went.
 
     `number` is given by the store and rises; `None` before it is stored. `kind` is a short name
-    such as `rolled-back`.
+    such as `rolled-back`; those of changes are in `records.audit`. `actor` is the id of an admin
+    key, `local` or `serve`, `subject` what was changed.
     """
 
     at_utc: str
@@ -104,6 +105,8 @@ class AuditEvent:
     run_id: str | None = None
     pipeline: str | None = None
     number: int | None = None
+    actor: str | None = None
+    subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Annotated
 
-from fastapi import FastAPI, Query
+from fastapi import Depends, FastAPI, Query
 from fastapi.responses import HTMLResponse, PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from paceline import __version__
+from paceline.app.audit import audit_document, audit_trail, read_since
 from paceline.app.keys import KeyOrder, NewKey, create_key, revoke_key, rotate_key, shown_state
 from paceline.app.report import run_document
 from paceline.app.runs import ranking_of, receipt_path, stored_runs
@@ -15,13 +16,16 @@ from paceline.app.usage import usage_document
 from paceline.app.wiring import Workshop
 from paceline.app.workspaces import all_workspaces, limit_workspace, workspace_document
 from paceline.records.access import ApiKey, Purpose, UseLimits
+from paceline.records.audit import AuditKind
 from paceline.records.serial import dump
 from paceline.records.usage import UsageBy
-from paceline.web.gate import AdminOnly, BodiesAreJson, translate_errors
+from paceline.web.gate import AdminOnly, BodiesAreJson, actor_of, translate_errors
 from paceline.web.page import docs_page
 
 Document = Mapping[str, object]
 DAY_S = 86_400.0
+Actor = Annotated[str, Depends(actor_of)]
+"""The admin key that a change is made with."""
 
 
 class KeyBody(BaseModel):
@@ -80,6 +84,7 @@ def build_api(shop: Workshop, *, metrics: Callable[[], str]) -> FastAPI:
     _serving(api, shop)
     _keys(api, shop)
     _workspaces(api, shop)
+    _audit(api, shop)
     return api
 
 
@@ -134,10 +139,11 @@ def _history(api: FastAPI, shop: Workshop) -> None:
         return {"versions": [dump(version) for version in shop.store.versions(pipeline)]}
 
     @api.post("/api/pipelines/{pipeline}/rollback", tags=["versions"])
-    def rollback(pipeline: str, body: RollbackBody) -> Document:
+    def rollback(pipeline: str, body: RollbackBody, actor: Actor) -> Document:
         """Point the pipeline to an earlier version; nothing running changes before a deployment."""
         at_utc = shop.clock.utc_now().isoformat(timespec="seconds")
-        return {"version": dump(shop.store.rollback(pipeline, body.number, at_utc=at_utc))}
+        version = shop.store.rollback(pipeline, body.number, at_utc=at_utc, actor=actor)
+        return {"version": dump(version)}
 
 
 def _serving(api: FastAPI, shop: Workshop) -> None:
@@ -167,7 +173,7 @@ def _keys(api: FastAPI, shop: Workshop) -> None:
         return {"keys": [_key(key) | {"state": shown_state(key, shop.clock)} for key in found]}
 
     @api.post("/api/keys", tags=["keys"], status_code=201)
-    def create(body: KeyBody) -> Document:
+    def create(body: KeyBody, actor: Actor) -> Document:
         """Make a key; the answer is the only time it is shown. In force within a second."""
         order = KeyOrder(
             name=body.name,
@@ -182,17 +188,18 @@ def _keys(api: FastAPI, shop: Workshop) -> None:
             ),
             lifetime_s=body.lifetime_s,
         )
-        return _new(create_key(order, shop.store.access, shop.clock))
+        return _new(create_key(order, shop.store.access, shop.clock, actor=actor))
 
     @api.post("/api/keys/{key_id}/rotate", tags=["keys"], status_code=201)
-    def rotate(key_id: str, body: RotateBody) -> Document:
+    def rotate(key_id: str, body: RotateBody, actor: Actor) -> Document:
         """A key with the same rules; the old one ends after the grace time."""
-        return _new(rotate_key(key_id, shop.store.access, shop.clock, grace_s=body.grace_s))
+        access, grace_s = shop.store.access, body.grace_s
+        return _new(rotate_key(key_id, access, shop.clock, grace_s=grace_s, actor=actor))
 
     @api.delete("/api/keys/{key_id}", tags=["keys"])
-    def revoke(key_id: str) -> Document:
+    def revoke(key_id: str, actor: Actor) -> Document:
         """End a key; a gateway that runs knows it within a second."""
-        return _key(revoke_key(key_id, shop.store.access, shop.clock))
+        return _key(revoke_key(key_id, shop.store.access, shop.clock, actor=actor))
 
 
 def _workspaces(api: FastAPI, shop: Workshop) -> None:
@@ -202,10 +209,21 @@ def _workspaces(api: FastAPI, shop: Workshop) -> None:
         return {"workspaces": [workspace_document(one) for one in all_workspaces(shop)]}
 
     @api.put("/api/workspaces/{name}", tags=["workspaces"])
-    def limit(name: str, body: LimitsBody) -> Document:
+    def limit(name: str, body: LimitsBody, actor: Actor) -> Document:
         """Say what the keys of a workspace may use together; in force within a second."""
         limits = UseLimits(**body.model_dump())
-        return dump(limit_workspace(name, limits, shop.store.access))
+        return dump(limit_workspace(name, limits, shop.store.access, shop.clock, actor=actor))
+
+
+def _audit(api: FastAPI, shop: Workshop) -> None:
+    @api.get("/api/audit", tags=["audit"])
+    def audit(
+        since: str | None = None, kind: AuditKind | None = None, actor: str | None = None
+    ) -> Document:
+        """Who changed what, oldest first; `since` is a time, or how long ago, as `7d`."""
+        since_utc = "" if since is None else read_since(since, shop.clock)
+        events = audit_trail(shop, since_utc=since_utc, kind=kind, actor=actor)
+        return {"events": [audit_document(event) for event in events]}
 
 
 def _new(new: NewKey) -> Document:

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from paceline.app.keys import key_of
 from paceline.app.wiring import Workshop
 from paceline.errors import CapacityError, Code, PacelineError, SetupError
-from paceline.records.access import Purpose
+from paceline.records.access import ApiKey, Purpose
 
 OPEN: Final = frozenset({"/healthz", "/openapi.json", "/docs"})
 """What says nothing about anybody."""
@@ -48,21 +48,22 @@ class AdminOnly:
         if scope["type"] == "http" and scope["path"] not in OPEN:
             request = Request(scope)
             try:
-                refusal = self._refusal(request.headers.get("authorization", ""))
+                found = self._who(request.headers.get("authorization", ""))
             except PacelineError as error:  # no handler of the framework's is around us
-                refusal = _told(error)
-            if refusal is not None:
-                await refusal(scope, receive, send)
+                found = _told(error)
+            if isinstance(found, JSONResponse):
+                await found(scope, receive, send)
                 return
+            request.state.actor = found.key_id
         await self._app(scope, receive, send)
 
-    def _refusal(self, authorization: str) -> JSONResponse | None:
+    def _who(self, authorization: str) -> ApiKey | JSONResponse:
         scheme, _, secret = authorization.partition(" ")
         shop = self._shop
-        if scheme.lower() == "bearer" and key_of(
-            secret.strip(), Purpose.ADMIN, shop.store.access, shop.clock
-        ):
-            return None
+        if scheme.lower() == "bearer":
+            key = key_of(secret.strip(), Purpose.ADMIN, shop.store.access, shop.clock)
+            if key is not None:
+                return key
         what = "the key is no valid admin key" if secret else "an admin key is needed"
         return problem(
             401,
@@ -70,6 +71,12 @@ class AdminOnly:
             message=f"{what}; make one with: paceline keys create NAME --admin",
             headers={"www-authenticate": "Bearer"},
         )
+
+
+def actor_of(request: Request) -> str:
+    """The id of the admin key that a request came with, for the audit trail."""
+    actor: str = request.state.actor
+    return actor
 
 
 def problem(

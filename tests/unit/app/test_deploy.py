@@ -14,6 +14,7 @@ from paceline.app.deploy import (
     read_target,
     wait_settled,
 )
+from paceline.app.endpoints import remove
 from paceline.app.places import Places
 from paceline.app.wiring import Workshop
 from paceline.clock import ManualClock
@@ -69,6 +70,26 @@ def test_the_current_version_is_deployed_under_the_pipelines_name(shop: Workshop
     assert (placed.name, placed.version, placed.revision) == ("small", 2, 1)
     (line,) = shop.store.deployments.log_of("small")
     assert line.because == "version 2 is wanted"
+
+
+def test_who_deploys_what_is_noted_and_what_is_refused_is_not(shop: Workshop) -> None:
+    deploy(DeployOrder(pipeline="small", max_replicas=7), shop, actor="key-1")
+    deploy(DeployOrder(pipeline="small", version=1), shop)
+    deploy(DeployOrder(pipeline="small", mode=Mode.ACTIVE), shop)
+    with pytest.raises(SpecError):
+        deploy(DeployOrder(pipeline="small", min_replicas=8), shop)
+    remove("small", shop)
+    with pytest.raises(SpecError):
+        remove("small", shop)
+    assert [(one.actor, one.kind, one.detail) for one in shop.store.events()] == [
+        ("key-1", "deployed", "version 2 is wanted"),
+        ("key-1", "policy-changed", "max_replicas 3 -> 7"),
+        ("local", "deployed", "version 2 -> 1 is wanted"),
+        ("local", "deployed", "version 1 -> 2 is wanted"),
+        ("local", "policy-changed", "mode flex -> active"),
+        ("local", "undeployed", "version 2 is no longer wanted"),
+    ]
+    assert {one.subject for one in shop.store.events()} == {"small"}
 
 
 def test_what_is_not_said_stays(shop: Workshop) -> None:

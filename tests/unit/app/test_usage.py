@@ -60,5 +60,5 @@ def test_a_store_that_is_gone_costs_no_line(tmp_path: Path) -> None:
     write(tmp_path / "usage-00000001.jsonl", ("a", Ended.OK))
     write(tmp_path / "usage-00000002.jsonl", ("b", Ended.OK))
     with pytest.raises(SetupError):
-        account_spool(_Locked(), tmp_path, spool="g", price=lambda _: 0.0)
+        account_spool(_Locked(MemoryStore().note), tmp_path, spool="g", price=lambda _: 0.0)
     assert account_spool(MemoryStore().access, tmp_path, spool="g", price=lambda _: 0.0) == 2

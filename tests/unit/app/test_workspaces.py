@@ -23,9 +23,9 @@ def access() -> Access:
 def test_the_gateway_is_told_of_workspaces_with_limits_and_what_is_left(access: Access) -> None:
     clock = ManualClock()
     limits = UseLimits(tokens_per_min=100, budget_usd_per_month=2.0)
-    limit_workspace("default", limits, access)
-    limit_workspace("free", limits, access)
-    limit_workspace("free", UseLimits(), access)
+    limit_workspace("default", limits, access, ManualClock())
+    limit_workspace("free", limits, access, ManualClock())
+    limit_workspace("free", UseLimits(), access, ManualClock())
     now_s = clock.utc_now().timestamp()
     lines = [
         PricedLine(line=replace(a_line("a", key_id=None), at_s=now_s), usd=0.5),
@@ -42,19 +42,19 @@ def test_nothing_is_summed_up_where_nobody_has_a_budget(access: Access) -> None:
     clock = ManualClock()
     line = replace(a_line(), at_s=clock.utc_now().timestamp())
     access.account("gateway", [PricedLine(line=line, usd=0.5)], SpoolPosition())
-    limit_workspace("default", UseLimits(concurrency=1), access)
+    limit_workspace("default", UseLimits(concurrency=1), access, ManualClock())
     assert spent_this_month(access, clock) == Spent()
 
 
 @pytest.mark.parametrize("name", ["", "Team", "a/b", "x" * 64])
 def test_a_name_that_cannot_be_one_is_refused(access: Access, name: str) -> None:
     with pytest.raises(SpecError, match="cannot be the name of a workspace"):
-        limit_workspace(name, UseLimits(), access)
+        limit_workspace(name, UseLimits(), access, ManualClock())
     with pytest.raises(SpecError, match="cannot be the name of a workspace"):
         create_key(KeyOrder(name="a key", workspace=name), access, ManualClock())
 
 
 def test_a_limit_that_lets_nothing_through_is_refused(access: Access) -> None:
     with pytest.raises(SpecError, match="--monthly-budget is 0"):
-        limit_workspace("team", UseLimits(budget_usd_per_month=0.0), access)
+        limit_workspace("team", UseLimits(budget_usd_per_month=0.0), access, ManualClock())
     assert access.workspaces() == ()

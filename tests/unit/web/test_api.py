@@ -78,6 +78,37 @@ def test_a_key_lives_and_ends(admin: TestClient) -> None:
     assert not any("digest" in key for key in listed.values())
 
 
+def test_what_an_admin_does_is_noted_with_the_key_and_without_a_secret(
+    admin: TestClient, shop: Workshop
+) -> None:
+    for run_id in ("a", "b"):
+        shop.store.add_version(a_version(run_id))
+    (own,) = shop.store.access.stored_keys()
+    made = admin.post("/api/keys", json={"name": "app", "requests_per_min": 5}).json()
+    rotated = admin.post(f"/api/keys/{made['key_id']}/rotate", json={}).json()
+    admin.delete(f"/api/keys/{made['key_id']}")
+    admin.put("/api/workspaces/team-a", json={"concurrency": 3})
+    admin.put("/api/workspaces/team-a", json={"concurrency": 3})
+    admin.post("/api/pipelines/small/rollback", json={"number": 1})
+    answer = admin.get("/api/audit", params={"actor": own.key_id})
+    events = answer.json()["events"]
+    assert [(event["kind"], event["subject"]) for event in events] == [
+        ("key-created", made["key_id"]),
+        ("key-rotated", made["key_id"]),
+        ("key-revoked", made["key_id"]),
+        ("limits-changed", "team-a"),
+        ("rolled-back", "small"),
+    ]
+    assert events[3]["detail"] == "concurrency none -> 3"
+    for key in shop.store.access.stored_keys():
+        assert key.digest not in answer.text
+    assert not {made["key"], rotated["key"]} & set(answer.text.split('"'))
+    (by_command,) = admin.get("/api/audit", params={"actor": "local"}).json()["events"]
+    assert by_command["subject"] == own.key_id, "the key that the fixture made"
+    assert admin.get("/api/audit", params={"kind": "deployed"}).json()["events"] == []
+    assert admin.get("/api/audit", params={"since": "soon"}).status_code == 400
+
+
 def test_versions_and_rollback(admin: TestClient, shop: Workshop) -> None:
     for run_id in ("a", "b"):
         shop.store.add_version(a_version(run_id))

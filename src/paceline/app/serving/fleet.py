@@ -25,6 +25,7 @@ from paceline.deploy.reconcile import Act, Action, reconcile
 from paceline.deploy.rollout import Target, carries_all, failed_versions, target
 from paceline.deploy.table import endpoint_route
 from paceline.errors import PacelineError, SetupError
+from paceline.records.audit import AuditKind
 from paceline.records.deployment import (
     Endpoint,
     EndpointStatus,
@@ -366,12 +367,22 @@ class Fleet:
             serving[0].keeper.probe()
         found = trial.judge(plan, facts.limits, self._now_s(), self.endpoint.name)
         if found.verdict is Verdict.ROLL_BACK:
-            self._log(LogKind.CANARY, f"rolled back: {found.because}", version=trial.version)
+            self._log(
+                LogKind.CANARY,
+                f"rolled back: {found.because}",
+                version=trial.version,
+                audited=AuditKind.CANARY_ROLLED_BACK,
+            )
             self._fail(trial.version, "canary", found.because)
         elif found.verdict is Verdict.PROMOTE:
             promoted = replace(self.endpoint, canary=None)
             self._desk.journal.replace_endpoint(promoted)
-            self._log(LogKind.CANARY, f"promoted: {found.because}", version=trial.version)
+            self._log(
+                LogKind.CANARY,
+                f"promoted: {found.because}",
+                version=trial.version,
+                audited=AuditKind.CANARY_PROMOTED,
+            )
             self._trial = None
 
     def _scale(self) -> None:
@@ -460,9 +471,15 @@ class Fleet:
         *,
         version: int | None = None,
         replicas: tuple[int, int] | None = None,
+        audited: AuditKind | None = None,
     ) -> None:
         self._desk.journal.log(
-            self.endpoint.name, kind, because, version=version, replicas=replicas
+            self.endpoint.name,
+            kind,
+            because,
+            version=version,
+            replicas=replicas,
+            audited=audited,
         )
 
     def _now_s(self) -> float:

@@ -12,10 +12,12 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
+from paceline.app.audit import a_note
 from paceline.clock import Clock
 from paceline.errors import SetupError
 from paceline.ports.deployments import Deployments
 from paceline.ports.store import StaleWrite
+from paceline.records.audit import SERVE, AuditKind
 from paceline.records.deployment import (
     Endpoint,
     EndpointStatus,
@@ -103,8 +105,12 @@ class Journal:
         *,
         version: int | None = None,
         replicas: tuple[int, int] | None = None,
+        audited: AuditKind | None = None,
     ) -> None:
-        """Append to an endpoint's log and tell the operator."""
+        """Append to an endpoint's log and tell the operator.
+
+        With `audited` it goes to the audit trail, too, as a decision of `paceline serve`.
+        """
         before, after = replicas or (None, None)
         line = LogLine(
             endpoint=endpoint,
@@ -117,7 +123,11 @@ class Journal:
         )
         counts = f" {before} -> {after}" if replicas else ""
         say(f"{endpoint}: {kind.value}{counts}: {because}")
-        self._write(lambda: self._kept.log(line))
+        notes = []
+        if audited is not None:
+            detail = f"version {version} {because}"
+            notes = [a_note(audited, detail, actor=SERVE, subject=endpoint, clock=self._clock)]
+        self._write(lambda: self._kept.log(line, notes=notes))
 
     def flush(self) -> None:
         """Try what waits, unless the store was away a moment ago."""

@@ -315,6 +315,9 @@ def test_a_canary_is_promoted_or_rolled_back_with_its_reason(
     canary.fleet.update(canary.desk.store.deployments.endpoint("demo"))
     canary.pass_s(4)
     assert any(text.startswith(word) for text in canary.log(LogKind.CANARY))
+    (event,) = canary.desk.store.events()
+    assert (event.kind, event.actor) == (f"canary-{word.replace(' ', '-')}", "serve")
+    assert event.detail.startswith(f"version 2 {word}: ")
     serving_versions = {
         one.version for one in canary.fleet.replicas if one.state is ReplicaState.SERVING
     }

@@ -1,14 +1,17 @@
 """Writes while the store is away."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
+from paceline.adapters.stores.memory import MemoryStore
 from paceline.adapters.stores.memory.deployments import MemoryDeployments
 from paceline.app.serving.journal import TRY_AGAIN_S, Journal
 from paceline.clock import ManualClock
 from paceline.errors import Code, SetupError
 from paceline.records.deployment import Endpoint, LogKind, LogLine
+from paceline.records.run import AuditEvent
 from paceline.testing.deployments import an_endpoint
 
 
@@ -18,9 +21,9 @@ class Flaky(MemoryDeployments):
     away = False
     tried = 0
 
-    def log(self, line: LogLine) -> None:
+    def log(self, line: LogLine, *, notes: Sequence[AuditEvent] = ()) -> None:
         self._check()
-        super().log(line)
+        super().log(line, notes=notes)
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         self._check()
@@ -34,7 +37,7 @@ class Flaky(MemoryDeployments):
 
 @pytest.fixture
 def kept() -> Flaky:
-    kept = Flaky()
+    kept = Flaky(MemoryStore().note)
     kept.put_endpoint(an_endpoint())
     return kept
 

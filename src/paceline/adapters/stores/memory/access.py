@@ -1,6 +1,6 @@
 """The Access port in this process's memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -8,22 +8,25 @@ from paceline.errors import Code, SpecError
 from paceline.ports.store import StaleWrite
 from paceline.records.access import ApiKey, Workspace
 from paceline.records.gateway import Ended, UsageLine
+from paceline.records.run import AuditEvent
 from paceline.records.usage import NOBODY, PricedLine, SpoolPosition, UsageBy, UsageTotal
 
 
 class MemoryAccess:
     """Everything in lists; gone with the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, note: Callable[[AuditEvent], None]) -> None:
+        self._note = note
         self._keys: dict[str, ApiKey] = {}
         self._workspaces: dict[str, Workspace] = {}
         self._lines: list[PricedLine] = []
         self._positions: dict[str, SpoolPosition] = {}
 
-    def add_key(self, key: ApiKey) -> None:
+    def add_key(self, key: ApiKey, *, notes: Sequence[AuditEvent] = ()) -> None:
         if key.key_id in self._keys or key.digest in {k.digest for k in self._keys.values()}:
             raise StaleWrite(f"key {key.key_id} is already stored")
         self._keys[key.key_id] = key
+        self._note_all(notes)
 
     def stored_keys(self, *, workspace: str | None = None) -> tuple[ApiKey, ...]:
         return tuple(
@@ -31,7 +34,12 @@ class MemoryAccess:
         )
 
     def end_key(
-        self, key_id: str, *, expires_at_utc: str | None = None, revoked_at_utc: str | None = None
+        self,
+        key_id: str,
+        *,
+        expires_at_utc: str | None = None,
+        revoked_at_utc: str | None = None,
+        notes: Sequence[AuditEvent] = (),
     ) -> ApiKey:
         key = self._keys.get(key_id)
         if key is None:
@@ -47,10 +55,12 @@ class MemoryAccess:
             expires_at_utc=expires_at_utc or key.expires_at_utc,
             revoked_at_utc=revoked_at_utc or key.revoked_at_utc,
         )
+        self._note_all(notes)
         return self._keys[key_id]
 
-    def put_workspace(self, workspace: Workspace) -> None:
+    def put_workspace(self, workspace: Workspace, *, notes: Sequence[AuditEvent] = ()) -> None:
         self._workspaces[workspace.name] = workspace
+        self._note_all(notes)
 
     def workspaces(self) -> tuple[Workspace, ...]:
         return tuple(self._workspaces[name] for name in sorted(self._workspaces))
@@ -84,6 +94,10 @@ class MemoryAccess:
             if group != NOBODY and priced.line.at_s >= since_s:
                 spent[group] = spent.get(group, 0.0) + priced.usd
         return spent
+
+    def _note_all(self, notes: Sequence[AuditEvent]) -> None:
+        for note in notes:
+            self._note(note)
 
     def _began(self, line: UsageLine) -> int | None:
         if line.ended is Ended.BEGAN:

@@ -1,5 +1,6 @@
 """The Deployments port in this process's memory."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from paceline.errors import Code, SpecError
@@ -12,12 +13,14 @@ from paceline.records.deployment import (
     ReplicaState,
     ReplicaStep,
 )
+from paceline.records.run import AuditEvent
 
 
 class MemoryDeployments:
     """Everything in lists; gone with the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, note: Callable[[AuditEvent], None]) -> None:
+        self._note = note
         self._endpoints: dict[str, Endpoint] = {}
         self._revisions: dict[str, int] = {}
         self._statuses: dict[str, EndpointStatus] = {}
@@ -25,7 +28,13 @@ class MemoryDeployments:
         self._steps: list[ReplicaStep] = []
         self._lines: list[LogLine] = []
 
-    def put_endpoint(self, endpoint: Endpoint, *, expected: int | None = None) -> Endpoint:
+    def put_endpoint(
+        self,
+        endpoint: Endpoint,
+        *,
+        expected: int | None = None,
+        notes: Sequence[AuditEvent] = (),
+    ) -> Endpoint:
         stored = self._endpoints.get(endpoint.name)
         current = 0 if stored is None else stored.revision
         if expected is not None and expected != current:
@@ -34,6 +43,7 @@ class MemoryDeployments:
         placed = replace(endpoint, revision=revision)
         self._revisions[endpoint.name] = revision
         self._endpoints[endpoint.name] = placed
+        self._note_all(notes)
         return placed
 
     def endpoint(self, name: str) -> Endpoint:
@@ -44,10 +54,11 @@ class MemoryDeployments:
     def endpoints(self) -> tuple[Endpoint, ...]:
         return tuple(self._endpoints[name] for name in sorted(self._endpoints))
 
-    def remove_endpoint(self, name: str) -> None:
+    def remove_endpoint(self, name: str, *, notes: Sequence[AuditEvent] = ()) -> None:
         if self._endpoints.pop(name, None) is None:
             raise self._unknown(name)
         self._statuses.pop(name, None)
+        self._note_all(notes)
 
     def save_status(self, status: EndpointStatus) -> None:
         if status.name in self._endpoints:
@@ -90,14 +101,19 @@ class MemoryDeployments:
     def replica_steps(self, replica_id: str) -> tuple[ReplicaStep, ...]:
         return tuple(step for step in self._steps if step.replica_id == replica_id)
 
-    def log(self, line: LogLine) -> None:
+    def log(self, line: LogLine, *, notes: Sequence[AuditEvent] = ()) -> None:
         self._lines.append(replace(line, number=len(self._lines) + 1))
+        self._note_all(notes)
 
     def log_of(
         self, endpoint: str, *, after: int = 0, limit: int | None = None
     ) -> tuple[LogLine, ...]:
         found = [line for line in self._lines[after:] if line.endpoint == endpoint]
         return tuple(found[-limit:] if limit else found)
+
+    def _note_all(self, notes: Sequence[AuditEvent]) -> None:
+        for note in notes:
+            self._note(note)
 
     def _unknown(self, name: str) -> SpecError:
         known = ", ".join(sorted(self._endpoints))

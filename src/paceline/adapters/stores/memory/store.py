@@ -9,6 +9,7 @@ from paceline.adapters.stores.memory.deployments import MemoryDeployments
 from paceline.clock import Clock, SystemClock
 from paceline.errors import CapacityError, Code, SpecError
 from paceline.ports.store import RunWriter, StaleWrite
+from paceline.records.audit import LOCAL, AuditKind
 from paceline.records.plan import Plan
 from paceline.records.run import (
     RUN_MOVES,
@@ -99,8 +100,8 @@ class MemoryStore:
         self._current: dict[str, int] = {}
         self._failures: dict[tuple[str, str, str], FailureFact] = {}
         self._events: list[AuditEvent] = []
-        self._deployments = MemoryDeployments()
-        self._access = MemoryAccess()
+        self._deployments = MemoryDeployments(self.note)
+        self._access = MemoryAccess(self.note)
 
     @property
     def deployments(self) -> MemoryDeployments:
@@ -176,13 +177,19 @@ class MemoryStore:
             raise _unknown(f"no pipeline is called {pipeline!r}", sorted(self._versions))
         return tuple(self._versions[pipeline])
 
-    def rollback(self, pipeline: str, number: int, *, at_utc: str) -> Version:
+    def rollback(self, pipeline: str, number: int, *, at_utc: str, actor: str = LOCAL) -> Version:
         versions = {version.number: version for version in self.versions(pipeline)}
         if number not in versions:
             raise _unknown(f"pipeline {pipeline!r} has no version {number}", list(versions))
-        detail = f"current version {self._current[pipeline]} -> {number}"
+        event = AuditEvent(
+            at_utc=at_utc,
+            kind=AuditKind.ROLLED_BACK.value,
+            detail=f"current version {self._current[pipeline]} -> {number}",
+            pipeline=pipeline,
+            actor=actor,
+        )
         self._current[pipeline] = number
-        self.note(AuditEvent(at_utc=at_utc, kind="rolled-back", detail=detail, pipeline=pipeline))
+        self.note(event)
         return versions[number]
 
     def add_failure(self, fact: FailureFact) -> None:
@@ -197,12 +204,19 @@ class MemoryStore:
         self._events.append(replace(event, number=len(self._events) + 1))
 
     def events(
-        self, *, run_id: str | None = None, pipeline: str | None = None, after: int = 0
+        self,
+        *,
+        run_id: str | None = None,
+        pipeline: str | None = None,
+        after: int = 0,
+        since_utc: str = "",
     ) -> tuple[AuditEvent, ...]:
         return tuple(
             event
             for event in self._events[after:]
-            if run_id in (None, event.run_id) and pipeline in (None, event.pipeline)
+            if run_id in (None, event.run_id)
+            and pipeline in (None, event.pipeline)
+            and event.at_utc >= since_utc
         )
 
     def _find(self, run_id: str) -> _Run:

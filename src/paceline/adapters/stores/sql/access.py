@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, Text, case, cast, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from paceline.adapters.stores.sql.audit import append
 from paceline.adapters.stores.sql.database import Database
 from paceline.adapters.stores.sql.rows import record_of
 from paceline.adapters.stores.sql.tables import KEYS, SPOOLS, USAGE, WORKSPACES
@@ -14,6 +15,7 @@ from paceline.errors import Code, SpecError
 from paceline.ports.store import StaleWrite
 from paceline.records.access import ApiKey, Workspace
 from paceline.records.gateway import Ended, UsageLine
+from paceline.records.run import AuditEvent
 from paceline.records.serial import pack
 from paceline.records.usage import NOBODY, PricedLine, SpoolPosition, UsageBy, UsageTotal
 
@@ -33,7 +35,7 @@ class SqlAccess:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add_key(self, key: ApiKey) -> None:
+    def add_key(self, key: ApiKey, *, notes: Sequence[AuditEvent] = ()) -> None:
         row = {
             "key_id": key.key_id,
             "digest": key.digest,
@@ -45,6 +47,7 @@ class SqlAccess:
                 connection.execute(insert(KEYS).values(row))
             except IntegrityError as error:
                 raise StaleWrite(f"key {key.key_id} is already stored") from error
+            append(connection, notes)
 
     def stored_keys(self, *, workspace: str | None = None) -> tuple[ApiKey, ...]:
         query = select(KEYS.c.record).order_by(KEYS.c.number)
@@ -54,7 +57,12 @@ class SqlAccess:
             return tuple(record_of(ApiKey, row.record) for row in connection.execute(query))
 
     def end_key(
-        self, key_id: str, *, expires_at_utc: str | None = None, revoked_at_utc: str | None = None
+        self,
+        key_id: str,
+        *,
+        expires_at_utc: str | None = None,
+        revoked_at_utc: str | None = None,
+        notes: Sequence[AuditEvent] = (),
     ) -> ApiKey:
         with self._database.writing() as connection:
             text = connection.execute(
@@ -71,14 +79,16 @@ class SqlAccess:
             connection.execute(
                 update(KEYS).where(KEYS.c.key_id == key_id).values(record=pack(ended))
             )
+            append(connection, notes)
         return ended
 
-    def put_workspace(self, workspace: Workspace) -> None:
+    def put_workspace(self, workspace: Workspace, *, notes: Sequence[AuditEvent] = ()) -> None:
         with self._database.writing() as connection:
             connection.execute(delete(WORKSPACES).where(WORKSPACES.c.name == workspace.name))
             connection.execute(
                 insert(WORKSPACES).values(name=workspace.name, record=pack(workspace))
             )
+            append(connection, notes)
 
     def workspaces(self) -> tuple[Workspace, ...]:
         query = select(WORKSPACES.c.record).order_by(WORKSPACES.c.name)

@@ -1,10 +1,12 @@
 """The Deployments port on SQL."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from paceline.adapters.stores.sql.audit import append
 from paceline.adapters.stores.sql.database import Database
 from paceline.adapters.stores.sql.rows import record_of
 from paceline.adapters.stores.sql.tables import ENDPOINT_LOG, ENDPOINTS, REPLICA_STEPS, REPLICAS
@@ -18,6 +20,7 @@ from paceline.records.deployment import (
     ReplicaState,
     ReplicaStep,
 )
+from paceline.records.run import AuditEvent
 from paceline.records.serial import pack
 
 
@@ -27,7 +30,13 @@ class SqlDeployments:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def put_endpoint(self, endpoint: Endpoint, *, expected: int | None = None) -> Endpoint:
+    def put_endpoint(
+        self,
+        endpoint: Endpoint,
+        *,
+        expected: int | None = None,
+        notes: Sequence[AuditEvent] = (),
+    ) -> Endpoint:
         with self._database.writing() as connection:
             stored = connection.execute(
                 select(ENDPOINTS).where(ENDPOINTS.c.name == endpoint.name)
@@ -48,6 +57,7 @@ class SqlDeployments:
                 connection.execute(
                     update(ENDPOINTS).where(ENDPOINTS.c.name == placed.name).values(**row)
                 )
+            append(connection, notes)
         return placed
 
     def endpoint(self, name: str) -> Endpoint:
@@ -65,13 +75,15 @@ class SqlDeployments:
         with self._database.reading() as connection:
             return tuple(record_of(Endpoint, row.record) for row in connection.execute(query))
 
-    def remove_endpoint(self, name: str) -> None:
+    def remove_endpoint(self, name: str, *, notes: Sequence[AuditEvent] = ()) -> None:
         with self._database.writing() as connection:
             removed = connection.execute(
                 update(ENDPOINTS)
                 .where(ENDPOINTS.c.name == name, ENDPOINTS.c.record.is_not(None))
                 .values(record=None, status=None)
             )
+            if removed.rowcount:
+                append(connection, notes)
         if not removed.rowcount:
             raise self._unknown(name)
 
@@ -150,11 +162,12 @@ class SqlDeployments:
         with self._database.reading() as connection:
             return tuple(record_of(ReplicaStep, row.record) for row in connection.execute(query))
 
-    def log(self, line: LogLine) -> None:
+    def log(self, line: LogLine, *, notes: Sequence[AuditEvent] = ()) -> None:
         with self._database.writing() as connection:
             connection.execute(
                 insert(ENDPOINT_LOG).values(endpoint=line.endpoint, record=pack(line))
             )
+            append(connection, notes)
 
     def log_of(
         self, endpoint: str, *, after: int = 0, limit: int | None = None

@@ -49,6 +49,8 @@ def event_of(row: Row[tuple[str, ...]]) -> AuditEvent:
         run_id=row.run_id,
         pipeline=row.pipeline,
         number=row.number,
+        actor=row.actor,
+        subject=row.subject,
     )
 
 

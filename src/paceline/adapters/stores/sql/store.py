@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from paceline.adapters.stores.sql.access import SqlAccess
+from paceline.adapters.stores.sql.audit import append
 from paceline.adapters.stores.sql.database import Database
 from paceline.adapters.stores.sql.deployments import SqlDeployments
 from paceline.adapters.stores.sql.rows import event_of, record_of, run_of, transition_of
@@ -25,6 +26,7 @@ from paceline.adapters.stores.sql.writer import SqlRunWriter, abandoned_runs, dr
 from paceline.clock import Clock, SystemClock
 from paceline.errors import Code, SpecError
 from paceline.ports.store import RunWriter, StaleWrite
+from paceline.records.audit import LOCAL, AuditKind
 from paceline.records.run import AuditEvent, RunRecord, TrialTransition
 from paceline.records.serial import pack
 from paceline.records.trial import TrialRecord
@@ -165,7 +167,7 @@ class SqlStore:
                 raise _no_pipeline(connection, pipeline)
             return found
 
-    def rollback(self, pipeline: str, number: int, *, at_utc: str) -> Version:
+    def rollback(self, pipeline: str, number: int, *, at_utc: str, actor: str = LOCAL) -> Version:
         versions = self.versions(pipeline)
         target = next((version for version in versions if version.number == number), None)
         if target is None:
@@ -180,9 +182,14 @@ class SqlStore:
                 select(PIPELINES.c.current).where(PIPELINES.c.name == pipeline)
             ).scalar_one()
             _point(connection, target)
-            detail = f"current version {before} -> {number}"
-            event = AuditEvent(at_utc=at_utc, kind="rolled-back", detail=detail, pipeline=pipeline)
-            _append(connection, event)
+            event = AuditEvent(
+                at_utc=at_utc,
+                kind=AuditKind.ROLLED_BACK.value,
+                detail=f"current version {before} -> {number}",
+                pipeline=pipeline,
+                actor=actor,
+            )
+            append(connection, [event])
         return target
 
     def add_failure(self, fact: FailureFact) -> None:
@@ -206,12 +213,21 @@ class SqlStore:
 
     def note(self, event: AuditEvent) -> None:
         with self._database.writing() as connection:
-            _append(connection, event)
+            append(connection, [event])
 
     def events(
-        self, *, run_id: str | None = None, pipeline: str | None = None, after: int = 0
+        self,
+        *,
+        run_id: str | None = None,
+        pipeline: str | None = None,
+        after: int = 0,
+        since_utc: str = "",
     ) -> tuple[AuditEvent, ...]:
-        query = select(EVENTS).where(EVENTS.c.number > after).order_by(EVENTS.c.number)
+        query = (
+            select(EVENTS)
+            .where(EVENTS.c.number > after, EVENTS.c.at_utc >= since_utc)
+            .order_by(EVENTS.c.number)
+        )
         if run_id is not None:
             query = query.where(EVENTS.c.run_id == run_id)
         if pipeline is not None:
@@ -261,18 +277,6 @@ def _point(connection: Connection, version: Version) -> None:
     )
     if not moved.rowcount:
         connection.execute(insert(PIPELINES).values(name=version.pipeline, current=version.number))
-
-
-def _append(connection: Connection, event: AuditEvent) -> None:
-    connection.execute(
-        insert(EVENTS).values(
-            at_utc=event.at_utc,
-            kind=event.kind,
-            detail=event.detail,
-            run_id=event.run_id,
-            pipeline=event.pipeline,
-        )
-    )
 
 
 def _no_pipeline(connection: Connection, name: str) -> SpecError:

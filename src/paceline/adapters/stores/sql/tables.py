@@ -116,7 +116,10 @@ EVENTS: Final = Table(
     Column("detail", Text, nullable=False),
     Column("run_id", Text, index=True),
     Column("pipeline", Text, index=True),
+    Column("actor", Text),
+    Column("subject", Text),
 )
+"""Triggers refuse to change or delete a row: migrations/versions/0005_audit.py."""
 
 ENDPOINTS: Final = Table(
     "endpoints",
