@@ -70,6 +70,8 @@ class ImageFamily:
     """Width and height where a request names none."""
     most_side_px: int = SIDE_PX[1]
     """What its position embedding reaches, where that is less than any request may ask."""
+    text_tokens: int | None = None
+    """What it was made to read, where its pipeline would read more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ _ROWS: Final = (
         negative_prompt=False,
         side_multiple_px=16,
         side_px=1024,
+        text_tokens=256,
     ),
     ImageFamily(
         name="flux-dev",

@@ -46,6 +46,10 @@ _FLUX: Final[Configs] = {
     "text_encoder_2": _T5_XXL,
     "vae": _DECODER,
 }
+_FLUX_GUIDED: Final[Configs] = {
+    **_FLUX,
+    "transformer": {**_FLUX["transformer"], "guidance_embeds": True},
+}
 _SD3: Final[Configs] = {
     "transformer": {
         "num_layers": 38,
@@ -72,7 +76,7 @@ _SDXL: Final[Configs] = {
 }
 _CONFIGS: Final[Mapping[str, Configs]] = {
     "flux-schnell": _FLUX,
-    "flux-dev": _FLUX,
+    "flux-dev": _FLUX_GUIDED,
     "sd3.5-large": _SD3,
     "sdxl-turbo": _SDXL,
     "sdxl-lightning": _SDXL,

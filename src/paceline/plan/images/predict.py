@@ -1,8 +1,7 @@
 """How long a picture takes, before any was made: operations over rates, and what comes on top.
 
-Rates are data-sheet peaks times the share of them that pipelines of Diffusers reach. The shares
-were set by hand so that published times of FLUX.1 [schnell] come out (tests/unit/plan/images);
-nothing was fitted, and the bands say how far off the time may be.
+Rates are data-sheet figures times measured shares of them (`rates`). Nothing was fitted to times of
+whole pictures, and the bands say how far off those may be.
 """
 
 import math
@@ -11,7 +10,8 @@ from typing import Final
 
 from paceline.money import HOURS_PER_MONTH, SECONDS_PER_HOUR
 from paceline.plan.facts.tables import Device
-from paceline.plan.images.memory import ImageMemory, image_memory
+from paceline.plan.images.memory import HALF, ImageMemory, image_memory
+from paceline.plan.images.rates import PAGEABLE_GB_S, WAYS, rates_of
 from paceline.plan.images.shape import ImageShape
 from paceline.records.image import ImageFamily, ImageLoad
 from paceline.records.measurement import Interval
@@ -28,23 +28,8 @@ from paceline.records.metric_names import (
 from paceline.records.plan import PredictedMetric
 from paceline.records.request import Workload
 
-EAGER: Final = 0.48
-COMPILED: Final = 0.60
-"""Of the 16-bit peak of a card, for the layers of a denoiser."""
-NARROW: Final = {"Hopper": 0.40, "Blackwell": 0.35}
-NARROW_OTHERS: Final = 0.55
-"""Of the 8-bit peak, compiled: the wider the unit, the more the quantizing of inputs costs."""
-NARROW_EAGER: Final = 0.5
-"""Of what is reached compiled: quantizing the inputs is then a pass of its own per layer."""
-CONVOLUTIONS: Final = 0.30
-PROCESSOR: Final = 0.30
-"""Of a processor's peak, any layer."""
-CALL_S: Final = {"gpu": 0.0004, "cpu": 0.0015}
-"""Per block and step for Python and launches, where nothing is compiled; a third where it is."""
 PICTURE_S: Final = {"gpu": 0.015, "cpu": 0.02}
 """Per batch: reading the request, the scheduler, PNG."""
-BUS_GB_S: Final = 20.0
-"""Pinned memory over PCIe 4, 16 lanes."""
 DISK_GB_S: Final = 1.5
 IMPORT_S: Final = 8.0
 COMPILE_S: Final = 35.0
@@ -115,44 +100,26 @@ def memory_of(
 def image_times(
     shape: ImageShape, load: ImageLoad, family: ImageFamily, place: ImagePlace
 ) -> ImageTimes:
-    """The roofline of one batch: operations only, since weights are read once for thousands of
-    positions."""
-    kind = "cpu" if place.device.kind == "cpu" else "gpu"
-    passes = (family.steps if load.steps is None else load.steps) * (
-        2 if is_guided(load, family) else 1
-    )
-    each = shape.denoiser.operations(load.width_px, load.height_px)
-    wide = _rate(place, narrow=False)
-    step_s = each.linear / _rate(place, narrow=True) + each.attention / wide
-    calls_s = CALL_S[kind] * shape.denoiser.blocks * (1 / 3 if place.compiled else 1.0)
+    """One batch: operations over rates, and what the blocks read and write between them. Weights
+    are not counted: they are read once for thousands of positions."""
+    rates = rates_of(place.device, place.format, compiled=place.compiled)
     steps = family.steps if load.steps is None else load.steps
-    memory = memory_of(shape, load, family, place)
+    each = shape.denoiser.operations(load.width_px, load.height_px)
+    between = shape.denoiser.states(load.width_px, load.height_px) * rates.widths_between * HALF
+    step_s = each.linear / rates.linear + each.attention / rates.attention
+    step_s += between / rates.streaming
     decode = shape.decoder.operations(load.width_px, load.height_px)
-    share = PROCESSOR if kind == "cpu" else CONVOLUTIONS
+    memory = memory_of(shape, load, family, place)
+    kind = "cpu" if place.device.kind == "cpu" else "gpu"
     return ImageTimes(
         pictures=place.pictures,
-        encode_s=place.pictures * shape.encode_operations() / wide,
-        denoise_s=place.pictures * passes * step_s,
-        decode_s=place.pictures * decode / (place.device.tflops_16bit * 1e12 * share),
-        move_s=memory.moved_gib * 1.074 / BUS_GB_S,
-        other_s=PICTURE_S[kind] + steps * calls_s,
+        encode_s=place.pictures * shape.encode_operations() / rates.text,
+        denoise_s=place.pictures * steps * (2 if is_guided(load, family) else 1) * step_s,
+        decode_s=place.pictures * decode / rates.convolution,
+        move_s=memory.moved_gib * 1.074 * WAYS / PAGEABLE_GB_S,
+        other_s=PICTURE_S[kind] + steps * shape.denoiser.blocks * rates.call_s,
         start_s=_start_s(memory, place),
     )
-
-
-def _rate(place: ImagePlace, *, narrow: bool) -> float:
-    """Operations per second of linear layers; `narrow` where the format's own unit does them."""
-    device = place.device
-    peak = device.tflops_16bit * 1e12
-    if device.kind == "cpu":
-        integers = device.tops_int8 if narrow and place.format == "int8" else None
-        # Only the multiplication is in integers; inputs are quantized in each layer.
-        return PROCESSOR * (peak if integers is None else (peak + integers * 1e12) / 2)
-    eights = {"fp8": device.tflops_fp8, "int8": device.tops_int8}.get(place.format)
-    if narrow and eights is not None:
-        share = NARROW.get(device.architecture, NARROW_OTHERS)
-        return eights * 1e12 * share * (1.0 if place.compiled else NARROW_EAGER)
-    return peak * (COMPILED if place.compiled else EAGER)
 
 
 def _start_s(memory: ImageMemory, place: ImagePlace) -> float:

@@ -22,7 +22,9 @@ MODULATION: Final = 6
 """Of one stream, applied once per picture."""
 PATCH: Final = 2
 FLUX_TOKENS: Final = 512
-"""`max_sequence_length` of `FluxPipeline` (diffusers 0.42)."""
+FLUX_FEW_STEPS_TOKENS: Final = 256
+"""`max_sequence_length` of `FluxPipeline` (diffusers 0.42), and what its documentation allows the
+model that was distilled to few steps: the one that reads no guidance."""
 SD3_TOKENS: Final = 256
 """The same of `StableDiffusion3Pipeline`; zeros stand there where T5 is left out."""
 CLIP_TOKENS: Final = 77
@@ -42,7 +44,7 @@ def read_image_shape(
     return ImageShape(
         denoiser=_denoiser(configs, factor),
         encoders=tuple(
-            _encoder(name, config, flux="num_single_layers" in configs.get("transformer", {}))
+            _encoder(name, config, tokens=_text_tokens(configs.get("transformer", {})))
             for name, config in configs.items()
             if name.startswith("text_encoder")
         ),
@@ -65,6 +67,13 @@ def _denoiser(configs: Configs, factor: int) -> Denoiser:
     return _flux(config, factor) if "num_single_layers" in config else _sd3(config, factor)
 
 
+def _text_tokens(denoiser: Config) -> int:
+    """What T5 reads for it."""
+    if "num_single_layers" not in denoiser:
+        return SD3_TOKENS
+    return FLUX_TOKENS if denoiser.get("guidance_embeds") is True else FLUX_FEW_STEPS_TOKENS
+
+
 def _flux(config: Config, factor: int) -> Denoiser:
     width = _needed(config, "num_attention_heads") * _needed(config, "attention_head_dim")
     double, single = _needed(config, "num_layers"), _needed(config, "num_single_layers")
@@ -75,13 +84,13 @@ def _flux(config: Config, factor: int) -> Denoiser:
         scale_px=factor * PATCH,
         parameters=per_position,
         attention=float((double + single) * width),
-        joint_tokens=FLUX_TOKENS,
+        joint_tokens=_text_tokens(config),
     )
     return Denoiser(
         parameters=per_position + text_side + modulation,
         tiers=(tier,),
         text_parameters=per_position,
-        text_tokens=FLUX_TOKENS,
+        text_tokens=_text_tokens(config),
         width=width,
         blocks=double + single,
     )
@@ -181,23 +190,22 @@ def _decoder(config: Config) -> Decoder:
     )
 
 
-def _encoder(name: str, config: Config, *, flux: bool) -> Encoder:
-    """T5 (`d_model`) or CLIP (`hidden_size`)."""
+def _encoder(name: str, config: Config, *, tokens: int) -> Encoder:
+    """T5 (`d_model`), which reads `tokens`, or CLIP (`hidden_size`)."""
     wide = _number(config, "d_model")
     if wide is not None:
         inner = (_number(config, "d_kv") or 64) * (_number(config, "num_heads") or wide // 64)
         gated = "gated" in str(config.get("feed_forward_proj", ""))
         layer = 4 * wide * inner + (3 if gated else 2) * wide * _needed(config, "d_ff")
         total = _needed(config, "num_layers") * layer + _needed(config, "vocab_size") * wide
-        tokens = FLUX_TOKENS if flux else SD3_TOKENS
         return Encoder(name=name, parameters=float(total), tokens=tokens)
     nested = config.get("text_config")
     plain: Config = nested if isinstance(nested, dict) else config
     wide = _needed(plain, "hidden_size")
     layer = 4 * wide**2 + 2 * wide * _needed(plain, "intermediate_size")
     total = _needed(plain, "num_hidden_layers") * layer + _needed(plain, "vocab_size") * wide
-    tokens = _number(plain, "max_position_embeddings") or CLIP_TOKENS
-    return Encoder(name=name, parameters=float(total), tokens=tokens)
+    read = _number(plain, "max_position_embeddings") or CLIP_TOKENS
+    return Encoder(name=name, parameters=float(total), tokens=read)
 
 
 def _channels(config: Config) -> tuple[int, ...]:

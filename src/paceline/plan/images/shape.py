@@ -54,6 +54,16 @@ class Denoiser:
             attention += 4.0 * tier.attention * (positions + tier.joint_tokens) ** 2
         return Operations(linear=linear, attention=attention)
 
+    def states(self, width_px: int, height_px: int) -> float:
+        """Values of one width that its attention layers hand on, summed over them, in one pass.
+
+        What the residual blocks of a UNet hand on is not counted.
+        """
+        return sum(
+            (tier.positions(width_px, height_px) + tier.joint_tokens) * tier.attention
+            for tier in self.tiers
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoder:

@@ -43,6 +43,8 @@ class Family:
     side_multiple_px: int
     side_px: int
     most_side_px: int = MOST_SIDE_PX
+    text_tokens: int | None = None
+    """Tokens that the text encoder may read; `None` leaves it to the pipeline."""
 
     @property
     def distilled(self) -> bool:
@@ -87,6 +89,7 @@ def read_family(text: str, *, most_side_px: int = MOST_SIDE_PX) -> Family:
 def _family(fields: dict[str, Any], most_side_px: int) -> Family:
     step = int(fields["side_multiple_px"])
     most_side_px = min(most_side_px, MOST_SIDE_PX)
+    tokens = fields.get("text_tokens")
     return Family(
         name=str(fields["name"]),
         pipeline=str(fields["pipeline"]),
@@ -101,4 +104,5 @@ def _family(fields: dict[str, Any], most_side_px: int) -> Family:
         # What a request without a size gets must not be larger than one may ask for.
         side_px=min(int(fields["side_px"]), most_side_px // step * step),
         most_side_px=most_side_px,
+        text_tokens=None if tokens is None else int(tokens),
     )

@@ -112,7 +112,11 @@ class DiffusersPainter:
 
     def _run(self, jobs: Sequence[Job], shape: Shape, follower: _Follower) -> Any:
         self._pipeline.scheduler = self._schedulers[shape.scheduler]
-        negative = {"negative_prompt": [job.order.ask.negative_prompt for job in jobs]}
+        further: dict[str, Any] = {}
+        if self._takes_negative:
+            further["negative_prompt"] = [job.order.ask.negative_prompt for job in jobs]
+        if self._family.text_tokens is not None:
+            further["max_sequence_length"] = self._family.text_tokens
         with torch.inference_mode():
             return self._pipeline(
                 prompt=[job.order.ask.prompt for job in jobs],
@@ -124,7 +128,7 @@ class DiffusersPainter:
                 generator=[torch.Generator("cpu").manual_seed(job.seed) for job in jobs],
                 output_type="np",
                 callback_on_step_end=follower,
-                **(negative if self._takes_negative else {}),
+                **further,
             ).images
 
     def _pixels(self, picture: Any) -> Any:

@@ -45,36 +45,72 @@ def seconds(at: ImagePlace) -> float:
     return image_times(shape(), SQUARE, SCHNELL, at).batch_s
 
 
-# Published for FLUX.1 [schnell], 1024 x 1024, 4 steps; seconds of one picture.
-PUBLISHED = (
-    (place("L4-24GB", "fp8", compiled=True, offload=True), 2.5),
-    (place("L40S-48GB", "fp8", compiled=True), 1.0),
-    (place("A100-SXM-40GB", "fp16", compiled=True), 1.6),
-    (place("H100-SXM-80GB", "fp8", compiled=True), 0.6),
+# Seconds of one picture that others state, none of which set a constant. FLUX.1 [schnell], 1024 px,
+# 4 steps: the table that users know. SDXL, 1024 px, 30 steps with guidance: the guide of Diffusers
+# on speed. FLUX.1 [dev], 512 px, 50 steps: pruna.ai, comparison of February 2025.
+STATED = (
+    ("flux-schnell", place("L40S-48GB", "fp8", compiled=True), SQUARE, 1.0),
+    ("flux-schnell", place("A100-SXM-40GB", "fp16", compiled=True), SQUARE, 1.6),
+    ("flux-schnell", place("H100-SXM-80GB", "fp8", compiled=True), SQUARE, 0.6),
+    ("sdxl", place("A100-SXM-80GB", "bf16", compiled=True), replace(SQUARE, steps=30), 2.54),
+    ("sdxl", place("A100-SXM-80GB", "bf16"), replace(SQUARE, steps=30), 3.31),
+    (
+        "flux-dev",
+        place("L40S-48GB", "bf16"),
+        ImageLoad(width_px=512, height_px=512, steps=50),
+        8.71,
+    ),
 )
 
 
-@pytest.mark.parametrize(("at", "published_s"), PUBLISHED)
-def test_published_times_lie_within_the_band(at: ImagePlace, published_s: float) -> None:
-    assert 1 / WIDE["gpu"] < published_s / seconds(at) < WIDE["gpu"]
-
-
-@pytest.mark.parametrize(("at", "published_s"), PUBLISHED[1:])
-def test_where_nothing_is_moved_they_are_met_within_a_quarter(
-    at: ImagePlace, published_s: float
+@pytest.mark.parametrize(("family", "at", "load", "stated_s"), STATED)
+def test_stated_times_are_met_within_thirty_percent(
+    family: str, at: ImagePlace, load: ImageLoad, stated_s: float
 ) -> None:
-    assert seconds(at) == pytest.approx(published_s, rel=0.25)
+    found = image_times(shape(family), load, IMAGE_FAMILIES[family], at)
+    assert found.batch_s == pytest.approx(stated_s, rel=0.3)
+    assert found.batch_s / WIDE["gpu"] < stated_s < found.batch_s * WIDE["gpu"]
 
 
-def test_one_published_time_is_beyond_what_the_card_can_do() -> None:
-    # A10G, fp16, 2.0 s: the operations alone take longer at the full peak of the data sheet, and
-    # 22 GiB of weights leave no room on the card. The prediction does not follow it.
+def test_the_stated_time_of_an_l4_needs_the_whole_data_sheet_at_once() -> None:
+    # fp8 with offload, 2.5 s: at every peak, with each part brought to the card once over pinned
+    # memory at 25 GB/s and nothing else done. Matrix products on Ada reach 55 % of the peak.
+    at = place("L4-24GB", "fp8", compiled=True, offload=True)
+    step = shape().denoiser.operations(1024, 1024)
+    decode = shape().decoder.operations(1024, 1024)
+    assert at.device.tflops_fp8 is not None
+    sixteen = (SCHNELL.steps * step.attention + decode) / (at.device.tflops_16bit * 1e12)
+    eight = SCHNELL.steps * step.linear / (at.device.tflops_fp8 * 1e12)
+    moved_s = memory_of(shape(), SQUARE, SCHNELL, at).moved_gib * 1.074 / 25
+    assert sixteen + eight + moved_s == pytest.approx(2.33, abs=0.02)
+    found = image_times(shape(), SQUARE, SCHNELL, at)
+    assert found.denoise_s > 2.5
+    assert found.move_s > found.denoise_s
+
+
+def test_the_stated_time_of_an_a10g_is_beyond_its_data_sheet() -> None:
+    # fp16, 2.0 s: the operations alone take 4.0 s at its peak, and would take 2.2 s at the 125
+    # TFLOPS of the A10, with which it is confused; and 22 GiB of weights leave no room on the card.
     at = place("A10G-24GB", "fp16", offload=True)
     step = shape().denoiser.operations(1024, 1024)
-    at_peak_s = SCHNELL.steps * (step.linear + step.attention) / (at.device.tflops_16bit * 1e12)
-    assert at_peak_s > 2.0
-    assert seconds(at) > at_peak_s
+    work = SCHNELL.steps * (step.linear + step.attention)
+    assert work / (at.device.tflops_16bit * 1e12) == pytest.approx(4.0, abs=0.05)
+    assert work / 125e12 > 2.0
     assert not memory_of(shape(), SQUARE, SCHNELL, at).fits
+
+
+def test_parts_that_take_turns_go_both_ways() -> None:
+    at_once = image_times(shape(), SQUARE, SCHNELL, place("L40S-48GB", "fp8"))
+    turns = image_times(shape(), SQUARE, SCHNELL, place("L40S-48GB", "fp8", offload=True))
+    assert at_once.move_s == 0
+    moved = memory_of(shape(), SQUARE, SCHNELL, place("L40S-48GB", "fp8", offload=True)).moved_gib
+    assert turns.move_s == pytest.approx(2 * moved * 1.0737 / 12, rel=0.01)
+
+
+def test_eight_bits_gain_little_where_nothing_is_compiled() -> None:
+    h100 = "H100-SXM-80GB"
+    plain, narrow = (seconds(place(h100, name)) for name in ("bf16", "fp8"))
+    assert narrow == pytest.approx(plain, rel=0.2)
 
 
 def test_a_small_card_needs_parts_to_take_turns() -> None:

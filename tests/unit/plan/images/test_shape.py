@@ -45,6 +45,14 @@ def test_four_times_the_pixels_cost_more_than_four_times_the_attention() -> None
     assert large.attention / small.attention > 8
 
 
+def test_the_flux_of_few_steps_reads_half_the_text() -> None:
+    schnell, dev = shape("flux-schnell"), shape("flux-dev")
+    assert (schnell.denoiser.text_tokens, dev.denoiser.text_tokens) == (256, 512)
+    assert [one.tokens for one in schnell.encoders] == [77, 256]
+    assert schnell.denoiser.text_tokens == IMAGE_FAMILIES["flux-schnell"].text_tokens
+    assert schnell.denoiser.parameters == dev.denoiser.parameters
+
+
 def test_every_family_with_a_repository_is_known() -> None:
     for family in IMAGE_FAMILIES.values():
         assert (known_image_shape(family.name) is None) == (family.repository is None)

@@ -29,6 +29,13 @@ def test_the_other_mode_takes_other_steps() -> None:
     assert read_family(row("reference-image")).steps_of("quality") == 32
 
 
+def test_a_model_reads_no_more_text_than_it_was_made_for() -> None:
+    assert read_family(row("flux-schnell")).text_tokens == 256
+    assert read_family(row("flux-dev")).text_tokens is None
+    without = {key: value for key, value in json.loads(row("sdxl")).items() if key != "text_tokens"}
+    assert read_family(json.dumps(without)).text_tokens is None
+
+
 def test_only_models_with_a_ceiling_are_distilled() -> None:
     assert read_family(row("sdxl-lightning")).distilled
     assert not read_family(row("sdxl")).distilled
