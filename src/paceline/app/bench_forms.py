@@ -71,7 +71,7 @@ def bounds_of(name: str, text: str, *, whole: bool) -> tuple[float | None, float
                 name, text, f"{value:g} is no {'whole number' if whole else 'rate'} above 0"
             )
     if low is not None and high is not None and low > high:
-        raise contradiction(f"{name} {text}", f"{low:g} is above {high:g}")
+        raise bad_option(name, text, f"its lower end {low:g} is above its upper end {high:g}")
     return low, high
 
 

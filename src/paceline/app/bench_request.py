@@ -19,6 +19,7 @@ from paceline.app.bench_forms import (
     prefix_of,
     stages_of,
 )
+from paceline.app.endpoint_url import endpoint_url
 from paceline.errors import Code, SpecError
 from paceline.records.load import Route, Target
 from paceline.records.load_plan import (
@@ -107,6 +108,7 @@ class BenchRequest:
 
 def bench_request(options: BenchOptions) -> BenchRequest:
     """Read the options. Raises SpecError with what is wrong or does not go together."""
+    base_url = endpoint_url(options.url)
     _refuse_pairs(options)
     constraints = tuple(parse_constraint(text) for text in options.constraint or ())
     refuse_unjudged(constraints)
@@ -116,7 +118,7 @@ def bench_request(options: BenchOptions) -> BenchRequest:
     search = _search(options, constraints)
     return BenchRequest(
         target=Target(
-            base_url=options.url,
+            base_url=base_url,
             model=options.model,
             api_key=options.api_key or None,
             route=ROUTES[options.route],
@@ -146,7 +148,7 @@ def _refuse_pairs(options: BenchOptions) -> None:
         raise SpecError(
             Code.BAD_OPTION,
             "no load is given",
-            why="of --concurrency, --rate, --trace, --stages and --find-max 0 are there, not 1",
+            why="none of --concurrency, --rate, --trace, --stages and --find-max is there",
             fix="try --concurrency 8, --rate 10, or --find-max with a --constraint",
         )
     if options.rate is not None and not math.isfinite(options.rate):

@@ -1,5 +1,6 @@
 """What engines there are, and putting their environments in place."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from paceline.app.checkpoints import quantizers
@@ -46,14 +47,24 @@ def engine_statuses(shop: Workshop, *, examine: bool = False) -> tuple[EngineSta
     return tuple(_status(one, shop, examine=examine) for one in usable_engines().values())
 
 
-def install_engine(name: str, shop: Workshop, *, say: Say) -> Environment | None:
-    """Make the environment of an engine, or of a quantizer; `None` when it needs none.
+def install_engines(
+    names: Sequence[str], shop: Workshop, *, say: Say
+) -> Iterator[tuple[str, Environment | None]]:
+    """Make the environments of engines or quantizers; `None` for one that needs none.
 
-    Raises SpecError for an unknown name, SetupError when it cannot be made.
+    Raises SpecError for an unknown name before the first is made, SetupError, as it goes, when one
+    cannot be made.
     """
+    specs = [(name, _environment_of(name)) for name in names]
+    return (
+        (name, None if spec is None else shop.environments.install(spec, say=say))
+        for name, spec in specs
+    )
+
+
+def _environment_of(name: str) -> EnvironmentSpec | None:
     tool = next((tool for tool in quantizers() if tool.name == name), None)
-    spec = tool.environment() if tool else load_engine(name).environment()
-    return None if spec is None else shop.environments.install(spec, say=say)
+    return tool.environment() if tool else load_engine(name).environment()
 
 
 def _status(engine: Engine, shop: Workshop, *, examine: bool) -> EngineStatus:

@@ -246,32 +246,6 @@ class Examiner:
         return path.with_name(f"{path.stem}.{part}{path.suffix}")
 
 
-def require_urls(request: EvalRequest) -> None:
-    """Raises SpecError for an address that nothing can be sent to; sends nothing."""
-    for target in filter(None, (request.target, request.against)):
-        _require_url(target.base_url)
-
-
-def _require_url(text: str) -> None:
-    scheme, _, rest = text.rpartition("://")
-    host = rest.rstrip("/").removesuffix("/v1")
-    if scheme in ("http", "https") and host and host == rest.rstrip("/"):
-        return
-    if scheme not in ("http", "https", ""):
-        why = f"it begins with {scheme}://, and an endpoint with http:// or https://"
-    elif not host:
-        why = "there is no host in it"
-    elif scheme:
-        why = "it ends with /v1, which is added to what is given"
-    else:
-        why = "it does not begin with http:// or https://"
-    port = "" if ":" in host or scheme else ":8000"
-    shown = f"{scheme if scheme in ('http', 'https') else 'http'}://{host or '127.0.0.1'}{port}"
-    raise SpecError(
-        Code.BAD_OPTION, f"{text!r} is not the URL of an endpoint", why=why, fix=f"type {shown}"
-    )
-
-
 def examine(request: EvalRequest, *, on_progress: Callable[[str], OnProgress]) -> Evaluation:
     """`Examiner.run` with the adapters that come with Paceline."""
     make_suites: Callable[[], Suites] = adapter("suites", "files")

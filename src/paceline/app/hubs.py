@@ -12,7 +12,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from paceline.app.registry import adapter
+from paceline.app.registry import adapter, each_usable
 from paceline.errors import Code, SpecError
 from paceline.plan.shapes.read import read_shape
 from paceline.records.model import Model
@@ -81,9 +81,9 @@ class AnyHub:
         return next((source for source in self.sources() if source.covers(name)), None)
 
     def sources(self) -> "Iterator[Source]":
-        """Every source that an installed package offers, by name."""
-        for name in sorted(point.name for point in entry_points(group="paceline.sources")):
-            make: SourceFactory = adapter("sources", name)
+        """Every source of an installed package that can be imported, by name."""
+        make: SourceFactory
+        for _name, make in each_usable("sources"):
             yield make(self._cache, say=self._say, allow_remote_code=self._allow_remote_code)
 
 

@@ -1,7 +1,7 @@
 """Adapters by name, through entry points: imported on first use, broken ones reported."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -59,13 +59,18 @@ def usable_engines(*, with_fake: bool = False) -> "Mapping[str, Engine]":
 
 def usable_adapters(kind: str) -> Mapping[str, Callable[..., Any]]:
     """Every factory of a kind that can be imported, by name; the others are said once."""
-    found: dict[str, Callable[..., Any]] = {}
+    return dict(each_usable(kind))
+
+
+def each_usable(kind: str) -> Iterator[tuple[str, Callable[..., Any]]]:
+    """As `usable_adapters`, one at a time: whoever stops early imports no more."""
     for point in sorted(entry_points(group=f"paceline.{kind}"), key=lambda point: point.name):
         try:
-            found[point.name] = _imported(point)
+            factory = _imported(point)
         except SetupError as error:
             _say_once(f"left out: {error}")
-    return found
+            continue
+        yield point.name, factory
 
 
 @cache

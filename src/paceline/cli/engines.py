@@ -1,10 +1,11 @@
 """`paceline engines`: list, install, doctor."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
 
-from paceline.app.engines import EngineStatus, engine_statuses, install_engine
+from paceline.app.engines import EngineStatus, engine_statuses, install_engines
 from paceline.app.wiring import Workshop
 from paceline.cli.output import print_json, print_table
 from paceline.records.launch import EnvironmentState
@@ -36,7 +37,7 @@ def list_engines(as_json: AsJson = False) -> None:
             (
                 status.name,
                 status.version,
-                status.state.value,
+                status.state.value + (", unverified" if status.unverified else ""),
                 " ".join(status.formats),
                 " ".join(knob.name for knob in status.knobs) or "–",
             )
@@ -50,9 +51,8 @@ def install(
     names: Annotated[list[str], typer.Argument(help="Engines, e.g. transformers openvino.")],
 ) -> None:
     """Make the environments of engines (network; minutes). What is in place is left alone."""
-    shop = Workshop()
-    for name in names:
-        environment = install_engine(name, shop, say=lambda line: typer.echo(line, err=True))
+    say = partial(typer.echo, err=True)
+    for name, environment in install_engines(names, Workshop(), say=say):
         if environment is None:
             typer.echo(f"{name}: needs no environment of its own", err=True)
         elif environment.installed_s is None:
@@ -86,7 +86,6 @@ def _print_examined(status: EngineStatus) -> None:
         typer.echo(f"  {len(status.environment.lock)} packages, lock {_short(status)}")
     elif status.requirements:
         typer.echo(f"  would install {', '.join(status.requirements)}")
-        typer.echo(f"  with: paceline engines install {status.name}")
     if status.unverified is not None:
         typer.echo(f"  unverified: {status.unverified}")
     for need in status.needs:
@@ -108,7 +107,6 @@ def _examined(status: EngineStatus) -> dict[str, object]:
             for need in status.needs
         ],
         "missing": [need.name for need in status.missing],
-        "unverified": status.unverified,
         "support": [
             {
                 "format": row.format,
@@ -132,5 +130,6 @@ def _document(status: EngineStatus) -> dict[str, object]:
         "formats": list(status.formats),
         "knobs": {knob.name: list(knob.values) for knob in status.knobs},
         "requirements": list(status.requirements),
+        "unverified": status.unverified,
         "lock_sha256": status.environment.lock_sha256 if status.environment else None,
     }

@@ -7,7 +7,8 @@ from typing import Annotated, Final
 import typer
 
 from paceline.app.embeddings import embeddings_document, examine_embeddings
-from paceline.app.evaluate import EvalRequest, Evaluation, examine, require_urls
+from paceline.app.endpoint_url import endpoint_url
+from paceline.app.evaluate import EvalRequest, Evaluation, examine
 from paceline.app.evaluation_report import evaluation_document, evaluation_page
 from paceline.app.harness import HarnessRequest, examine_tasks
 from paceline.app.output_files import require_writable
@@ -106,8 +107,11 @@ def eval_command(
     Exits with 5 when it is broken, or worse than --against by more than the margin.
     """
     route = Route.COMPLETIONS if completions else Route.CHAT
-    target = Target(base_url=url, model=model, api_key=api_key, route=route)
-    other = replace(target, base_url=against, model=against_model or model) if against else None
+    target = Target(base_url=endpoint_url(url), model=model, api_key=api_key, route=route)
+    other = None
+    if against is not None:
+        named = against_model or model
+        other = replace(target, base_url=endpoint_url(against), model=named)
     request = EvalRequest(
         target=target,
         suite=suite,
@@ -144,14 +148,12 @@ def _print(request: EvalRequest, found: Evaluation, *, as_json: bool) -> None:
 
 
 def _examined(request: EvalRequest, tasks: HarnessRequest | None) -> Evaluation:
-    require_urls(request)
     if tasks is None:
         return examine(request, on_progress=show_progress)
     return examine_tasks(request, tasks, shop=Workshop(), say=_say)
 
 
 def _compare_embeddings(request: EvalRequest, *, as_json: bool) -> None:
-    require_urls(request)
     found = examine_embeddings(request)
     if as_json:
         print_json(embeddings_document(request, found))

@@ -86,15 +86,20 @@ def _check(shape: LoadShape) -> None:
     if shape.requests is None and shape.duration_s is None and not shape.stages and not traced:
         raise _wrong("the load has no end", "neither requests nor a duration is given")
     for name, value in (
-        ("requests", shape.requests),
+        ("number of requests", shape.requests),
         ("duration", shape.duration_s),
         ("concurrency", shape.concurrency),
         ("rate", shape.rate_rps),
-        ("max in flight", shape.max_in_flight),
-        ("prefix groups", shape.prefix_groups),
+        ("limit of requests in flight", shape.max_in_flight),
+        ("number of prefix groups", shape.prefix_groups),
     ):
         if value is not None and not value > 0:
-            raise _wrong(f"{name} is {value:g}", f"{value:g} is not above 0")
+            raise SpecError(
+                Code.BAD_OPTION,
+                f"a load with {value:g} as its {name} sends nothing",
+                why=f"{value:g} is not above 0",
+                fix=f"give a {name} above 0",
+            )
 
 
 def _due_times(shape: LoadShape) -> Iterator[tuple[float, int]]:

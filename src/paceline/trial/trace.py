@@ -60,7 +60,8 @@ def _trace_row(cells: list[str], name: str, number: int) -> TraceRow:
     try:
         t_s, input_tokens, output_tokens = float(cells[0]), int(cells[1]), int(cells[2])
     except ValueError as error:
-        raise _bad(name, number, str(error), "a trace") from error
+        why = f"{','.join(cells)!r} is not a number of seconds and two whole numbers"
+        raise _bad(name, number, why, "a trace") from error
     if not (math.isfinite(t_s) and t_s >= 0):
         raise _bad(name, number, f"time {cells[0]} s is not 0 or later", "a trace")
     if input_tokens < 1 or output_tokens < 1:

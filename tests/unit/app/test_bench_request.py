@@ -16,7 +16,7 @@ LIMIT = ("ttft p95 <= 200ms",)
 
 
 def options(**given: object) -> BenchOptions:
-    return BenchOptions(url="http://h:1", model="m", **given)  # type: ignore[arg-type]
+    return BenchOptions(**{"url": "http://h:1", "model": "m", **given})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -34,9 +34,10 @@ def options(**given: object) -> BenchOptions:
         ({"rate": 1.0, "dataset": Path("d"), "input_tokens": "8"}, Code.CONTRADICTION),
         ({"trace": Path("t"), "output_tokens": "8"}, Code.CONTRADICTION),
         ({"find_max": True}, Code.BAD_OPTION),
+        ({"concurrency": 4, "url": "notaurl"}, Code.BAD_OPTION),
         ({"find_max": True, "constraint": LIMIT, "warmup": 4}, Code.CONTRADICTION),
         ({"find_max": True, "constraint": LIMIT, "max_probes": 0}, Code.BAD_OPTION),
-        ({"find_max": True, "constraint": LIMIT, "rate_bounds": "9:3"}, Code.CONTRADICTION),
+        ({"find_max": True, "constraint": LIMIT, "rate_bounds": "9:3"}, Code.BAD_OPTION),
         ({"find_max": True, "constraint": LIMIT, "rate_bounds": "9"}, Code.BAD_OPTION),
         ({"find_max": True, "constraint": LIMIT, "concurrency_bounds": "1.5:3"}, Code.BAD_OPTION),
         ({"find_max": True, "constraint": LIMIT, "concurrency_bounds": "x:3"}, Code.BAD_OPTION),

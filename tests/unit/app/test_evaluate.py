@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from paceline.app.evaluate import EvalRequest, Evaluation, Examiner, require_urls
+from paceline.app.evaluate import EvalRequest, Evaluation, Examiner
 from paceline.app.evaluation_report import evaluation_document, evaluation_page
 from paceline.errors import SetupError, SpecError
 from paceline.ports.quality import Grader, OnProgress, StopRule
@@ -331,36 +331,6 @@ def test_where_nobody_listens_one_request_is_sent() -> None:
     with pytest.raises(SetupError, match="nothing answers at 'http://good'"):
         run(REQUEST, oracle)
     assert oracle.asked == [("http://good", 1)]
-
-
-@pytest.mark.parametrize(
-    ("url", "why", "fix"),
-    [
-        ("notaurl", "does not begin with http", "type http://notaurl:8000"),
-        ("localhost:80", "does not begin with http", "type http://localhost:80"),
-        ("ftp://host:21", "ftp://", "type http://host:21"),
-        ("https://", "no host", "type https://127.0.0.1"),
-        ("", "no host", "type http://127.0.0.1:8000"),
-        ("http://host:1/v1/", "added to what is given", "type http://host:1"),
-    ],
-)
-def test_what_is_no_url_is_refused_with_what_to_type(url: str, why: str, fix: str) -> None:
-    wrong = replace(GOOD, base_url=url)
-    for request in (EvalRequest(target=wrong, suite="s"), replace(REQUEST, against=wrong)):
-        with pytest.raises(SpecError) as caught:
-            require_urls(request)
-        assert why in caught.value.why
-        assert caught.value.fix == fix
-
-
-@pytest.mark.parametrize("url", ["http://host", "https://host:8443/base/", "http://[::1]:8000"])
-def test_what_is_a_url_is_taken_and_without_its_scheme_it_is_not(url: str) -> None:
-    request = EvalRequest(target=replace(GOOD, base_url=url), suite="s")
-    require_urls(request)
-    bare = replace(GOOD, base_url=url.partition("://")[2])
-    with pytest.raises(SpecError) as caught:
-        require_urls(replace(request, target=bare))
-    assert bare.base_url in caught.value.what
 
 
 def test_a_split_without_items_is_refused_before_asking() -> None:

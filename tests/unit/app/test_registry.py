@@ -7,7 +7,8 @@ import pytest
 
 from paceline.app import registry
 from paceline.app.checkpoints import quantizers
-from paceline.app.engines import engine_statuses
+from paceline.app.engines import engine_statuses, install_engines
+from paceline.app.hubs import AnyHub
 from paceline.app.places import Places
 from paceline.app.registry import engine_names, load_engine, usable_engines
 from paceline.app.wiring import Workshop
@@ -68,6 +69,24 @@ def test_asked_for_by_name_a_broken_engine_is_an_error(site: Path) -> None:
 def test_a_broken_quantizer_is_left_out_as_well(site: Path) -> None:
     install(site, "quantizers", "brokentool", "import no_such_package\n")
     assert [tool.name for tool in quantizers()] == ["llmcompressor"]
+
+
+def test_a_broken_source_is_said_once_and_stops_no_other(
+    site: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    install(site, "sources", "brokensource", "import no_such_package\n")
+    hub = AnyHub(tmp_path / "cache")
+    with caplog.at_level(logging.WARNING):
+        covering = [any(source.covers("acme/chat") for source in hub.sources()) for _ in range(2)]
+    assert covering == [True, True]
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert "left out: the adapter 'brokensource' of paceline.sources" in said
+
+
+def test_a_wrong_name_is_told_before_anything_is_installed(tmp_path: Path) -> None:
+    shop = Workshop(Places(data=tmp_path / "data", cache=tmp_path / "cache"), ManualClock())
+    with pytest.raises(SpecError, match="no engine is called 'vlm'"):
+        install_engines(("openvino", "vlm"), shop, say=print)
 
 
 def test_the_list_of_engines_is_of_those_that_can_be_used(site: Path, tmp_path: Path) -> None:

@@ -141,7 +141,11 @@ def test_a_test_without_a_single_answer_can_be_shown(capsys: pytest.CaptureFixtu
     shop = Workshop.__new__(Workshop)
     shop.__dict__ |= {"load": load, "telemetry": ()}
     options = BenchOptions(
-        url="h", model="m", rate=5.0, requests=100, constraint=["ttft p95 <= 1s", "goodput >= 1"]
+        url="http://h",
+        model="m",
+        rate=5.0,
+        requests=100,
+        constraint=["ttft p95 <= 1s", "goodput >= 1"],
     )
     made = run_bench(bench_request(options), shop, BenchView(io.StringIO()), lambda: False)
     print_bench(made)

@@ -19,4 +19,4 @@ def test_nothing_is_suggested_for_a_name_like_no_other() -> None:
     with pytest.raises(SpecError) as refused:
         require_known("engine", ["zzz"], ["openvino", "transformers"])
     assert "openvino, transformers" in refused.value.why
-    assert refused.value.fix == "choose one of these 2"
+    assert refused.value.fix == "choose one of these"

@@ -19,8 +19,8 @@ def test_a_trace_is_read_and_starts_at_zero() -> None:
     ("bad", "said"),
     [
         ("1.0,5", "2 columns"),
-        ("soon,5,5", "could not convert"),
-        ("1.0,5.5,5", "invalid literal"),
+        ("soon,5,5", "'soon,5,5' is not a number"),
+        ("1.0,5.5,5", "two whole numbers"),
         ("-1,5,5", "not 0 or later"),
         ("nan,5,5", "not 0 or later"),
         ("1.0,0,5", "at least 1"),
