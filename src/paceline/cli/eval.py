@@ -108,14 +108,11 @@ def eval_command(
     """
     route = Route.COMPLETIONS if completions else Route.CHAT
     target = Target(base_url=endpoint_url(url), model=model, api_key=api_key, route=route)
-    other = None
-    if against is not None:
-        named = against_model or model
-        other = replace(target, base_url=endpoint_url(against), model=named)
+    other = replace(target, model=against_model or model)
     request = EvalRequest(
         target=target,
         suite=suite,
-        against=other,
+        against=replace(other, base_url=endpoint_url(against)) if against else None,
         split=split,
         margin=margin,
         concurrency=concurrency,
