@@ -1,16 +1,19 @@
 """What every engine must do. Subclass `EngineContract` and give it an engine and a place to run.
 
-The first half asks the adapter alone; the second starts the real program once per class and talks
-to it. Nothing here is about speed. Engines that make pictures: `image_engines`.
+The first half asks the adapter alone; the second talks to the real program. A class shares one
+server, since some take a minute to start; the test that ends it needs no other for that. Nothing
+here is about speed. Engines that make pictures: `image_engines`.
 """
 
 import json
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import httpx
 import pytest
@@ -27,6 +30,7 @@ from paceline.records.variant import Scalar, Variant
 from paceline.testing.builders import a_cpu, a_variant
 
 ANSWER_TIMEOUT_S: Final = 120.0
+POLL_S: Final = 0.02
 TINY_CONFIG: Final = {
     "architectures": ["LlamaForCausalLM"],
     "model_type": "llama",
@@ -158,6 +162,50 @@ class Bench:
             accelerator=self._accelerator,
             port=port,
         )
+
+
+Client = TypeVar("Client", bound=AbstractContextManager[Any])
+
+
+class Kept(Generic[Client]):
+    """The server of a class of tests: started for the first that asks, and again after its end."""
+
+    def __init__(
+        self, bench: Bench, executor: Executor, folder: Path, connect: Callable[[Server], Client]
+    ) -> None:
+        self._bench = bench
+        self._executor = executor
+        self._log = folder / "engine.log"
+        self._connect = connect
+        self._open = ExitStack()
+        self._client: Client | None = None
+
+    def client(self) -> Client:
+        """A client of the server, which is ready."""
+        if self._client is None:
+            server = self._open.enter_context(
+                self._executor.start(lambda port: self._bench.launch(port=port), log_path=self._log)
+            )
+            end = server.wait_ready()
+            assert end is None, end.log_tail
+            self._client = self._open.enter_context(self._connect(server))
+        return self._client
+
+    def stop(self) -> None:
+        """Close the client and end the server, as the executor does it."""
+        self._client = None
+        self._open.close()
+
+
+def ended_by_itself(server: Server) -> ProcessEnd:
+    """How a server ended that cannot start; asked once, without the executor's second attempt."""
+    deadline_s = time.monotonic() + server.spec.ready_timeout_s
+    while True:
+        end = server.poll()
+        if end is not None:
+            return end
+        assert time.monotonic() < deadline_s, "it runs"
+        time.sleep(POLL_S)
 
 
 def text_of(events: list[Mapping[str, Any]]) -> str:
@@ -299,8 +347,7 @@ class EngineDeclarations:
             with executor.start(
                 lambda _port: bench.launch(port=number), log_path=tmp_path / "engine.log"
             ) as server:
-                end = server.wait_ready()
-        assert end is not None
+                end = ended_by_itself(server)
         assert bench.engine.classify(end) is Cause.PORT_IN_USE, end.log_tail
 
 
@@ -309,16 +356,18 @@ class EngineContract(EngineDeclarations):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def chat(
+    def kept(
         cls, bench: Bench, executor: Executor, tmp_path_factory: pytest.TempPathFactory
-    ) -> Iterator[Chat]:
+    ) -> Iterator[Kept[Chat]]:
+        """The server that the class shares."""
+        kept = Kept(bench, executor, tmp_path_factory.mktemp("logs"), Chat)
+        yield kept
+        kept.stop()
+
+    @pytest.fixture
+    def chat(self, kept: Kept[Chat]) -> Chat:
         """A running server, shared by the class."""
-        log = tmp_path_factory.mktemp("logs") / "engine.log"
-        with executor.start(lambda port: bench.launch(port=port), log_path=log) as server:
-            end = server.wait_ready()
-            assert end is None, end.log_tail
-            with Chat(server) as chat:
-                yield chat
+        return kept.client()
 
     @pytest.mark.enable_socket
     def test_answers_with_text_and_usage(self, chat: Chat) -> None:
@@ -398,28 +447,23 @@ class EngineContract(EngineDeclarations):
         assert chat.ask().status_code == 200
 
     @pytest.mark.enable_socket
-    def test_sigterm_lets_what_is_in_flight_finish(
-        self, bench: Bench, executor: Executor, tmp_path: Path
-    ) -> None:
+    def test_sigterm_lets_what_is_in_flight_finish(self, chat: Chat, kept: Kept[Chat]) -> None:
         lines: list[str] = []
         started = threading.Event()
 
-        def read(chat: Chat) -> None:
+        def read() -> None:
             body = chat.body(40, {"stream": True, **dict(chat.server.spec.exact_output)})
-            with chat.client.stream("POST", "/v1/chat/completions", json=body) as response:
+            with (
+                Chat(chat.server) as own,
+                own.client.stream("POST", "/v1/chat/completions", json=body) as response,
+            ):
                 for line in response.iter_lines():
                     started.set()
                     lines.append(line)
 
-        with executor.start(
-            lambda port: bench.launch(port=port), log_path=tmp_path / "engine.log"
-        ) as server:
-            assert server.wait_ready() is None
-            client = Chat(server)
-            client.ask()
-            reader = threading.Thread(target=read, args=(client,))
-            reader.start()
-            assert started.wait(ANSWER_TIMEOUT_S)
+        reader = threading.Thread(target=read)
+        reader.start()
+        assert started.wait(ANSWER_TIMEOUT_S)
+        kept.stop()
         reader.join()
-        client.client.close()
         assert sum('"finish_reason":"length"' in line.replace(" ", "") for line in lines) == 1
