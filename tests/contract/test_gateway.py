@@ -109,11 +109,17 @@ class TestAnswers:
             keys=(key_rule(endpoints=("demo",)),),
         )
         listed = gateway.ask(method="GET", path="/v1/models").document["data"]
-        assert [one["id"] for one in listed] == ["demo"]
-        assert gateway.ask(method="GET", path="/v1/models/alias").document["id"] == "demo"
+        assert [(one["id"], one["endpoint"]) for one in listed] == [
+            ("demo", "demo"),
+            ("alias", "demo"),
+        ]
+        found = gateway.ask(method="GET", path="/v1/models/alias").document
+        assert (found["id"], found["endpoint"]) == ("alias", "demo")
         for name in ("hidden", "theirs", "none"):
             assert gateway.ask(method="GET", path=f"/v1/models/{name}").status == 404
         assert gateway.ask(model="alias").document["model"] == "alias"
+        gateway.serve(endpoint(replica(golden.url)), keys=(key_rule(endpoints=("demo",)),))
+        assert gateway.ask(model="alias").status == 404, "an alias ends with the table that had it"
 
     def test_curl_is_answered(self, gateway: RunningGateway) -> None:
         curl = shutil.which("curl")

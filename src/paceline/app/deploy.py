@@ -43,6 +43,7 @@ class DeployOrder:
     pipeline: str
     version: int | None = None
     name: str | None = None
+    aliases: tuple[str, ...] | None = None
     workspace: str | None = None
     policy_file: Path | None = None
     mode: Mode | None = None
@@ -83,7 +84,8 @@ def deploy(order: DeployOrder, shop: Workshop, *, actor: str = LOCAL) -> Endpoin
     """
     version = _version(order, shop)
     name = order.name or order.pipeline
-    _check_name(name)
+    for one in (name, *(order.aliases or ())):
+        _check_name(one)
     if order.workspace is not None:
         check_workspace_name(order.workspace)
     _check_model(version, shop)
@@ -195,6 +197,7 @@ def _wanted(
     )
     given = {
         "workspace": order.workspace,
+        "aliases": None if order.aliases is None else tuple(dict.fromkeys(order.aliases)),
         "hold_s": order.hold_s,
         "queue_length": order.queue_length,
         "drain_timeout_s": order.drain_timeout_s,
@@ -278,8 +281,12 @@ def _notes(before: Endpoint | None, wanted: Endpoint, actor: str, clock: Clock) 
 def _words(before: Endpoint | None, placed: Endpoint) -> str:
     canary = "" if placed.canary is None else f", canary with {placed.canary.share:.3g} of requests"
     if before is None:
-        return f"version {placed.version} is wanted{canary}"
-    return f"version {before.version} -> {placed.version} is wanted{canary}"
+        named = f", also as {' '.join(placed.aliases)}" if placed.aliases else ""
+        return f"version {placed.version} is wanted{canary}{named}"
+    named = ""
+    if before.aliases != placed.aliases:
+        named = f", also as {' '.join(placed.aliases) or 'nothing else'}"
+    return f"version {before.version} -> {placed.version} is wanted{canary}{named}"
 
 
 def _raise_failed(endpoint: Endpoint, status: EndpointStatus) -> None:

@@ -93,6 +93,7 @@ def endpoint_document(shown: Shown) -> dict[str, object]:
     endpoint, status = shown.endpoint, shown.status
     return {
         "name": endpoint.name,
+        "aliases": endpoint.aliases,
         "workspace": endpoint.workspace,
         "pipeline": endpoint.pipeline,
         "version": endpoint.version,

@@ -27,6 +27,12 @@ PipelineVersion = Annotated[
 Name = Annotated[
     str | None, typer.Option(help="What clients send as `model`; default the pipeline.")
 ]
+Aliases = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--alias", help="A further name for it (repeatable); all that were not given end."
+    ),
+]
 WorkspaceName = Annotated[
     str | None, typer.Option(help="Whose keys may use it; default the one it is in, or `default`.")
 ]
@@ -84,6 +90,7 @@ Wait = Annotated[bool, typer.Option("--wait", help="Return when it serves.")]
 def deploy_command(
     target: PipelineVersion,
     name: Name = None,
+    alias: Aliases = None,
     workspace: WorkspaceName = None,
     mode: ModeName = None,
     minimum: Minimum = None,
@@ -115,6 +122,7 @@ def deploy_command(
         pipeline=pipeline,
         version=version,
         name=name,
+        aliases=_aliases(alias),
         workspace=workspace,
         policy_file=policy,
         mode=mode,
@@ -173,6 +181,13 @@ def _print_change(status: EndpointStatus) -> None:
         eta = format_duration(done.eta_s)
         progress = f"; {done.phase.value} {done.progress:.0%}, about {eta} left"
     typer.echo(f"{status.state.value}: {status.because}{progress}", err=True)
+
+
+def _aliases(given: list[str] | None) -> tuple[str, ...] | None:
+    """`--alias ""` alone is none any more."""
+    if not given:
+        return None
+    return () if given == [""] else tuple(given)
 
 
 def _canary(share: str | None, for_: str | None, requests: int | None) -> Canary | None:

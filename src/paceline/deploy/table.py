@@ -54,6 +54,7 @@ def endpoint_route(
     route = EndpointRoute(
         name=endpoint.name,
         workspace=endpoint.workspace,
+        aliases=endpoint.aliases,
         version=version,
         routes=routes,
         replicas=tuple(replicas),

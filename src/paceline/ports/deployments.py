@@ -30,6 +30,7 @@ class Deployments(Protocol):
         """Store what is wanted, under a `revision` above every earlier one of this name.
 
         With `expected`, raises StaleWrite unless that is the revision stored now (0: none is).
+        Raises SpecError when a name of it leads to another endpoint (`check_names`).
         """
         ...
 

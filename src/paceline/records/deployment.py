@@ -4,9 +4,11 @@
 replicas is written by the one process that serves. Times are ISO 8601 in UTC, for people.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from paceline.errors import Code, SpecError
 from paceline.records.gateway import UnknownParameters
 from paceline.records.scaling import PacelinePolicy
 from paceline.records.trial import ColdStart
@@ -66,11 +68,39 @@ class Endpoint:
     hold_s: float = 120.0
     queue_length: int = 256
     drain_timeout_s: float = 300.0
+    aliases: tuple[str, ...] = ()
+    """Further names that clients may send as `model`; see `check_names`."""
     share_device: bool = False
     """Whether it may run on a device that a running optimization measures on."""
     unknown_parameters: UnknownParameters = UnknownParameters.PASS
     prefix_affine: bool = False
     revision: int = 0
+
+
+def check_names(wanted: Endpoint, known: Iterable[Endpoint]) -> None:
+    """Within a workspace, a name or alias leads to one endpoint. Raises SpecError for the second.
+
+    Names of endpoints are unique beyond that, in all workspaces, as stores number by them.
+    """
+    if wanted.name in wanted.aliases:
+        raise SpecError(
+            Code.CONTRADICTION,
+            f"{wanted.name!r} cannot be an alias of itself",
+            why="it is the name of the endpoint already",
+            fix="leave that --alias out",
+        )
+    asked = {wanted.name, *wanted.aliases}
+    for other in known:
+        if other.name == wanted.name or other.workspace != wanted.workspace:
+            continue
+        for taken in sorted(asked & {other.name, *other.aliases}):
+            what = "its name" if taken == other.name else "an alias of it"
+            raise SpecError(
+                Code.CONTRADICTION,
+                f"{taken!r} cannot lead to endpoint {wanted.name!r}",
+                why=f"in workspace {wanted.workspace!r} it leads to {other.name!r}: it is {what}",
+                fix=f"choose another name, or deploy {other.name!r} without it first",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,6 +36,7 @@ def an_endpoint(name: str = "demo", *, version: int = 1, pipeline: str = "demo")
         policy=PacelinePolicy(bounds=Bounds(max_replicas=2), idle_timeout_s=30.0),
         deployed_at_utc=NOON,
         canary=Canary(share=0.05),
+        aliases=(f"{name}-latest",),
     )
 
 
@@ -106,6 +107,31 @@ class DeploymentsContract:
             with pytest.raises(StaleWrite):
                 kept.put_endpoint(an_endpoint(version=9), expected=expected)
         assert kept.endpoint("demo") == placed
+
+    @pytest.mark.parametrize(
+        ("name", "aliases"), [("b", ("demo",)), ("b", ("x", "demo-latest")), ("demo-latest", ())]
+    )
+    def test_a_name_in_a_workspace_leads_to_one_endpoint(
+        self, kept: Deployments, name: str, aliases: tuple[str, ...]
+    ) -> None:
+        kept.put_endpoint(an_endpoint())
+        second = replace(an_endpoint(name), aliases=aliases)
+        with pytest.raises(SpecError) as caught:
+            kept.put_endpoint(second)
+        assert caught.value.code is Code.CONTRADICTION
+        assert f"endpoint {name!r}" in caught.value.what
+        assert "leads to 'demo'" in caught.value.why
+        assert [one.name for one in kept.endpoints()] == ["demo"]
+        kept.put_endpoint(replace(second, workspace="other"))
+        kept.remove_endpoint("demo")
+        assert kept.put_endpoint(second).aliases == aliases, "they went with their endpoint"
+
+    def test_an_endpoint_keeps_and_changes_its_own_names(self, kept: Deployments) -> None:
+        placed = kept.put_endpoint(an_endpoint())
+        assert kept.put_endpoint(placed).aliases == ("demo-latest",)
+        assert kept.put_endpoint(replace(placed, aliases=())).aliases == ()
+        with pytest.raises(SpecError, match="alias of itself"):
+            kept.put_endpoint(replace(placed, aliases=("demo",)))
 
     def test_an_unknown_endpoint_is_an_error_that_names_the_known(self, kept: Deployments) -> None:
         kept.put_endpoint(an_endpoint())

@@ -117,6 +117,8 @@ def test_what_is_not_said_stays(shop: Workshop) -> None:
         (DeployOrder(pipeline="small", version=3), Code.UNKNOWN_NAME),
         (DeployOrder(pipeline="small", name="No Name"), Code.BAD_OPTION),
         (DeployOrder(pipeline="small", min_replicas=4), Code.CONTRADICTION),
+        (DeployOrder(pipeline="small", aliases=("No Name",)), Code.BAD_OPTION),
+        (DeployOrder(pipeline="small", aliases=("small",)), Code.CONTRADICTION),
     ],
 )
 def test_what_cannot_be_wanted_is_refused_and_nothing_is_stored(
@@ -126,6 +128,27 @@ def test_what_cannot_be_wanted_is_refused_and_nothing_is_stored(
         deploy(order, shop)
     assert caught.value.code is code
     assert shop.store.deployments.endpoints() == ()
+
+
+def test_aliases_stay_until_others_are_said(shop: Workshop) -> None:
+    placed = deploy(DeployOrder(pipeline="small", aliases=("chat", "best", "chat")), shop)
+    assert placed.aliases == ("chat", "best")
+    assert deploy(DeployOrder(pipeline="small"), shop).aliases == ("chat", "best")
+    assert deploy(DeployOrder(pipeline="small", aliases=()), shop).aliases == ()
+    assert [line.because for line in shop.store.deployments.log_of("small")] == [
+        "version 2 is wanted, also as chat best",
+        "version 2 -> 2 is wanted",
+        "version 2 -> 2 is wanted, also as nothing else",
+    ]
+
+
+def test_an_alias_that_is_taken_is_refused_with_both_names(shop: Workshop) -> None:
+    deploy(DeployOrder(pipeline="small", name="one", aliases=("chat",)), shop)
+    with pytest.raises(SpecError, match="'two'") as caught:
+        deploy(DeployOrder(pipeline="small", name="two", aliases=("chat",)), shop)
+    assert "'one'" in caught.value.why
+    remove("one", shop)
+    assert deploy(DeployOrder(pipeline="small", name="two", aliases=("chat",)), shop).aliases
 
 
 def test_another_pipeline_does_not_take_a_name(shop: Workshop) -> None:

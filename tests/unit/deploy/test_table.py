@@ -23,7 +23,12 @@ def test_a_cold_start_is_announced_with_the_time_its_eta_counts_from() -> None:
 
 
 def test_the_gateway_is_told_how_an_endpoint_takes_its_requests() -> None:
-    taken = {"unknown_parameters": UnknownParameters.DROP, "prefix_affine": True, "queue_length": 3}
+    taken = {
+        "unknown_parameters": UnknownParameters.DROP,
+        "prefix_affine": True,
+        "queue_length": 3,
+        "aliases": ("chat", "gpt"),
+    }
     route = endpoint_route(
         replace(an_endpoint(), **taken),  # type: ignore[arg-type]  # its own fields
         version=1,

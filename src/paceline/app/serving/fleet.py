@@ -185,8 +185,10 @@ class Fleet:
         canary = self._target().canary
         routes = [one.route(share if one.version == canary else None) for one in self.replicas]
         facts = self._known(version)
+        # What is removed has given its aliases up: another endpoint may have them already.
+        endpoint = replace(self.endpoint, aliases=()) if self._removed else self.endpoint
         return endpoint_route(
-            self.endpoint,
+            endpoint,
             version=version,
             routes=() if facts is None else facts.routes,
             replicas=[route for route in routes if route is not None],

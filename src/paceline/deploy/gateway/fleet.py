@@ -219,9 +219,9 @@ class Fleet(Generic[W]):
         lost = [one for name, one in self.endpoints.items() if name not in wanted]
         self.endpoints = _kept(self.endpoints, wanted, make=Endpoint, follow=_follow_endpoint)
         self._follow_replicas(table, now_s, wall_s)
-        self._by_name = {}
-        for (workspace, name), endpoint in self.endpoints.items():
-            for alias in (name, *endpoint.route.aliases):
+        self._by_name = dict(self.endpoints)  # a name comes before an alias, whoever has it
+        for (workspace, _), endpoint in self.endpoints.items():
+            for alias in endpoint.route.aliases:
                 self._by_name.setdefault((workspace, alias), endpoint)
         self._by_bare_name = {name: one for (_, name), one in reversed(self._by_name.items())}
         return lost

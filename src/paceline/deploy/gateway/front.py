@@ -198,14 +198,15 @@ class Front:
             if scope is None or one.route.name in scope
         ]
         if path == MODELS:
-            document: dict[str, object] = {"object": "list", "data": [_model(one) for one in seen]}
+            listed = [_model(one, name) for one in seen for name in (one.name, *one.aliases)]
+            document: dict[str, object] = {"object": "list", "data": listed}
         else:
             name = path[len(MODELS) + 1 :].decode(errors="replace")
             found = next((one for one in seen if name == one.name or name in one.aliases), None)
             if found is None:
                 self._refuse(client, request, request_id, no_such_model(name))
                 return
-            document = _model(found)
+            document = _model(found, name)
         self._say(client, request, request_id, orjson.dumps(document))
 
     def _file(self, client: ClientConnection, request: Request, request_id: bytes) -> None:
@@ -323,13 +324,15 @@ def _out_of_scope(meter: KeyMeter | None, endpoint: EndpointRoute, route: Route)
     return None
 
 
-def _model(route: EndpointRoute) -> dict[str, object]:
+def _model(route: EndpointRoute, name: str) -> dict[str, object]:
+    """By the name that it was asked for; an alias says what it stands for."""
     return {
-        "id": route.name,
+        "id": name,
         "object": "model",
         "created": 0,
         "owned_by": route.workspace,
         "version": route.version,
+        "endpoint": route.name,
         "aliases": route.aliases,
     }
 

@@ -247,6 +247,16 @@ def test_what_a_keeper_says_on_its_way_out_changes_nothing(serving: Stage) -> No
     assert serving.fleet.gone
 
 
+def test_what_is_removed_gives_its_aliases_up_at_once(serving: Stage) -> None:
+    deploy(serving, aliases=("chat",))
+    before = serving.fleet.route()
+    serving.fleet.remove()
+    serving.fleet.work()
+    after = serving.fleet.route()
+    assert before is not None and after is not None, "it still drains"
+    assert (before.aliases, after.aliases) == (("chat",), ())
+
+
 def test_the_gateways_death_ends_drains(serving: Stage) -> None:
     one = serving.only()
     serving.in_flight[one.id] = 3

@@ -29,6 +29,26 @@ def test_a_clock_that_jumps_makes_no_replica_older_or_younger() -> None:
     assert fleet.replicas["late"].admitted_at_s == 60.0, "admitted just now, not in an hour"
 
 
+def test_a_name_comes_before_an_alias_of_another_workspace() -> None:
+    fleet: Fleet[Waits] = Fleet()
+    alias = endpoint(name="a-demo", workspace="a", aliases=("chat", "demo"))
+    named = endpoint(name="chat", workspace="b")
+    fleet.follow(Table(revision=1, endpoints=(alias, named)), now_s=0.0, wall_s=0.0)
+    found = {
+        (workspace, name): one.route.name
+        for workspace in ("a", "b", None)
+        for name in ("chat", "demo")
+        if (one := fleet.find(workspace, name)) is not None
+    }
+    assert found == {
+        ("a", "chat"): "a-demo",
+        ("a", "demo"): "a-demo",
+        ("b", "chat"): "chat",
+        (None, "chat"): "chat",
+        (None, "demo"): "a-demo",
+    }
+
+
 def keys(*workspaces: str) -> tuple[KeyRule, ...]:
     return tuple(key_rule(f"key-{n}", workspace=name) for n, name in enumerate(workspaces))
 

@@ -12,6 +12,7 @@ from paceline.records.deployment import (
     ReplicaRecord,
     ReplicaState,
     ReplicaStep,
+    check_names,
 )
 from paceline.records.run import AuditEvent
 
@@ -39,6 +40,7 @@ class MemoryDeployments:
         current = 0 if stored is None else stored.revision
         if expected is not None and expected != current:
             raise StaleWrite(f"endpoint {endpoint.name} is at {current}, not at {expected}")
+        check_names(endpoint, self._endpoints.values())
         revision = self._revisions.get(endpoint.name, 0) + 1
         placed = replace(endpoint, revision=revision)
         self._revisions[endpoint.name] = revision

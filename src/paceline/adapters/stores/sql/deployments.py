@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from paceline.adapters.stores.sql.audit import append
@@ -19,6 +19,7 @@ from paceline.records.deployment import (
     ReplicaRecord,
     ReplicaState,
     ReplicaStep,
+    check_names,
 )
 from paceline.records.run import AuditEvent
 from paceline.records.serial import pack
@@ -45,6 +46,7 @@ class SqlDeployments:
             current = 0 if stored is None or stored.record is None else last
             if expected is not None and expected != current:
                 raise StaleWrite(f"endpoint {endpoint.name} is at {current}, not at {expected}")
+            check_names(endpoint, _wanted(connection))
             placed = replace(endpoint, revision=last + 1)
             row = {
                 "pipeline": placed.pipeline,
@@ -67,13 +69,8 @@ class SqlDeployments:
         return found
 
     def endpoints(self) -> tuple[Endpoint, ...]:
-        query = (
-            select(ENDPOINTS.c.record)
-            .where(ENDPOINTS.c.record.is_not(None))
-            .order_by(ENDPOINTS.c.name)
-        )
         with self._database.reading() as connection:
-            return tuple(record_of(Endpoint, row.record) for row in connection.execute(query))
+            return _wanted(connection)
 
     def remove_endpoint(self, name: str, *, notes: Sequence[AuditEvent] = ()) -> None:
         with self._database.writing() as connection:
@@ -193,3 +190,11 @@ class SqlDeployments:
             why=f"known: {known}" if known else "nothing is deployed yet",
             fix="paceline endpoints",
         )
+
+
+def _wanted(connection: Connection) -> tuple[Endpoint, ...]:
+    """By name; a removed one has no record."""
+    query = (
+        select(ENDPOINTS.c.record).where(ENDPOINTS.c.record.is_not(None)).order_by(ENDPOINTS.c.name)
+    )
+    return tuple(record_of(Endpoint, row.record) for row in connection.execute(query))
