@@ -77,8 +77,15 @@ def pump(source: socket.socket, sink: socket.socket) -> None:
 
 
 def test_a_certificate_that_is_not_trusted_is_refused(url: str) -> None:
-    with pytest.raises(SetupError, match="CERTIFICATE_VERIFY_FAILED"):
+    with pytest.raises(SetupError, match="CERTIFICATE_VERIFY_FAILED, self") as refused:
         OpenAiHttp().run(Target(base_url=url, model="m"), closed(1))
+    assert "SSL_CERT_FILE" in refused.value.fix
+
+
+def test_a_server_without_tls_is_told_from_one_with_a_bad_certificate() -> None:
+    with golden_server(*QUICK) as server, pytest.raises(SetupError, match="no TLS") as refused:
+        OpenAiHttp().run(Target(base_url=f"https{server.url[4:]}", model="golden"), closed(1))
+    assert "http://" in refused.value.fix
 
 
 def test_requests_are_measured_through_tls(

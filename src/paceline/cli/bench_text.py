@@ -9,8 +9,10 @@ from paceline.app.bench_document import level_name
 from paceline.app.bench_request import BenchRequest
 from paceline.cli.bench_view import load_text
 from paceline.cli.output import print_table
+from paceline.records.load import LoadSummary
 from paceline.records.load_plan import LoadPlan
 from paceline.records.measurement import Interval, Stat
+from paceline.records.samples import Outcome
 from paceline.records.telemetry import TelemetryGap, TelemetryWindow
 from paceline.trial.find_max import MaxLoadVerdict
 from paceline.units import format_duration
@@ -93,12 +95,20 @@ def headline(report: BenchReport) -> list[str]:
         level = "" if found is None else f" at {level_name(report.request)} {shown.level:.4g}"
         lines.append(
             f"{summary.requests_per_s:,.4g} requests/s and {summary.output_tokens_per_s:,.5g}"
-            f" output tokens/s{level}, {summary.ok:,} answered, {summary.failed:,} failed,"
+            f" output tokens/s{level}, {summary.ok:,} answered, {_failures(summary)},"
             f" {summary.incomplete:,} unfinished in {format_duration(summary.window_s)}"
+            + (f"; a ramp of {summary.trimmed:,} left out" if summary.trimmed else "")
         )
     if report.ended is not Ended.FINISHED:
         lines.append(f"ended early: {report.detail}")
     return lines
+
+
+def _failures(summary: LoadSummary) -> str:
+    """How many failed, by kind."""
+    apart = (Outcome.OK, Outcome.UNFINISHED)
+    kinds = [f"{n:,} {kind}" for kind, n in summary.outcomes.items() if kind not in apart]
+    return f"{summary.failed:,} failed" + (f" ({', '.join(kinds)})" if kinds else "")
 
 
 def stage_rows(point: BenchPoint) -> list[tuple[str, ...]]:

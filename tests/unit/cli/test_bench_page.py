@@ -149,7 +149,7 @@ def test_a_test_without_a_single_answer_can_be_shown(capsys: pytest.CaptureFixtu
     )
     made = run_bench(bench_request(options), shop, BenchView(io.StringIO()), lambda: False)
     print_bench(made)
-    assert "0 answered, 100 failed" in capsys.readouterr().out
+    assert "0 answered, 100 failed (100 timed-out), 0 unfinished" in capsys.readouterr().out
     assert made.shown is not None
     assert {row[1] for row in verdict_rows(made.shown)} == {"fail"}
     assert "<svg" in bench_page(made, made_at="today")

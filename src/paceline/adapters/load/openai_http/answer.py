@@ -4,6 +4,7 @@ Bytes come in pieces of any size. HTTP framing is undone by httptools before; th
 server-sent events, and reads whole JSON bodies where the route or the server does not stream.
 """
 
+import re
 from enum import Enum, auto
 from typing import Any
 
@@ -13,6 +14,7 @@ from paceline.records.load import Route
 from paceline.records.samples import Outcome
 
 HTTP_OK = 200
+TAG = re.compile(r"<(style|script|title)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 DETAIL_CHARS = 300
 ERROR_BODY_BYTES = 4096
 """How much of an error answer is kept to quote from."""
@@ -209,13 +211,18 @@ def _message_of(document: object) -> str:
         try:
             document = orjson.loads(document)
         except orjson.JSONDecodeError:
-            return str(document).strip()[:DETAIL_CHARS] or "(empty body)"
+            return _one_line(str(document))[:DETAIL_CHARS] or "(empty body)"
     if isinstance(document, dict):
         error = document.get("error", document)
         if isinstance(error, dict):
             error = error.get("message") or error.get("detail") or error
         return str(error)[:DETAIL_CHARS]
     return str(document)[:DETAIL_CHARS]
+
+
+def _one_line(text: str) -> str:
+    """Of a page in HTML its words: what answers in HTML is no server of models."""
+    return " ".join((TAG.sub(" ", text) if text.lstrip().startswith("<") else text).split())
 
 
 def _count(value: object) -> int | None:

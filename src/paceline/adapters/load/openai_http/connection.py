@@ -29,6 +29,9 @@ _NS_PER_S: Final = 1_000_000_000
 READABLE: Final = select.EPOLLIN | select.EPOLLRDHUP
 WRITABLE: Final = READABLE | select.EPOLLOUT
 
+NO_TLS: Final = "TLS: "
+"""What the reason begins with when there was no agreement on a secure connection."""
+
 
 class Broken(Exception):
     """The connection cannot go on; the text says why."""
@@ -174,8 +177,10 @@ class Connection:
                 self._write(tls.handshake())
                 self.ready = tls.open
             return tls.plain() if self.ready else b""
+        except ssl.SSLCertVerificationError as error:
+            raise Broken(f"{NO_TLS}{error.reason}, {error.verify_message}") from error
         except ssl.SSLError as error:
-            raise Broken(f"TLS: {error.reason or error}") from error
+            raise Broken(f"{NO_TLS}{error.reason or error}") from error
 
     def _write(self, data: bytes) -> None:
         if self._outbox:

@@ -13,7 +13,13 @@ from urllib.parse import urlsplit
 
 from paceline.adapters.load.openai_http.answer import Answer
 from paceline.adapters.load.openai_http.bodies import Bodies
-from paceline.adapters.load.openai_http.connection import READABLE, WRITABLE, Broken, dial
+from paceline.adapters.load.openai_http.connection import (
+    NO_TLS,
+    READABLE,
+    WRITABLE,
+    Broken,
+    dial,
+)
 from paceline.adapters.load.openai_http.endpoint import Endpoint, tls_context
 from paceline.adapters.load.openai_http.pace import Share, Turn
 from paceline.adapters.load.openai_http.texts import WordTexts, english_words, texts_for
@@ -147,7 +153,8 @@ def ask(endpoint: Endpoint, request: bytes, route: Route, settings: ClientSettin
                 if bits & ~select.POLLOUT:
                     _, data = connection.receive()
                     if not data:
-                        raise Broken("the server closed the connection")  # noqa: TRY301
+                        shaking = endpoint.tls and not connection.ready
+                        raise Broken(f"{NO_TLS * shaking}the server closed the connection")  # noqa: TRY301
                     connection.feed(data, time.monotonic())
                 if connection.ready and connection.answer is None and not done:
                     sent_s = time.monotonic()
@@ -184,11 +191,21 @@ def _check(target: Target, reply: Reply, settings: ClientSettings) -> None:
             fix="give a valid key with --api-key or PACELINE_API_KEY",
         )
     if status in (400, 404, 422) and "model" in reply.detail.lower():
-        raise SpecError(
-            Code.UNKNOWN_NAME,
-            f"{where} does not serve the model {target.model!r}",
-            why=f"{reply.detail}; it lists: {_models_of(target)}",
-            fix="name one of the listed models with --model",
+        listed = _models_of(target)
+        if repr(target.model) not in listed:  # of one that it has, something else is wrong
+            raise SpecError(
+                Code.UNKNOWN_NAME,
+                f"{where} does not serve the model {target.model!r}",
+                why=f"{reply.detail}; it lists: {listed}",
+                fix="name one of the listed models with --model",
+            )
+    if reply.detail.startswith(NO_TLS):
+        raise SetupError(
+            Code.ENDPOINT_FAILED,
+            f"no TLS connection to {target.base_url!r}",
+            why=reply.detail,
+            fix="name the authority that signed its certificate with SSL_CERT_FILE=FILE; write"
+            " http:// if the server speaks no TLS",
         )
     if reply.outcome is Outcome.TIMED_OUT:
         raise SetupError(

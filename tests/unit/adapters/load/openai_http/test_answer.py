@@ -160,6 +160,13 @@ def test_an_error_answer_is_quoted(reader: Reader) -> None:
     assert reader.answer.detail == "HTTP 503: the queue is full"
 
 
+def test_of_an_error_page_the_words_are_quoted_on_one_line(reader: Reader) -> None:
+    head = b"<!DOCTYPE HTML>\n<html><head><title>Error</title><style>p {}</style></head>\n"
+    page = head + b"<body> <p>Bad\n gateway"
+    reader.read(whole(page, b"text/html", b"502 Bad Gateway"))
+    assert reader.answer.detail == "HTTP 502: Bad gateway"
+
+
 def test_a_huge_error_answer_is_not_kept(reader: Reader) -> None:
     reader.read(whole(b"x" * 5_000_000, b"text/plain", b"500 No"))
     assert reader.outcome is Outcome.HTTP_ERROR
