@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.held_port import held_port
 
 from paceline.deploy.gateway.breaker import FAILURES_IN_A_ROW, FIRST_EJECTION_S
 from paceline.deploy.gateway.control import GatewayControl, GatewayGone
@@ -430,10 +431,8 @@ class TestProcess:
 
 class TestBreaker:
     def test_a_dead_replica_is_put_out_and_comes_back(self, gateway: RunningGateway) -> None:
-        with socket.socket() as held, golden_server(*QUICK) as good:
-            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            held.bind(("127.0.0.1", 0))  # never listens, but nobody else gets the port meanwhile
-            port = ("--port", str(held.getsockname()[1]))
+        with held_port() as number, golden_server(*QUICK) as good:
+            port = ("--port", str(number))
             with golden_server(*QUICK, *port, "--fault", "500") as bad:
                 gateway.serve(endpoint(replica(bad.url, "dead"), replica(good.url, "alive")))
                 assert {gateway.ask().status for _ in range(20)} == {200}

@@ -33,14 +33,14 @@ class TestOpenAiHttp(LoadGeneratorContract):
 def test_a_client_process_that_dies_costs_its_last_requests_only() -> None:
     shape = closed(1, 4)
     settings = replace(shape.settings, processes=2)
-    plan = replace(shape, requests=None, duration_s=Seconds(60.0), settings=settings)
+    plan = replace(shape, requests=None, duration_s=Seconds(600.0), settings=settings)
     seen: list[LoadProgress] = []
 
     def kill_one(progress: LoadProgress) -> None:
         seen.append(progress)
         if len(seen) == 2:
             workers = psutil.Process().children()
-            next(w for w in workers if w.cmdline()[-1].endswith("worker")).kill()
+            next(w for w in workers if "".join(w.cmdline()).endswith("worker")).kill()
 
     with golden_server(*QUICK) as server:
         result = OpenAiHttp().run(target(server), plan, on_progress=kill_one)

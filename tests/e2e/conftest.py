@@ -32,7 +32,7 @@ class Done:
 class Paceline:
     """Runs `python -m paceline` on private data and cache folders."""
 
-    def __init__(self, folder: Path, *, shared_cache: bool, timeout_s: float = 240.0) -> None:
+    def __init__(self, folder: Path, *, shared_cache: bool, timeout_s: float = 600.0) -> None:
         self._timeout_s = timeout_s
         self.data = folder / "data"
         self.env = {**os.environ, "PACELINE_DATA": str(self.data), "COLUMNS": "160"}
@@ -68,7 +68,7 @@ def nothing_is_left_running(tmp_path: Path) -> Iterator[None]:
     """Whatever a test started, engines included, is gone when it ends."""
     yield
     left = [process for process in psutil.process_iter() if _belongs(process, str(tmp_path))]
-    _, alive = psutil.wait_procs(left, timeout=10)
+    _, alive = psutil.wait_procs(left, timeout=60)
     assert not alive, [process.cmdline() for process in alive]
 
 

@@ -5,24 +5,20 @@ for `test_load_truth`.
 """
 
 import signal
-import socket
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from tests.e2e.conftest import Paceline
+from tests.e2e.fake_engine import fake_engine
 
-from paceline import runtimes
 from paceline.records.samples import unpack
 from paceline.testing.golden_server.launch import Golden, golden_server
 
 pytestmark = [pytest.mark.e2e, pytest.mark.enable_socket]
 
-RUNTIMES = Path(runtimes.__file__).parent
+WITHIN_S = 120.0
 FAST = ("--model", "m", "--ttft-ms", "20", "--itl-ms", "1")
 SHORT = ("--model", "m", "--input-tokens", "16", "--output-tokens", "8")
 
@@ -68,8 +64,8 @@ def test_waiting_for_room_in_flight_counts_from_the_schedule(paceline: Paceline)
             *("--requests", "12", "--constraint", "e2e p50 <= 600ms", "--fail-on-verdict"),
         )
     document = done.document
-    assert document["scheduled_e2e_ms"]["mean"] == pytest.approx(2700, rel=0.1)
-    assert document["e2e_ms"]["mean"] == pytest.approx(500, rel=0.2)
+    assert document["scheduled_e2e_ms"]["mean"] > 2690
+    assert 490 < document["e2e_ms"]["mean"] < document["scheduled_e2e_ms"]["mean"] / 2
     assert document["client"]["held"] == 11
     assert [v["verdict"] for v in document["verdicts"]] == ["fail"]
     assert done.code == 5
@@ -145,10 +141,10 @@ def test_broken_streams_are_counted_by_kind_and_never_dropped(paceline: Paceline
 
 def test_a_server_that_dies_leaves_what_was_measured(paceline: Paceline) -> None:
     with golden_server(*FAST) as golden:
-        process = _started(paceline, golden, "--concurrency", "4", "--duration", "60s")
-        time.sleep(4.0)
+        process = _started(paceline, golden, "--concurrency", "4", "--duration", "600s")
+        _has_had(golden, 40)
         golden.process.kill()
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=WITHIN_S)
     assert process.returncode == 3, err
     assert "stopped answering" in err
     assert "requests/s" in out
@@ -157,10 +153,10 @@ def test_a_server_that_dies_leaves_what_was_measured(paceline: Paceline) -> None
 
 def test_an_interrupted_test_prints_its_summary_and_keeps_its_samples(paceline: Paceline) -> None:
     with golden_server(*FAST) as golden:
-        process = _started(paceline, golden, "--rate", "20", "--duration", "60s")
-        time.sleep(4.0)
+        process = _started(paceline, golden, "--rate", "20", "--duration", "600s")
+        _has_had(golden, 20)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=WITHIN_S)
     assert process.returncode == 130, err
     assert "ended early: stopped by the user" in out
     assert _kept(paceline) > 10
@@ -178,7 +174,7 @@ def test_a_dry_run_sends_nothing_and_repeats_itself(paceline: Paceline) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (("--concurrency", "4", "--requests", "0"), 2, "requests is 0"),
+        (("--concurrency", "4", "--requests", "0"), 2, "a load with 0 as its number of requests"),
         (("--concurrency", "4", "--rate", "3"), 2, "--concurrency and --rate"),
         (("--find-max", "--constraint", "ttft p95 <= 1s", "--concurrency-bounds", "9:3"), 2, "9"),
         (("--trace", "TRACE"), 2, "line 3"),
@@ -198,6 +194,14 @@ def _started(paceline: Paceline, golden: Golden, *options: str) -> subprocess.Po
     return paceline.start("bench", golden.url, *SHORT, *options)
 
 
+def _has_had(golden: Golden, requests: int) -> None:
+    """Wait for so many of the load."""
+    deadline_s = time.monotonic() + WITHIN_S
+    while len(golden.log()) < requests:
+        assert time.monotonic() < deadline_s, golden.entries()
+        time.sleep(0.05)
+
+
 def _kept(paceline: Paceline) -> int:
     """Requests in the samples that a test which ended early left in the data folder."""
     found = list((paceline.data / "samples").glob("*.npz"))
@@ -206,7 +210,7 @@ def _kept(paceline: Paceline) -> int:
 
 
 def test_what_an_engine_says_about_itself_is_read_beside_the_load(paceline: Paceline) -> None:
-    with _fake_engine() as url:
+    with fake_engine() as url:
         done = paceline(
             *("bench", f"{url}/v1", "--model", "m", "--concurrency", "4", "--duration", "3s"),
             *("--output-tokens", "8", "--input-tokens", "16", "--json"),
@@ -218,25 +222,6 @@ def test_what_an_engine_says_about_itself_is_read_beside_the_load(paceline: Pace
     assert engine["gauges"]["requests_running"]["max"] <= 4
     assert engine["counters"]["generation_tokens"] > 0
     assert found["host"]["counters"]["cpu_busy_s"] > 0
-
-
-@contextmanager
-def _fake_engine() -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = ("--model-name", "m", "--port", str(port))
-    argv = [sys.executable, str(RUNTIMES / "run.py"), "fake_server", *options]
-    with subprocess.Popen(argv, stderr=subprocess.DEVNULL) as process:
-        try:
-            for _ in range(200):
-                with socket.socket() as asked:
-                    if asked.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                time.sleep(0.1)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
 
 
 def test_each_stage_has_figures_of_its_own(paceline: Paceline) -> None:

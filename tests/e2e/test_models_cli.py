@@ -19,7 +19,7 @@ def paceline(tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, **folders},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
 

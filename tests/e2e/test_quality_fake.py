@@ -2,21 +2,16 @@
 
 import json
 import shutil
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 from tests.e2e.conftest import Paceline
+from tests.e2e.fake_engine import fake_engine
 
 pytestmark = [pytest.mark.e2e, pytest.mark.enable_socket]
 
-RUNTIMES = Path(str(files("paceline.runtimes")))
 STANDARD = Path(str(files("paceline.adapters.quality.suites.data") / "standard.jsonl"))
 ASKED = (
     *("optimize", "reference", "optimize for throughput", "--engine", "fake", "--json"),
@@ -25,27 +20,10 @@ ASKED = (
 )
 
 
-@contextmanager
-def serving(**behaviour: float) -> Iterator[str]:
+def serving(**behaviour: float) -> AbstractContextManager[str]:
     """A fake engine that knows the standard suite and answers within milliseconds."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     fast = {"first_token_ms": 0.5, "token_ms": 0.01, "capacity": 64, **behaviour}
-    argv = [
-        *(sys.executable, str(RUNTIMES / "run.py"), "fake_server", "--suite", str(STANDARD)),
-        *("--behaviour", json.dumps(fast), "--model-name", "m", "--port", str(port)),
-    ]
-    with subprocess.Popen(argv, stderr=subprocess.DEVNULL) as process:
-        try:
-            for _ in range(200):
-                with socket.socket() as asked:
-                    if asked.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                time.sleep(0.05)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
+    return fake_engine("--suite", str(STANDARD), "--behaviour", json.dumps(fast))
 
 
 def test_endpoints_are_told_apart_on_the_standard_suite(paceline: Paceline) -> None:

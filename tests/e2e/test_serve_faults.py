@@ -13,7 +13,7 @@ import httpx
 import psutil
 import pytest
 from tests.e2e.conftest import Paceline
-from tests.e2e.serving import Serving, plant_version, serving
+from tests.e2e.serving import WITHIN_S, Serving, plant_version, serving
 from tests.postgres import postgres_server
 
 pytestmark = [pytest.mark.e2e, pytest.mark.enable_socket]
@@ -66,7 +66,7 @@ class Client:
 @contextmanager
 def locked(database: Path) -> Iterator[None]:
     """Another process's transaction that lets nobody write."""
-    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(database, isolation_level=None, timeout=WITHIN_S)) as connection:
         connection.execute("BEGIN EXCLUSIVE")
         yield
         connection.execute("ROLLBACK")
@@ -159,9 +159,9 @@ def test_an_engine_that_hangs_is_replaced_and_the_request_it_had_is_told(demo: P
         one.heard("serves after")
         one.children(FAKE)[0].send_signal(signal.SIGSTOP)
         seen: list[httpx.Response] = []
-        asking = threading.Thread(target=lambda: seen.append(one.ask(timeout_s=110)))
+        asking = threading.Thread(target=lambda: seen.append(one.ask()))
         asking.start()
-        one.heard("no answer to 3 health checks in a row", within_s=90)
+        one.heard("no answer to 3 health checks in a row")
         one.heard("serves after", times=2)
         asking.join()
         assert (seen[0].status_code, seen[0].json()["error"]["code"]) == (502, "engine_failed")
@@ -175,7 +175,7 @@ def test_when_every_start_ends_in_a_crash_clients_are_told_so(
     plant_version(paceline, model)
     assert paceline("deploy", "demo", "--min", "1").code == 0
     with serving(paceline, PACELINE_FAKE=json.dumps({"*": {"fault": "crash-under-load"}})) as one:
-        one.until(lambda it: failed(it) is not None, "given up", within_s=90)
+        one.until(lambda it: failed(it) is not None, "given up")
         problem = failed(one)
         assert problem is not None
         assert "crashes in a row" in problem["message"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.e2e.conftest import Paceline
-from tests.e2e.serving import Serving, chat_body, plant_version, serving
+from tests.e2e.serving import WITHIN_S, Serving, chat_body, plant_version, serving
 
 from paceline.adapters.stores.sql import SqlStore
 from paceline.app.keys import KeyOrder, create_key, revoke_key
@@ -17,20 +17,17 @@ from paceline.records.access import UseLimits
 
 pytestmark = [pytest.mark.e2e, pytest.mark.enable_socket]
 
-KNOWN_WITHIN_S = 10.0
-"""A second on a quiet machine."""
-
 
 def ask(one: Serving, key: str) -> httpx.Response:
     headers = {"authorization": f"Bearer {key}"}
     return httpx.post(
-        f"{one.url}/chat/completions", json=chat_body(2), headers=headers, timeout=30.0
+        f"{one.url}/chat/completions", json=chat_body(2), headers=headers, timeout=WITHIN_S
     )
 
 
 def until(one: Serving, key: str, status: int) -> httpx.Response:
     """What the gateway says once it knows."""
-    deadline_s = time.monotonic() + KNOWN_WITHIN_S
+    deadline_s = time.monotonic() + WITHIN_S
     while (answer := ask(one, key)).status_code != status:
         assert time.monotonic() < deadline_s, answer.text
         time.sleep(0.05)

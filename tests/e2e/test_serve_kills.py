@@ -12,7 +12,7 @@ import httpx
 import psutil
 import pytest
 from tests.e2e.conftest import Paceline
-from tests.e2e.serving import Serving, chat_body, plant_version, serving
+from tests.e2e.serving import WITHIN_S, Serving, chat_body, plant_version, serving
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.enable_socket]
 
@@ -35,7 +35,7 @@ class Client:
                 f"{one.url}/chat/completions",
                 json=chat_body(4),
                 headers={"x-request-id": name},
-                timeout=30.0,
+                timeout=WITHIN_S,
             )
         except httpx.TransportError:
             return False
@@ -88,7 +88,7 @@ def round_survived(one: Serving, client: Client, chance: random.Random) -> bool:
     if victim == ITSELF:
         left = psutil.Process(one.process.pid).children(recursive=True)
         one.kill()
-        _, alive = psutil.wait_procs(left, timeout=15)
+        _, alive = psutil.wait_procs(left, timeout=WITHIN_S)
         assert alive == []
         return False
     for process in one.children(victim):

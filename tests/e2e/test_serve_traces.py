@@ -6,7 +6,7 @@ import httpx
 import pytest
 from tests.collector import collecting
 from tests.e2e.conftest import Paceline
-from tests.e2e.serving import chat_body, plant_version, serving
+from tests.e2e.serving import WITHIN_S, chat_body, plant_version, serving
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.enable_socket]
 
@@ -25,7 +25,7 @@ def test_a_streamed_request_is_in_its_clients_trace(paceline: Paceline, tmp_path
                 f"{one.url}/chat/completions",
                 json=chat_body(5, stream=True),
                 headers={"traceparent": f"00-{TRACE}-{PARENT}-01"},
-                timeout=30.0,
+                timeout=WITHIN_S,
             )
             assert answer.status_code == 200
         spans = [span for _, span in collector.spans if span.trace_id.hex() == TRACE]

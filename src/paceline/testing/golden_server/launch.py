@@ -34,7 +34,7 @@ class Golden:
         self._page("/clear")
 
     def _page(self, path: str) -> Any:
-        with urllib.request.urlopen(self.url + path, timeout=30) as answer:  # noqa: S310 - ours
+        with urllib.request.urlopen(self.url + path, timeout=60) as answer:  # noqa: S310 - ours
             return json.loads(answer.read())
 
 
@@ -51,7 +51,7 @@ def golden_server(*options: str) -> Iterator[Golden]:
         finally:
             process.terminate()
             try:
-                process.wait(timeout=10)
+                process.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 raise
