@@ -13,18 +13,20 @@ from paceline.records.quality import ItemScore
 from paceline.records.ranking import Ranking
 from paceline.records.run import RunRecord
 from paceline.records.trial import TrialRecord
-from paceline.trial.images.grading import SSIM, picture_ref
+from paceline.trial.images.grading import LATENT_SSIM, SSIM, picture_ref
 
 SAMPLES: Final = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """One picture as bytes of a PNG; `likeness` (SSIM, 0–1) is to the baseline's first."""
+    """One picture as bytes of a PNG; `likeness` (SSIM, −1 to 1) is to the baseline's first, by the
+    pixels, `latent_likeness` by what they were decoded from."""
 
     variant: str
     png: bytes
     likeness: float | None
+    latent_likeness: float | None = None
 
     @property
     def uri(self) -> str:
@@ -82,7 +84,12 @@ def _painted(variant: str, trials: Sequence[TrialRecord]) -> Mapping[str, ItemSc
 
 def _picture(label: str, score: ItemScore, shop: Workshop) -> Picture:
     png = shop.archive.read(picture_ref(score.answer))
-    return Picture(variant=label, png=png, likeness=score.figures.get(SSIM))
+    return Picture(
+        variant=label,
+        png=png,
+        likeness=score.figures.get(SSIM),
+        latent_likeness=score.figures.get(LATENT_SSIM),
+    )
 
 
 def _prompts(run: RunRecord, shop: Workshop) -> Mapping[str, str]:

@@ -17,7 +17,12 @@ from paceline.records.quality import QualityResult, Suite
 from paceline.records.request import Request, Workload
 from paceline.records.run import RunRecord
 from paceline.records.trial import TrialRecord
-from paceline.trial.images.grading import PictureGrader, picture_ref, references_of
+from paceline.trial.images.grading import (
+    PictureGrader,
+    latent_references_of,
+    picture_ref,
+    references_of,
+)
 from paceline.trial.images.shapes import shows
 
 PNG: Final = ".png"
@@ -53,9 +58,15 @@ def studio(request: Request, baseline: QualityResult | None, shop: Workshop) -> 
 
 
 def picture_grader(archive: Archive, baseline: QualityResult | None = None) -> PictureGrader:
-    """Marks pictures by the pixel check and beside the baseline's."""
-    references = None if baseline is None else references_of(baseline)
-    return PictureGrader(archive, sees=shows, references=references)
+    """Marks pictures by the pixel check and beside the baseline's, with their latents."""
+    if baseline is None:
+        return PictureGrader(archive, sees=shows)
+    return PictureGrader(
+        archive,
+        sees=shows,
+        references=references_of(baseline),
+        latents=latent_references_of(baseline),
+    )
 
 
 def route_of(workload: Workload) -> Route:

@@ -13,7 +13,12 @@ from paceline.cli.run_charts import (
     TTFT,
     Axis,
 )
-from paceline.records.metric_names import KL_NATS, QUALITY_SHARE, SPECULATION_ACCEPTANCE
+from paceline.records.metric_names import (
+    KL_NATS,
+    LATENTS_SSIM,
+    QUALITY_SHARE,
+    SPECULATION_ACCEPTANCE,
+)
 from paceline.records.ranking import Ranking
 from paceline.records.request import Workload
 
@@ -32,6 +37,7 @@ _MEMORY: Final = Column(title="GiB", metric="peak_memory_gib", form=",.2f")
 _GUESSES: Final = Column(title="guesses", metric=SPECULATION_ACCEPTANCE, form=".0%")
 _TIME: Final = Column(title="quality's time", metric=QUALITY_SHARE, form=".0%")
 _CLOSENESS: Final = Column(title="KL nats", metric=KL_NATS, form=".4f")
+_LATENTS: Final = Column(title="latents", metric=LATENTS_SSIM, form=".3f")
 _TOKENS: Final = (
     Column(title="tokens/s", metric="output_tokens_per_s", form=",.0f"),
     Column(title="TTFT p95 ms", metric="ttft_p95_ms", form=",.0f"),
@@ -73,8 +79,9 @@ def columns_of(workload: Workload) -> tuple[Column, ...]:
 
 
 def columns_for(workload: Workload, ranking: Ranking, *, every: bool = False) -> tuple[Column, ...]:
-    """The same, with the share of right guesses and the closeness to the reference, around
-    quality, where some variant has them; `every` adds what quality took of the time."""
+    """The same, with the share of right guesses and the closeness to the reference (of a picture:
+    SSIM of its latents), around quality, where some variant has them; `every` adds what quality
+    took of the time."""
     columns = columns_of(workload)
     measured = {name for ranked in ranking.ranked for name in ranked.metrics}
     place = columns.index(_QUALITY)
@@ -82,7 +89,7 @@ def columns_for(workload: Workload, ranking: Ranking, *, every: bool = False) ->
         *columns[:place],
         *((_GUESSES,) if _GUESSES.metric in measured else ()),
         _QUALITY,
-        *((_CLOSENESS,) if _CLOSENESS.metric in measured else ()),
+        *(one for one in (_CLOSENESS, _LATENTS) if one.metric in measured),
         *columns[place + 1 :],
         *((_TIME,) if every and _TIME.metric in measured else ()),
     )

@@ -21,6 +21,8 @@ def pictures_section(samples: Sequence[Sample]) -> str:
 
 def _figure(picture: Picture) -> str:
     like = "" if picture.likeness is None else f", SSIM {picture.likeness:.3f}"
+    if picture.latent_likeness is not None:
+        like += f", of latents {picture.latent_likeness:.3f}"
     return (
         f'<figure><img alt="" src="{picture.uri}">'
         f'<figcaption class="soft">{escape(picture.variant)}{like}</figcaption></figure>'

@@ -18,9 +18,11 @@ from paceline.records.measurement import Interval, Metric
 from paceline.records.metric_names import (
     COST_USD_PER_MONTH,
     KL_NATS,
+    LATENTS_SSIM,
     MEMORY_PERCENT,
     PEAK_MEMORY_GIB,
     PERPLEXITY_RATIO,
+    PIXELS_SSIM,
     QUALITY,
     QUALITY_LOADED,
     QUALITY_LONG,
@@ -41,7 +43,7 @@ CONTENDED_ABOVE: Final = 0.10
 HARDLY_TOUCHED: Final = frozenset(
     {PEAK_MEMORY_GIB, MEMORY_PERCENT, COST_USD_PER_MONTH}
     | {QUALITY, QUALITY_MINE, QUALITY_LOADED, QUALITY_LONG, QUALITY_SHARE}
-    | {KL_NATS, TOP1_AGREEMENT, PERPLEXITY_RATIO}
+    | {KL_NATS, TOP1_AGREEMENT, PERPLEXITY_RATIO, PIXELS_SSIM, LATENTS_SSIM}
 )
 """Figures that a busy client or neighbour does not change."""
 

@@ -80,8 +80,10 @@ FORMULAS: Final[Mapping[str, str]] = {
     "fidelity_top1_agreement": "positions with the same most likely token ÷ positions",
     "fidelity_perplexity_ratio": "exp(mean of ln p − ln q of the token that stands there)",
     "quality": "Σ over categories of share × weighted mean of the item scores",
-    "picture": "a picture's score: SSIM to the baseline's of the same prompt and seed, at least 0; "
-    "the baseline's own is its second picture beside its first",
+    "picture": "a picture's score: SSIM to the baseline's of the same prompt and seed, of pixels "
+    "or latents, whichever is less, at least 0; the baseline's own is its second beside its first",
+    "pixels_ssim": "mean SSIM of the pixels over the pictures that have a baseline's beside them",
+    "latents_ssim": "mean SSIM of what the pictures were decoded from, a channel being one window",
     "shows": "1 where the pixels show the colour and the shape that were asked for, else 0",
 }
 """Percentiles, means and their 95 % intervals are over the requests of the steady window."""

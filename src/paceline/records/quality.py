@@ -139,13 +139,15 @@ class Reply:
     """What came back for one item: the text of the last turn, or why there is none.
 
     `earlier` are the model's own replies in previous turns, first to last. `finish_reason` is
-    the server's word (`stop`, `length` …), `None` when it gave none.
+    the server's word (`stop`, `length` …), `None` when it gave none. `latents` are, of a picture,
+    the path of what was decoded to it, and then those of the earlier ones; empty when not told.
     """
 
     text: str
     earlier: tuple[str, ...] = ()
     finish_reason: str | None = None
     error: str | None = None
+    latents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,8 +155,9 @@ class ItemScore:
     """One item answered: `score` is 0–1; `answer` is the model's text, kept for re-scoring.
 
     Of a picture, `answer` is the path at which it was kept and `earlier` that of the picture it
-    is compared with; `figures` are further readings of it (`psnr_db`), no part of the score.
-    `weight` is that of the item within its category.
+    is compared with; `latents` are the paths of what both were decoded from, in this order, where
+    the server told. `figures` are further readings (`psnr_db`). `weight` is that of the item within
+    its category.
     """
 
     item_id: str
@@ -166,6 +169,7 @@ class ItemScore:
     finish_reason: str | None = None
     figures: Mapping[str, float] = field(default_factory=dict)
     weight: float = 1.0
+    latents: tuple[str, ...] = ()
 
 
 class StopCause(StrEnum):

@@ -16,10 +16,12 @@ from paceline.records.metric_names import (
     FAILED_SHARE,
     GOODPUT,
     KL_NATS,
+    LATENTS_SSIM,
     MEMORY_PERCENT,
     OUTPUT_TOKENS_PER_S,
     PEAK_MEMORY_GIB,
     PERPLEXITY_RATIO,
+    PIXELS_SSIM,
     QUALITY,
     QUALITY_LOADED,
     QUALITY_LONG,
@@ -32,6 +34,7 @@ from paceline.records.metric_names import (
 )
 from paceline.records.quality import QualityResult
 from paceline.records.speculation import SpeculationCounts
+from paceline.trial.images.grading import LATENT_SSIM, SSIM
 from paceline.trial.speculation import speculation_metrics
 
 
@@ -98,6 +101,8 @@ def trial_metrics(
             QUALITY_LONG: beside.long,
         }
     )
+    if quality is not None:
+        found |= _likeness(quality)
     if beside.fidelity is not None:
         found |= _closeness(beside.fidelity)
     if beside.time_share is not None:
@@ -110,6 +115,18 @@ def _scores(results: Mapping[str, QualityResult | None]) -> dict[str, Metric]:
         name: Metric(value=result.score, unit="", ci95=result.ci95, n=len(result.items))
         for name, result in results.items()
         if result is not None
+    }
+
+
+def _likeness(quality: QualityResult) -> dict[str, Metric]:
+    """Of pictures whose latents were told; without those the score says all there is."""
+    pairs = [score.figures for score in quality.items if LATENT_SSIM in score.figures]
+    if not pairs:
+        return {}
+    n = len(pairs)
+    return {
+        name: Metric(value=sum(one[figure] for one in pairs) / n, unit="", ci95=None, n=n)
+        for name, figure in ((PIXELS_SSIM, SSIM), (LATENTS_SSIM, LATENT_SSIM))
     }
 
 

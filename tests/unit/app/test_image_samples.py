@@ -30,7 +30,7 @@ def _quality(archive: FolderArchive, shift: int) -> QualityResult:
             category="fidelity",
             score=0.9,
             answer=archive.keep(write_png(drawn(number) - shift), suffix=".png").path,
-            figures={"ssim": 0.9},
+            figures={"ssim": 0.9, "latent_ssim": 0.85},
         )
         for number in range(SAMPLES + 2)
     )
@@ -67,7 +67,7 @@ def test_baseline_and_winner_are_shown_for_the_same_prompts(tmp_path: Path) -> N
     page = pictures_section(samples)
     assert page.count("data:image/png;base64,") == 2 * SAMPLES
     assert "&lt;p0&gt;" in page
-    assert "SSIM 0.900" in page
+    assert "SSIM 0.900, of latents 0.850" in page
     (tmp_path / trials[0].quality.items[0].answer).unlink()  # type: ignore[union-attr]
     assert image_samples(RUN, ranking, trials, _shop(archive))[0].prompt == "<p1>"
 

@@ -5,6 +5,7 @@ import pytest
 from paceline.records.load import LoadSummary
 from paceline.records.measurement import Interval, Stat
 from paceline.records.metric_names import constrained_name
+from paceline.records.quality import ItemScore, QualityResult
 from paceline.records.request import Comparison, Constraint
 from paceline.testing.builders import a_workload
 from paceline.trial.metrics import Footprint, trial_metrics
@@ -54,6 +55,25 @@ def test_what_is_undefined_is_absent_and_not_zero() -> None:
     assert "ttft_p99_ms" not in found
     assert "quality" not in found
     assert found["ttft_p95_ms"].ci95 is None
+
+
+def _pictures(*figures: dict[str, float]) -> QualityResult:
+    items = tuple(
+        ItemScore(item_id=f"p{n}", category="fidelity", score=1.0, answer="p", figures=seen)
+        for n, seen in enumerate(figures)
+    )
+    return QualityResult(
+        suite="pictures", suite_sha256="0", items=items, score=1.0, by_category={}, ci95=None
+    )
+
+
+def test_likeness_of_pixels_and_latents_is_the_mean_of_the_pictures_that_have_both() -> None:
+    both = {"ssim": 0.9, "latent_ssim": 0.7}, {"ssim": 0.7, "latent_ssim": 0.5}
+    found = trial_metrics(None, _pictures(*both, {"ssim": 0.1}, {}), FOOTPRINT)
+    assert found["pixels_ssim"].value == pytest.approx(0.8)
+    assert found["latents_ssim"].value == pytest.approx(0.6)
+    assert found["latents_ssim"].n == 2
+    assert "pixels_ssim" not in trial_metrics(None, _pictures({"ssim": 0.9}), FOOTPRINT)
 
 
 def test_nothing_answered_has_no_cost() -> None:

@@ -1,11 +1,13 @@
 """Pictures → scores: how like the baseline's each is, and whether it shows what was asked for.
 
-A picture is judged against the one that the baseline made of the same prompt and seed. The baseline
-is asked twice and judged by the same rule, its second picture against its first: what it loses to
-itself is the noise floor of the comparison.
+A picture is judged against the one that the baseline made of the same prompt and seed, by its
+pixels and, where the server tells them, by the latents it was decoded from: the lesser counts. The
+baseline is asked twice and judged by the same rule, its second picture against its first: what it
+loses to itself is the noise floor of the comparison.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -20,6 +22,13 @@ from paceline.records.quality import (
     Suite,
 )
 from paceline.records.trial import BlobRef
+from paceline.trial.images.latents import (
+    Floats,
+    Unlike,
+    latent_psnr_db,
+    latent_ssim,
+    read_latents,
+)
 from paceline.trial.images.png import Pixels, Undecodable, read_png
 from paceline.trial.images.similarity import psnr_db, ssim
 from paceline.trial.scoring import require_same_suite, summarize
@@ -32,43 +41,83 @@ FLAT_LEVELS: Final = 1.0
 
 PSNR_DB: Final = "psnr_db"
 SSIM: Final = "ssim"
+LATENT_PSNR_DB: Final = "latent_psnr_db"
+LATENT_SSIM: Final = "latent_ssim"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """Paths of what a picture is compared with."""
+
+    picture: str | None
+    latents: str | None
 
 
 class PictureGrader:
     """A Grader of replies whose text is the path of a kept picture.
 
-    `references` names the baseline's picture of each item; an item that it lacks is compared with
-    the earlier picture that its reply brings.
+    `references` names the baseline's picture of each item, `latents` what those were decoded from;
+    an item that they lack is compared with what its reply brings of an earlier picture.
     """
 
     def __init__(
-        self, archive: Archive, *, sees: Sees, references: Mapping[str, str] | None = None
+        self,
+        archive: Archive,
+        *,
+        sees: Sees,
+        references: Mapping[str, str] | None = None,
+        latents: Mapping[str, str] | None = None,
     ) -> None:
         self._archive = archive
         self._sees = sees
         self._references = references or {}
+        self._latents = latents or {}
         self._decoded: dict[str, Pixels] = {}
+        self._undecoded: dict[str, Floats] = {}
 
     def grade(self, item: Item, reply: Reply) -> ItemScore:
         """0–1; a picture that is missing, unreadable or flat is 0 with its error."""
-        reference = self._references.get(item.item_id, *reply.earlier[:1]) or None
+        theirs = self._theirs(item, reply)
         try:
             if reply.error is not None or not reply.text:
                 raise Undecodable(reply.error or "no picture came")  # noqa: TRY301
             pixels = self._pixels(reply.text)
             refuse_flat(pixels)
-            figures = {} if reference is None else _likeness(pixels, self._pixels(reference))
-        except Undecodable as error:
-            return _scored(item, reply, reference, error=str(error))
+            figures = self._likeness(pixels, reply, theirs)
+        except (Undecodable, Unlike) as error:
+            return _scored(item, reply, theirs, error=str(error))
         seen = item.scorer is Scorer.SHOWS
-        score = float(self._sees(pixels, item.answer)) if seen else max(figures.get(SSIM, 0.0), 0.0)
-        return _scored(item, reply, reference, score=score, figures={} if seen else figures)
+        score = float(self._sees(pixels, item.answer)) if seen else _least(figures)
+        return _scored(item, reply, theirs, score=score, figures={} if seen else figures)
 
     def summarize(
         self, suite: Suite, scores: Sequence[ItemScore], *, stopped: Stopped | None
     ) -> QualityResult:
         """See `Grader.summarize`."""
         return summarize(suite, scores, stopped=stopped)
+
+    def _theirs(self, item: Item, reply: Reply) -> Beside:
+        """The baseline's picture of the item and its latents, as far as they are known."""
+        return Beside(
+            picture=self._references.get(item.item_id, *reply.earlier[:1]) or None,
+            latents=self._latents.get(item.item_id, *reply.latents[1:2]) or None,
+        )
+
+    def _likeness(self, pixels: Pixels, reply: Reply, theirs: Beside) -> dict[str, float]:
+        """Raises Undecodable or Unlike; latents that are broken are, also with nothing beside."""
+        mine = self._floats(reply.latents[0]) if reply.latents else None
+        found = {} if theirs.picture is None else _likeness(pixels, self._pixels(theirs.picture))
+        if mine is None or theirs.latents is None:
+            return found
+        reference = self._floats(theirs.latents)
+        found[LATENT_SSIM] = latent_ssim(mine, reference)
+        noise_db = latent_psnr_db(mine, reference)
+        return found if noise_db is None else {**found, LATENT_PSNR_DB: noise_db}
+
+    def _floats(self, path: str) -> Floats:
+        if path not in self._undecoded:
+            self._undecoded[path] = read_latents(self._archive.read(picture_ref(path)))
+        return self._undecoded[path]
 
     def _pixels(self, path: str) -> Pixels:
         if path not in self._decoded:
@@ -79,6 +128,11 @@ class PictureGrader:
 def references_of(baseline: QualityResult) -> Mapping[str, str]:
     """The first picture that the baseline made for each item: what others are compared with."""
     return {score.item_id: score.earlier[0] for score in baseline.items if score.earlier}
+
+
+def latent_references_of(baseline: QualityResult) -> Mapping[str, str]:
+    """What those were decoded from; empty where its server did not tell."""
+    return {score.item_id: score.latents[1] for score in baseline.items if score.latents[1:]}
 
 
 def rescore_pictures(suite: Suite, stored: QualityResult, grader: PictureGrader) -> QualityResult:
@@ -95,6 +149,7 @@ def rescore_pictures(suite: Suite, stored: QualityResult, grader: PictureGrader)
             Reply(
                 text=score.answer,
                 earlier=score.earlier,
+                latents=score.latents,
                 error=None if score.answer else score.error,
             ),
         )
@@ -118,7 +173,7 @@ def refuse_flat(pixels: Pixels) -> None:
 
 
 def picture_ref(path: str) -> BlobRef:
-    """A kept picture by its path: its name is the hash of its content."""
+    """A kept picture, or its latents, by its path: its name is the hash of its content."""
     return BlobRef(path=path, sha256=PurePosixPath(path).stem, size_bytes=0)
 
 
@@ -131,10 +186,16 @@ def _likeness(pixels: Pixels, reference: Pixels) -> dict[str, float]:
     return found if noise_db is None else {**found, PSNR_DB: noise_db}
 
 
+def _least(figures: Mapping[str, float]) -> float:
+    """Of the likenesses that could be found, 0 at least; 0 where there are none."""
+    found = [figures[name] for name in (SSIM, LATENT_SSIM) if name in figures]
+    return max(min(found, default=0.0), 0.0)
+
+
 def _scored(
     item: Item,
     reply: Reply,
-    reference: str | None,
+    theirs: Beside,
     *,
     score: float = 0.0,
     figures: Mapping[str, float] | None = None,
@@ -146,7 +207,8 @@ def _scored(
         score=score,
         answer=reply.text,
         error=error,
-        earlier=() if reference is None else (reference,),
+        earlier=() if theirs.picture is None else (theirs.picture,),
+        latents=(*reply.latents[:1], *filter(None, [theirs.latents])) if reply.latents else (),
         figures=figures or {},
         weight=item.weight,
     )

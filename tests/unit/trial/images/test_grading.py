@@ -1,5 +1,6 @@
 """Pictures as scores: likeness to the baseline's, what they show, and what is no picture."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from paceline.testing.pictures import drawn, write_png
 from paceline.trial.images.grading import (
     PictureGrader,
     is_pictured,
+    latent_references_of,
     references_of,
     rescore_pictures,
 )
@@ -106,6 +108,60 @@ def test_black_flat_and_missing_pictures_are_errors(archive: FolderArchive, keep
     assert "64x64 px and 32x32" in error(Reply(text=keep(drawn(1, side_px=64))))
     no_png = archive.keep(b"GIF89a", suffix=".png").path
     assert "not as a PNG does" in error(Reply(text=no_png))
+
+
+def _latents(archive: FolderArchive, seed: int, *, noise: float = 0.0) -> str:
+    values = np.random.default_rng(seed).normal(size=(4, 8, 8))
+    values += noise * np.random.default_rng(seed + 1).normal(size=values.shape)
+    file = io.BytesIO()
+    np.save(file, values.astype(np.float16))
+    return archive.keep(file.getvalue(), suffix=".npy").path
+
+
+def test_the_lesser_likeness_of_pixels_and_latents_counts(
+    archive: FolderArchive, keep: Keep
+) -> None:
+    same, theirs = keep(drawn(1)), _latents(archive, 5)
+    grader = PictureGrader(archive, sees=_dark, references={"p0": same}, latents={"p0": theirs})
+    drifted = _latents(archive, 5, noise=0.5)
+    score = grader.grade(_item(0), Reply(text=same, latents=(drifted,)))
+    assert score.figures["ssim"] == 1.0
+    assert 0 < score.figures["latent_ssim"] == score.score < 0.95
+    assert 0 < score.figures["latent_psnr_db"] < 40
+    assert score.latents == (drifted, theirs)
+    equal = grader.grade(_item(0), Reply(text=same, latents=(theirs,)))
+    assert equal.score == pytest.approx(1.0)
+    assert "latent_psnr_db" not in equal.figures
+    untold = grader.grade(_item(0), Reply(text=same))
+    assert (untold.score, untold.latents) == (1.0, ())
+
+
+def test_broken_latents_are_an_error_whatever_the_picture(
+    archive: FolderArchive, keep: Keep
+) -> None:
+    same, theirs = keep(drawn(1)), _latents(archive, 5)
+    file = io.BytesIO()
+    np.save(file, np.full((4, 8, 8), np.nan, dtype=np.float16))
+    broken = archive.keep(file.getvalue(), suffix=".npy").path
+    beside = PictureGrader(archive, sees=_dark, references={"p0": same}, latents={"p0": theirs})
+    for grader in (beside, PictureGrader(archive, sees=_dark)):
+        score = grader.grade(_item(0), Reply(text=same, latents=(broken,)))
+        assert (score.score, score.error) == (0.0, "256 of 256 values of the latents are no number")
+
+
+def test_latents_are_marked_again_and_must_be_there(
+    archive: FolderArchive, keep: Keep, tmp_path: Path
+) -> None:
+    first, second = _latents(archive, 5), _latents(archive, 5, noise=0.1)
+    grader = PictureGrader(archive, sees=_dark)
+    picture = keep(drawn(1))
+    reply = Reply(text=picture, earlier=(picture,), latents=(second, first))
+    stored = grader.summarize(_suite(), [grader.grade(_item(0), reply)], stopped=None)
+    assert latent_references_of(stored) == {"p0": first}
+    assert rescore_pictures(_suite(), stored, PictureGrader(archive, sees=_dark)) == stored
+    (tmp_path / second).unlink()
+    with pytest.raises(SetupError):
+        rescore_pictures(_suite(), stored, PictureGrader(archive, sees=_dark))
 
 
 def _suite() -> Suite:

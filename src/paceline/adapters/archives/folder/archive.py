@@ -15,7 +15,7 @@ from typing import Final
 from paceline.errors import Code, PacelineError, SetupError
 from paceline.records.trial import BlobRef
 
-FOLDER_BY_SUFFIX: Final = {".json": "receipts", ".png": "pictures"}
+FOLDER_BY_SUFFIX: Final = {".json": "receipts", ".png": "pictures", ".npy": "pictures"}
 OTHER_FOLDER: Final = "samples"
 
 

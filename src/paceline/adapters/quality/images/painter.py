@@ -1,15 +1,20 @@
 """Asking for pictures: each prompt and seed once (twice for a baseline), kept by their hash.
 
+What a picture was decoded from is asked for too, and kept beside it where the server tells.
+
 Items about the same picture share it. Nothing is retried: a failure is a result.
 """
 
 import asyncio
 import base64
 import binascii
-from collections.abc import Container, Sequence
-from typing import Final
+import io
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 import httpx
+import numpy as np
 
 from paceline.ports.archive import Archive
 from paceline.ports.quality import Grader, OnProgress, StopRule
@@ -112,12 +117,17 @@ class ImageEvaluator:
 
     async def _paint(self, client: httpx.AsyncClient, target: Target, item: Item) -> Reply:
         try:
-            paths = [await self._ask(client, target, item) for _ in range(1 + self._twice)]
+            made = [await self._ask(client, target, item) for _ in range(1 + self._twice)]
         except _NoPicture as error:
             return Reply(text="", error=str(error))
-        return Reply(text=paths[-1], earlier=tuple(paths[:-1]))
+        latents = [one.latents for one in reversed(made) if one.latents is not None]
+        return Reply(
+            text=made[-1].picture,
+            earlier=tuple(one.picture for one in made[:-1]),
+            latents=tuple(latents) if len(latents) == len(made) else (),
+        )
 
-    async def _ask(self, client: httpx.AsyncClient, target: Target, item: Item) -> str:
+    async def _ask(self, client: httpx.AsyncClient, target: Target, item: Item) -> "_Kept":
         headers = {"authorization": f"Bearer {target.api_key}"} if target.api_key else {}
         url = target.base_url.rstrip("/") + Route.IMAGES
         body = request_body(target.model, item, self._load)
@@ -130,11 +140,32 @@ class ImageEvaluator:
         if response.status_code != httpx.codes.OK:
             raise _NoPicture(f"HTTP {response.status_code}: {response.text[:_DETAIL_CHARS]}")
         try:
-            png = base64.b64decode(response.json()["data"][0]["b64_json"], validate=True)
+            told = response.json()["data"][0]
+            png = base64.b64decode(told["b64_json"], validate=True)
+            latents = _npy(told) if told.get("latents") is not None else None
         except (ValueError, KeyError, IndexError, TypeError, binascii.Error) as error:
             shown = response.text[:_DETAIL_CHARS]
             raise _NoPicture(f"not an OpenAI-shaped answer: {shown!r}") from error
-        return self._archive.keep(png, suffix=".png").path
+        return _Kept(
+            picture=self._archive.keep(png, suffix=".png").path,
+            latents=None if latents is None else self._archive.keep(latents, suffix=".npy").path,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """Paths of a picture and, where the server told it, of what it was decoded from."""
+
+    picture: str
+    latents: str | None
+
+
+def _npy(told: Mapping[str, Any]) -> bytes:
+    """16-bit floats as a file that says its shape. Raises ValueError, KeyError or TypeError."""
+    values = np.frombuffer(base64.b64decode(told["latents"], validate=True), dtype="<f2")
+    file = io.BytesIO()
+    np.save(file, values.reshape(told["latents_shape"]), allow_pickle=False)
+    return file.getvalue()
 
 
 class _NoPicture(Exception):
@@ -155,6 +186,7 @@ def request_body(model: str, item: Item, load: ImageLoad) -> dict[str, object]:
         "size": f"{load.width_px}x{load.height_px}",
         "n": 1,
         "response_format": "b64_json",
+        "latents": True,
         **{name: value for name, value in further.items() if value is not None},
     }
 

@@ -1,10 +1,13 @@
 """Asking for pictures: what is sent, what is kept, what fails."""
 
 import base64
+import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from paceline.adapters.archives.folder import FolderArchive
@@ -17,6 +20,7 @@ from paceline.records.quality import (
     Message,
     QualityProgress,
     QualityResult,
+    Reply,
     Scorer,
     StopCause,
     Stopped,
@@ -102,6 +106,7 @@ def test_sends_what_the_load_asks_for(tmp_path: Path) -> None:
         "size": "64x32",
         "n": 1,
         "response_format": "b64_json",
+        "latents": True,
         "num_inference_steps": 4,
         "guidance_scale": 0.0,
         "scheduler": "euler",
@@ -114,6 +119,51 @@ def test_a_baseline_is_asked_twice(tmp_path: Path) -> None:
     result = _evaluate(tmp_path, painter, twice=True)
     assert len(painter.bodies) == 8
     assert all(score.earlier == (score.answer,) for score in result.items)
+
+
+def _telling(latents: object, shape: object) -> dict[str, object]:
+    png = base64.b64encode(write_png(drawn(0))).decode()
+    return {"b64_json": png, "latents": latents, "latents_shape": shape}
+
+
+class _Replies(PlainGrader):
+    """Keeps the replies that it is asked to mark."""
+
+    def __init__(self) -> None:
+        self.seen: list[Reply] = []
+
+    def grade(self, item: Item, reply: Reply) -> ItemScore:
+        self.seen.append(reply)
+        return super().grade(item, reply)
+
+
+def test_latents_are_kept_with_their_shape_this_picture_first(tmp_path: Path) -> None:
+    floats = np.arange(8, dtype="<f2")
+    counted = itertools.count()
+
+    def answer(_request: httpx.Request) -> httpx.Response:
+        told = base64.b64encode((floats + next(counted)).tobytes()).decode()
+        return httpx.Response(200, json={"data": [_telling(told, [2, 2, 2])]})
+
+    grader, suite = _Replies(), replace(SUITE, items=SUITE.items[:1])
+    evaluator = ImageEvaluator(
+        FolderArchive(tmp_path), load=LOAD, twice=True, transport=httpx.MockTransport(answer)
+    )
+    evaluator.evaluate(TARGET, suite, grader=grader, seed=1, concurrency=1)
+    own, earlier = (np.load(tmp_path / path) for path in grader.seen[0].latents)
+    assert own.shape == (2, 2, 2)
+    assert (earlier.flat[0], own.flat[0]) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("latents", "shape"), [("%%", [2]), ("AAAA", [2]), ("AAA=", [7]), ("AAA=", "1"), (7, [1])]
+)
+def test_latents_that_are_none_are_no_answer(
+    tmp_path: Path, latents: object, shape: object
+) -> None:
+    broken = {0: httpx.Response(200, json={"data": [_telling(latents, shape)]})}
+    result = _evaluate(tmp_path, _Painter(broken=broken))
+    assert [score.item_id for score in result.items if score.error] == ["p0", "p0/content"]
 
 
 def test_failures_are_errors_and_the_rest_goes_on(tmp_path: Path) -> None:
