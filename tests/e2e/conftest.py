@@ -53,7 +53,11 @@ class Paceline:
 
     def __call__(self, *arguments: str, **env: str) -> Done:
         process = self.start(*arguments, **env)
-        out, err = process.communicate(timeout=self._timeout_s)
+        try:
+            out, err = process.communicate(timeout=self._timeout_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
         return Done(process.returncode, out, err)
 
 

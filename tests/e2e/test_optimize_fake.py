@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.enable_socket]
 SHORT = ("--engine", "fake", "--workload", "reference,duration=1s")
 
 
+WITHIN_S = 300.0
 GRACE_S = 2.0
 """What the fake engine may take to stop."""
 
@@ -117,7 +118,7 @@ def test_killed_in_the_middle_it_leaves_no_engine_and_resumes_with_what_it_had(
             break
     time.sleep(0.5)
     os.kill(process.pid, signal.SIGKILL)
-    process.communicate(timeout=30)
+    process.communicate(timeout=WITHIN_S)
     (run,) = paceline("runs", "list", "--json").document["runs"]
     assert run["state"] == "stopped"
     resumed = paceline("optimize", "--resume", run["run_id"], "--json")
@@ -141,7 +142,7 @@ def test_interrupted_it_says_how_to_go_on(
         if " 1. " in line:
             break
     process.send_signal(number)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=WITHIN_S)
     assert (process.returncode, out) == (code, "")
     how, end = err.splitlines()[-2:]
     assert "go on with: paceline optimize --resume" in how
@@ -159,7 +160,7 @@ def test_cancelled_from_outside_it_stops_within_the_trial(paceline: Paceline, mo
             break
     (run,) = paceline("runs", "list", "--json").document["runs"]
     assert paceline("runs", "cancel", run["run_id"]).code == 0
-    process.communicate(timeout=30)
+    process.communicate(timeout=WITHIN_S)
     assert process.returncode == 1
     assert paceline("runs", "list", "--json").document["runs"][0]["state"] == "cancelled"
 
