@@ -6,6 +6,7 @@ for long.
 
 import base64
 import json
+import os
 import re
 import shutil
 import struct
@@ -13,9 +14,10 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -23,6 +25,7 @@ import numpy as np
 import openai
 import psutil
 import pytest
+from tests.contract.image_processes import kill, resident_mib, server_process
 
 from paceline.adapters.engines.diffusers import Diffusers
 from paceline.adapters.environments.uv import UvEnvironments
@@ -38,14 +41,22 @@ from paceline.records.load import Target
 from paceline.records.model import Model
 from paceline.records.telemetry import Counter, Gauge, Snapshot, TelemetryGap, Times
 from paceline.testing.engines import Bench
-from paceline.testing.image_engines import Easel, ImageEngineContract, read_png
+from paceline.testing.image_engines import (
+    ANSWER_TIMEOUT_S,
+    Easel,
+    ImageEngineContract,
+    read_png,
+)
 
 pytestmark = pytest.mark.more_engines
 SCHEMATHESIS = EnvironmentSpec(name="schemathesis", requirements=("schemathesis==4.32.5",))
 FLAT_MIB = 64
-WARM_FASTER = 2.0
 START_S = 600.0
-KERNELS = "*.main.cpp"
+MOST_WAITING = 40
+LONG: Final[dict[str, Any]] = {"n": 4, "num_inference_steps": 50, "size": "256x256"}
+"""Takes a hundred times as long as to ask for it, whatever the machine: both are computation."""
+ABORTED = 'image_server_requests_finished_total{reason="abort"}'
+KERNELS = ".main.cpp"
 """What inductor calls the sources of its kernels; others try what the processor can."""
 
 
@@ -180,8 +191,11 @@ class TestDiffusers(ImageEngineContract):
         target = Target(base_url=easel.server.base_url, model=easel.server.spec.model_name)
         reader = Prometheus().open(target)
         assert not isinstance(reader, TelemetryGap), reader.because
+        # A request is counted beside its answer, not before it: when the server is idle, all are.
+        wait_until(lambda: idle(easel))
         before = reader.read()
         assert easel.ask(n=2).status_code == 200
+        wait_until(lambda: idle(easel))
         after = reader.read()
         reader.close()
         assert isinstance(before, Snapshot) and isinstance(after, Snapshot)
@@ -224,7 +238,7 @@ def sdxl(
 ) -> Iterator[Easel]:
     folder = tmp_path_factory.mktemp("sdxl")
     bench = bench_of("tiny-sdxl", pipelines, installed, folder)
-    flags = ("--batch", "4", "--max-waiting", "40", "--max-side-px", "256")
+    flags = ("--batch", "4", "--max-waiting", str(MOST_WAITING), "--max-side-px", "256")
     with serving(bench, folder / "engine.log", *flags) as easel:
         yield easel
 
@@ -253,13 +267,13 @@ def test_a_picture_in_a_batch_is_the_picture_alone(sdxl: Easel) -> None:
     asked = [{"seed": seed, "prompt": f"number {seed}"} for seed in range(4)]
     alone = [sdxl.paint(num_inference_steps=4, **one)[0] for one in asked]
     before = sdxl.number("image_server_batches_total")
-    sdxl_blocks = {"prompt": "first in line", "num_inference_steps": 20}
-    with ThreadPoolExecutor(5) as pool:
-        pool.submit(sdxl.paint, **sdxl_blocks)
-        wait_until(lambda: sdxl.number("image_server_images_running") > 0)
-        told = list(pool.map(lambda one: sdxl.paint(num_inference_steps=4, **one)[0], asked))
-    assert sdxl.number("image_server_batches_total") - before <= 4
-    for single, together in zip(alone, told, strict=True):
+    with ThreadPoolExecutor(4) as pool:
+        with busy(sdxl):
+            told = pool.map(lambda one: sdxl.paint(num_inference_steps=4, **one)[0], asked)
+            wait_until(lambda: sdxl.number("image_server_images_waiting") == len(asked))
+        together_told = list(told)
+    assert sdxl.number("image_server_batches_total") - before == 2, "what it was busy with, and all"
+    for single, together in zip(alone, together_told, strict=True):
         apart = np.abs(single.pixels.astype(int) - together.pixels.astype(int))
         assert apart.mean() < 2.0
 
@@ -267,25 +281,28 @@ def test_a_picture_in_a_batch_is_the_picture_alone(sdxl: Easel) -> None:
 @pytest.mark.enable_socket
 def test_a_client_that_leaves_stops_the_work_between_steps(sdxl: Easel) -> None:
     steps = sdxl.number("image_server_steps_total")
-    aborted = sdxl.number('image_server_requests_finished_total{reason="abort"}')
-    sdxl.leave(0.3, n=4, num_inference_steps=50, size="256x256")
-    wait_until(lambda: idle(sdxl))
-    assert 0 < sdxl.number("image_server_steps_total") - steps < 50
-    assert sdxl.number('image_server_requests_finished_total{reason="abort"}') == aborted + 1
+    aborted = sdxl.number(ABORTED)
+    with busy(sdxl):
+        wait_until(lambda: sdxl.number("image_server_steps_total") > steps)
+    wait_until(lambda: sdxl.number(ABORTED) > aborted and idle(sdxl))
+    assert sdxl.number("image_server_steps_total") - steps < LONG["num_inference_steps"]
+    assert sdxl.number(ABORTED) == aborted + 1
 
 
 @pytest.mark.enable_socket
 def test_a_full_queue_refuses_with_its_numbers(sdxl: Easel) -> None:
-    with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda _: sdxl.ask(n=4, num_inference_steps=8), range(20)))
-    refused = [answer for answer in answers if answer.status_code != 200]
-    assert refused
-    assert {answer.status_code for answer in refused} == {503}
-    error = refused[0].json()["error"]
+    with busy(sdxl), ExitStack() as waiting:
+        for _ in range(MOST_WAITING // LONG["n"]):
+            waiting.enter_context(sdxl.asking(**LONG))
+        wait_until(lambda: sdxl.number("image_server_images_waiting") == MOST_WAITING)
+        refused = sdxl.ask()
+    assert refused.status_code == 503
+    error = refused.json()["error"]
     assert error["code"] == "queue_full"
-    assert error["most_waiting"] == 40
-    assert refused[0].headers["retry-after"]
+    assert (error["waiting"], error["most_waiting"]) == (MOST_WAITING, MOST_WAITING)
+    assert refused.headers["retry-after"]
     wait_until(lambda: idle(sdxl))
+    assert sdxl.ask().status_code == 200
 
 
 @pytest.mark.enable_socket
@@ -340,20 +357,21 @@ def test_no_memory_is_a_503_with_numbers_and_the_next_is_served(sdxl: Easel) -> 
 def test_the_second_start_finds_compiled_code(
     pipelines: Path, installed: Environment, tmp_path: Path
 ) -> None:
-    """Twice with one folder for compiled code; that it ran is seen by what was counted."""
+    """Twice with one folder for compiled code; that it ran is seen by what was counted, and that
+    nothing was compiled again by the files of the first start, which are all there still."""
     bench = bench_of("tiny-sd3", pipelines, installed, tmp_path)
-    flags = ("--compile", "--compile-cache", str(tmp_path / "compiled"))
-    first_picture_s, facts = [], {}
+    code = tmp_path / "compiled"
+    flags = ("--compile", "--compile-cache", str(code))
+    libraries = []
     for start in range(2):
         with serving(bench, tmp_path / f"{start}.log", *flags) as easel:
             easel.paint(size="64x64")
-            facts = dict(easel.facts())
-        phases_s = facts["phases_s"]
-        first_picture_s.append(phases_s["compile"] + phases_s["warmup"])
+            facts = easel.facts()
         assert facts["compile_cache"] == ("miss", "hit")[start]
-    assert facts["compiled_calls"] > 0
-    assert facts["eager_calls"] == 0
-    assert first_picture_s[0] > WARM_FASTER * first_picture_s[1]
+        assert facts["compiled_calls"] > 0
+        assert facts["eager_calls"] == 0
+        libraries.append({path: path.stat().st_mtime_ns for path in code.rglob("*.so")})
+    assert libraries[0] == libraries[1] != {}
 
 
 @pytest.mark.enable_socket
@@ -367,9 +385,11 @@ def test_a_start_killed_while_it_compiles_leaves_the_next_one_whole(
     flags = ("--compile", "--compile-cache", str(code))
     build = launch_with(bench, *flags, "--warmup-size", "64x64")
     with LocalExecutor().start(build, log_path=tmp_path / "killed.log") as server:
-        wait_until(lambda: any(code.glob("compiling-*")) and any(code.rglob(KERNELS)))
+        wait_until(
+            lambda: any(code.glob("compiling-*")) and any(sources_in(code)), within_s=START_S
+        )
         kill(server.spec.port)
-    sources = [*code.rglob(KERNELS)]
+    sources = sources_in(code)
     assert sources and any(code.glob("compiling-*"))
     for source in sources:
         source.with_suffix(".so").write_bytes(b"")
@@ -408,6 +428,8 @@ def test_schemathesis_finds_nothing(
             *(f"{tool.bin_dir}/schemathesis", "run", f"{easel.server.base_url}/openapi.json"),
             *("--max-examples", "5", "--seed", "1", "--checks", "all", "--no-color"),
             *("--phases", "examples,coverage,fuzzing"),
+            # Nothing here is about speed, and a machine may be slow.
+            *("--request-timeout", str(ANSWER_TIMEOUT_S), "--suppress-health-check", "too_slow"),
         ]
         done = subprocess.run(
             command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=600
@@ -421,14 +443,22 @@ def idle(easel: Easel) -> bool:
     return not any(easel.number(name) for name in names)
 
 
-def wait_until(holds: Callable[[], bool], within_s: float = 60.0) -> None:
+@contextmanager
+def busy(easel: Easel) -> Iterator[None]:
+    """The server is at work for a client who leaves at the end."""
+    with easel.asking(**LONG):
+        wait_until(lambda: easel.number("image_server_images_running") == LONG["n"])
+        yield
+
+
+def wait_until(holds: Callable[[], bool], within_s: float = ANSWER_TIMEOUT_S) -> None:
     end_s = time.monotonic() + within_s
     while not holds():
         assert time.monotonic() < end_s
         time.sleep(0.02)
 
 
-def wait_for_answer(url: str, within_s: float = 60.0) -> httpx.Response:
+def wait_for_answer(url: str, within_s: float = ANSWER_TIMEOUT_S) -> httpx.Response:
     end_s = time.monotonic() + within_s
     while True:
         try:
@@ -438,24 +468,11 @@ def wait_for_answer(url: str, within_s: float = 60.0) -> httpx.Response:
             time.sleep(0.02)
 
 
-def kill(port: int) -> None:
-    """The server on this port, with the compilers that it started."""
-    family = [
-        process
-        for process in psutil.Process().children(recursive=True)
-        if "image_server" in process.cmdline() and str(port) in process.cmdline()
+def sources_in(code: Path) -> list[Path]:
+    """Kernels to compile. Folders that vanish meanwhile are passed over, which a glob does not."""
+    return [
+        Path(folder) / name
+        for folder, _, names in os.walk(code)
+        for name in names
+        if name.endswith(KERNELS)
     ]
-    for process in [*family, *(one for parent in family for one in parent.children(True))]:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-
-
-def server_process() -> psutil.Process:
-    """The server itself, which is larger than those that watch over it."""
-    children = psutil.Process().children(recursive=True)
-    servers = [child for child in children if "image_server" in child.cmdline()]
-    return max(servers, key=lambda child: child.memory_info().rss)
-
-
-def resident_mib() -> float:
-    return server_process().memory_info().rss / 2**20

@@ -12,6 +12,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
@@ -24,13 +25,15 @@ from paceline.ports.engine import MakesImages, why_refused
 from paceline.ports.executor import Executor, Server
 from paceline.records.image import ImageFacts
 from paceline.testing.builders import a_cpu, a_model
-from paceline.testing.engines import Bench, EngineDeclarations
+from paceline.testing.engines import POLL_S, Bench, EngineDeclarations, Kept
 
 ANSWER_TIMEOUT_S: Final = 120.0
 ROUTE: Final = "/v1/images/generations"
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _NOTES: Final = (b"tEXt", b"iTXt", b"zTXt", b"eXIf", b"tIME")
 _CHANNELS: Final = 3
+_RUNNING: Final = "image_server_images_running"
+_MADE: Final = "image_server_images_total"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,12 +131,18 @@ class Easel:
         lines = self.client.get("/metrics").text.splitlines()
         return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
 
-    def leave(self, after_s: float, **changed: Any) -> None:
-        """Ask, and close the connection that long after."""
+    @contextmanager
+    def asking(self, **changed: Any) -> Iterator[None]:
+        """Asked, and at the end the connection is closed whatever has come."""
         body = json.dumps(self.body(**changed)).encode()
         head = f"POST {ROUTE} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
         with socket.create_connection(("127.0.0.1", self.server.spec.port)) as connection:
             connection.sendall(head.encode() + body)
+            yield
+
+    def leave(self, after_s: float, **changed: Any) -> None:
+        """Ask, and close the connection that long after."""
+        with self.asking(**changed):
             time.sleep(after_s)
 
 
@@ -142,16 +151,18 @@ class ImageEngineContract(EngineDeclarations):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def easel(
+    def kept(
         cls, bench: Bench, executor: Executor, tmp_path_factory: pytest.TempPathFactory
-    ) -> Iterator[Easel]:
+    ) -> Iterator[Kept[Easel]]:
+        """The server that the class shares."""
+        kept = Kept(bench, executor, tmp_path_factory.mktemp("logs"), Easel)
+        yield kept
+        kept.stop()
+
+    @pytest.fixture
+    def easel(self, kept: Kept[Easel]) -> Easel:
         """A running server, shared by the class."""
-        log = tmp_path_factory.mktemp("logs") / "engine.log"
-        with executor.start(lambda port: bench.launch(port=port), log_path=log) as server:
-            end = server.wait_ready()
-            assert end is None, end.log_tail
-            with Easel(server) as easel:
-                yield easel
+        return kept.client()
 
     def test_language_models_are_not_for_it(self, bench: Bench) -> None:
         engine = bench.engine
@@ -229,29 +240,21 @@ class ImageEngineContract(EngineDeclarations):
         assert easel.ask().status_code == 200
 
     @pytest.mark.enable_socket
-    def test_sigterm_lets_what_is_in_flight_finish(
-        self, bench: Bench, executor: Executor, tmp_path_factory: pytest.TempPathFactory
-    ) -> None:
+    def test_sigterm_lets_what_is_in_flight_finish(self, easel: Easel, kept: Kept[Easel]) -> None:
         answers: list[int] = []
-        log = tmp_path_factory.mktemp("sigterm") / "engine.log"
-        with executor.start(lambda port: bench.launch(port=port), log_path=log) as server:
-            end = server.wait_ready()
-            assert end is None, end.log_tail
-            easel = Easel(server)
-            reader = threading.Thread(target=lambda: answers.append(easel.ask(n=4).status_code))
-            reader.start()
-            while server.poll() is None and not _accepted(server) and reader.is_alive():
-                time.sleep(0.01)
+
+        def read() -> None:
+            with Easel(easel.server) as own:
+                answers.append(own.ask(n=4).status_code)
+
+        while easel.number(_RUNNING):  # what was answered last is over a moment later
+            time.sleep(POLL_S)
+        made = easel.number(_MADE)
+        reader = threading.Thread(target=read)
+        reader.start()
+        # Begun, or finished already: a picture is counted before its batch is over.
+        while not easel.number(_RUNNING) and easel.number(_MADE) == made and reader.is_alive():
+            time.sleep(POLL_S)
+        kept.stop()
         reader.join()
-        easel.client.close()
         assert answers == [200]
-
-
-def _accepted(server: Server) -> bool:
-    """Whether the server has begun or finished what it was asked."""
-    page = httpx.get(f"{server.base_url}/metrics", timeout=ANSWER_TIMEOUT_S, trust_env=False).text
-    return any(
-        line.split()[1] != "0"
-        for line in page.splitlines()
-        if line.startswith(("image_server_images_running ", "image_server_images_total "))
-    )
