@@ -249,6 +249,24 @@ class TestLimits:
         reply = gateway.ask(max_tokens=4)
         assert (reply.status, reply.code) == (402, "budget_spent")
 
+    def test_embeddings_cost_what_they_read_and_nothing_else(
+        self, gateway: RunningGateway, golden: Golden
+    ) -> None:
+        priced = endpoint(
+            replica(golden.url),
+            usd_per_million_output_tokens=1e9,
+            usd_per_million_embedded_tokens=1e6,
+        )
+        gateway.serve(priced, keys=(key_rule(budget_left_usd=30.0),))
+        asked = {"model": "demo", "input": "one two three four five"}
+        before = len(gateway.usage())
+        statuses = [gateway.ask(asked, path="/v1/embeddings").status for _ in range(20)]
+        served = statuses.count(200)
+        assert statuses == [200] * served + [402] * (20 - served)
+        ended = [line for line in gateway.usage()[before:] if line.ended is Ended.OK]
+        assert (len(ended), {line.output_tokens for line in ended}) == (served, {0})
+        assert 10 < sum(line.input_tokens for line in ended) <= 30
+
     def test_the_keys_of_a_workspace_share_its_limits(
         self, gateway: RunningGateway, golden: Golden
     ) -> None:

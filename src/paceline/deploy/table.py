@@ -36,6 +36,7 @@ def endpoint_route(
     failed: str | None,
     usd_per_mtok: float = 0.0,
     usd_per_image: float = 0.0,
+    usd_per_mtok_embedded: float = 0.0,
     first_byte_timeout_s: float | None = None,
 ) -> EndpointRoute:
     """One endpoint; `starting` is announced with the UTC time (s) that its eta counts from.
@@ -64,6 +65,7 @@ def endpoint_route(
         prefix_affine=endpoint.prefix_affine,
         usd_per_million_output_tokens=usd_per_mtok,
         usd_per_image=usd_per_image,
+        usd_per_million_embedded_tokens=usd_per_mtok_embedded,
         starting=announced,
         failed=failed,
     )

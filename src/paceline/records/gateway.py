@@ -121,6 +121,8 @@ class EndpointRoute:
     usd_per_million_input_tokens: float = 0.0
     usd_per_million_output_tokens: float = 0.0
     usd_per_image: float = 0.0
+    usd_per_million_embedded_tokens: float = 0.0
+    """Of requests for embeddings, whose input tokens cost this and nothing else."""
     starting: Starting | None = None
     failed: str | None = None
 

@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from paceline.adapters.quality.fidelity import LogprobReader
+from paceline.ports.embeddings import CanEmbed
 from paceline.ports.engine import CanSpeculate, Engine, GivesDistributions, TakesBatches
 from paceline.ports.executor import Executor, Server
 from paceline.records.fidelity import Reading
@@ -377,6 +378,17 @@ class EngineContract(EngineDeclarations):
         usage = answer["usage"]
         assert usage["prompt_tokens"] > 0
         assert 0 < usage["completion_tokens"] <= 8
+
+    @pytest.mark.enable_socket
+    def test_embeds_texts_when_it_says_so(self, chat: Chat, model: Model, engine: Engine) -> None:
+        if not isinstance(engine, CanEmbed) or not engine.embeds(model):
+            return
+        asked = {"model": chat.server.spec.model_name, "input": ["a b c", "d e", "a b c"]}
+        answer = chat.client.post("/v1/embeddings", json=asked).json()
+        vectors = [one["embedding"] for one in answer["data"]]
+        assert vectors[0] == pytest.approx(vectors[2])
+        assert vectors[0] != pytest.approx(vectors[1])
+        assert answer["usage"]["prompt_tokens"] == answer["usage"]["total_tokens"] >= 8
 
     @pytest.mark.enable_socket
     def test_shows_its_distributions_in_the_ways_that_it_declares(

@@ -6,11 +6,14 @@ from random import Random
 from typing import Final
 
 from paceline.app.images import painted_by, picture_probe
+from paceline.app.registry import load_engine
 from paceline.app.serving.prices import UnitPrices
 from paceline.app.wiring import Workshop
 from paceline.deploy.canary import LatencyLimit
 from paceline.deploy.coldstart import expected_s, total_s
 from paceline.errors import Code, SetupError, SpecError
+from paceline.ports.embeddings import CanEmbed
+from paceline.ports.engine import Engine
 from paceline.records.image import MOST_IMAGES
 from paceline.records.load import Route
 from paceline.records.measurement import Metric
@@ -51,8 +54,8 @@ class VersionFacts:
 
     It is warmed up by the first of `routes`. `probe` holds items that it answered rightly then,
     `None` when quality was not measured; of pictures, `painted` has the path of its own for each.
-    `usd_per_mtok` is what a million output tokens cost, `usd_per_image` a picture; 0 when no
-    price was known.
+    `usd_per_mtok` is what a million output tokens cost, `usd_per_image` a picture,
+    `usd_per_mtok_embedded` a million tokens of texts to embed; 0 when no price was known.
     """
 
     version: Version
@@ -63,6 +66,7 @@ class VersionFacts:
     usd_per_mtok: float
     routes: tuple[str, ...] = ROUTES
     usd_per_image: float = 0.0
+    usd_per_mtok_embedded: float = 0.0
     painted: Mapping[str, str] = field(default_factory=dict)
     first_byte_timeout_s: float | None = None
     """How long the gateway waits for an answer that comes whole; `None` is its usual patience."""
@@ -70,6 +74,15 @@ class VersionFacts:
     @property
     def accelerator(self) -> str:
         return self.version.variant.accelerator
+
+    @property
+    def prices(self) -> UnitPrices:
+        """All of them."""
+        return UnitPrices(
+            usd_per_mtok=self.usd_per_mtok,
+            usd_per_image=self.usd_per_image,
+            usd_per_mtok_embedded=self.usd_per_mtok_embedded,
+        )
 
 
 def learn(pipeline: str, number: int, shop: Workshop) -> VersionFacts:
@@ -95,7 +108,8 @@ def learn(pipeline: str, number: int, shop: Workshop) -> VersionFacts:
         probe=picture_probe(run, trials, shop) if painted else _probe(run, trials, shop),
         usd_per_mtok=_value(metrics, COST_USD_PER_MTOK, 0.0),
         usd_per_image=_value(metrics, COST_USD_PER_IMAGE, 0.0),
-        routes=served_routes(run.request.workload),
+        usd_per_mtok_embedded=embedding_usd_per_mtok(run.request.workload, metrics),
+        routes=served_routes(run.request.workload, load_engine(version.variant.engine), run.model),
         painted=painted,
         first_byte_timeout_s=patience_s(run.request.workload, metrics),
     )
@@ -104,10 +118,12 @@ def learn(pipeline: str, number: int, shop: Workshop) -> VersionFacts:
 def prices_of(pipeline: str, number: int, shop: Workshop) -> UnitPrices:
     """What a version's answers cost when it was measured. Raises SpecError for an unknown one."""
     version = version_of(pipeline, number, shop)
-    metrics = _metrics(shop.store.run(version.run_id), version)
+    run = shop.store.run(version.run_id)
+    metrics = _metrics(run, version)
     return UnitPrices(
         usd_per_mtok=_value(metrics, COST_USD_PER_MTOK, 0.0),
         usd_per_image=_value(metrics, COST_USD_PER_IMAGE, 0.0),
+        usd_per_mtok_embedded=embedding_usd_per_mtok(run.request.workload, metrics),
     )
 
 
@@ -120,9 +136,27 @@ def patience_s(workload: Workload, metrics: Mapping[str, Metric]) -> float | Non
     return max(LEAST_PATIENCE_S, PATIENCE * MOST_IMAGES * slowest_s)
 
 
-def served_routes(workload: Workload) -> tuple[str, ...]:
+def served_routes(workload: Workload, engine: Engine, model: Model) -> tuple[str, ...]:
     """The routes of an engine that was measured under this load."""
-    return ROUTES if workload.image is None else IMAGE_ROUTES
+    if workload.image is not None:
+        return IMAGE_ROUTES
+    embeds = isinstance(engine, CanEmbed) and engine.embeds(model)
+    return (*ROUTES, Route.EMBEDDINGS.value) if embeds else ROUTES
+
+
+def embedding_usd_per_mtok(workload: Workload, metrics: Mapping[str, Metric]) -> float:
+    """What a million tokens cost that are read and not answered.
+
+    Of what a measured request cost, the share of the time before its first token, which is when
+    its prompt is read; a request holds its place at the replica for as long either way.
+    """
+    answer_tokens = workload.output_tokens
+    usd = _value(metrics, COST_USD_PER_MTOK, 0.0) * answer_tokens
+    ttft_ms = _value(metrics, latency_name("ttft", "mean"), 0.0)
+    written_ms = _value(metrics, latency_name("tpot", "mean"), 0.0) * max(answer_tokens - 1, 0)
+    if not workload.input_tokens or not ttft_ms:
+        return 0.0
+    return usd * ttft_ms / (ttft_ms + written_ms) / workload.input_tokens
 
 
 def usual_cold_start_s(workload: Workload) -> float:

@@ -196,16 +196,14 @@ class Fleet:
             failed=self._failure(),
             usd_per_mtok=0.0 if facts is None else facts.usd_per_mtok,
             usd_per_image=0.0 if facts is None else facts.usd_per_image,
+            usd_per_mtok_embedded=0.0 if facts is None else facts.usd_per_mtok_embedded,
             first_byte_timeout_s=None if facts is None else facts.first_byte_timeout_s,
         )
 
     def prices(self) -> dict[int, UnitPrices]:
         """By version: what its answers cost when it was measured."""
         known = {one.version: one.facts for one in self.replicas} | self._facts
-        return {
-            version: UnitPrices(usd_per_mtok=facts.usd_per_mtok, usd_per_image=facts.usd_per_image)
-            for version, facts in known.items()
-        }
+        return {version: facts.prices for version, facts in known.items()}
 
     def table_sent(self, revision: int) -> None:
         """A table went out; those that it shows as draining will get nothing new."""

@@ -4,16 +4,21 @@ from dataclasses import dataclass
 from typing import Final
 
 from paceline.records.gateway import UsageLine
+from paceline.records.load import Route
 
 TOKENS_PER_PRICE: Final = 1e6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitPrices:
-    """What a million output tokens, and a picture, cost in USD; 0 where no price is known."""
+    """What a million output tokens, a picture, and a million tokens of texts to embed cost in USD.
+
+    0 where no price is known. What a chat is asked is in the price of its answer.
+    """
 
     usd_per_mtok: float = 0.0
     usd_per_image: float = 0.0
+    usd_per_mtok_embedded: float = 0.0
 
     @property
     def text(self) -> str | None:
@@ -26,5 +31,7 @@ class UnitPrices:
 
     def usd(self, line: UsageLine) -> float:
         """What one request cost."""
-        tokens = line.output_tokens * self.usd_per_mtok / TOKENS_PER_PRICE
-        return tokens + line.images * self.usd_per_image
+        usd_per_mtok, tokens = self.usd_per_mtok, line.output_tokens
+        if line.route == Route.EMBEDDINGS:
+            usd_per_mtok, tokens = self.usd_per_mtok_embedded, line.input_tokens
+        return tokens * usd_per_mtok / TOKENS_PER_PRICE + line.images * self.usd_per_image

@@ -6,7 +6,7 @@ from typing import Final, Protocol
 from paceline.deploy.gateway.ask import Ask
 from paceline.deploy.gateway.fleet import Endpoint, Replica, W
 from paceline.deploy.gateway.limits import KeyMeter, Reservation
-from paceline.deploy.gateway.routes import Route
+from paceline.deploy.gateway.routes import EMBEDDINGS, Route
 from paceline.deploy.gateway.spool import OK, Spool
 from paceline.deploy.gateway.sse import Counts, EventFilter
 from paceline.records.gateway import Ended, EndpointRoute
@@ -61,7 +61,7 @@ def settle(
         if ended is OK:
             endpoint.ratios.learn_input(ask.input_bytes, counts.input_tokens)
     if request.meter is not None and request.reserved is not None:
-        usd = _price_usd(endpoint.route, counts, images)
+        usd = price_usd(endpoint.route, request.route, counts, images)
         request.meter.settle(request.reserved, tokens=tokens, usd=usd)
 
 
@@ -81,7 +81,10 @@ def counted(endpoint: Endpoint[W], ask: Ask, events: EventFilter | None) -> Coun
     )
 
 
-def _price_usd(route: EndpointRoute, counts: Counts, images: int) -> float:
+def price_usd(route: EndpointRoute, asked: Route, counts: Counts, images: int) -> float:
+    """What an endpoint takes for an answer, or for what one may cost at most."""
+    if asked is EMBEDDINGS:
+        return counts.input_tokens * route.usd_per_million_embedded_tokens / TOKENS_PER_MILLION
     tokens = (
         counts.input_tokens * route.usd_per_million_input_tokens
         + counts.output_tokens * route.usd_per_million_output_tokens

@@ -8,6 +8,7 @@ from typing import Final
 
 import orjson
 
+from paceline.deploy.gateway.account import price_usd
 from paceline.deploy.gateway.addresses import FILES
 from paceline.deploy.gateway.answers import JSON, own_answer
 from paceline.deploy.gateway.ask import Ask, apply_policy, understand, write_rest
@@ -22,6 +23,7 @@ from paceline.deploy.gateway.limits import NOTHING, KeyMeter, Reservation
 from paceline.deploy.gateway.problems import Problem, malformed, no_such_model, not_told_yet
 from paceline.deploy.gateway.routes import HEALTH, MODELS, ROUTES, Route
 from paceline.deploy.gateway.settings import GatewaySettings
+from paceline.deploy.gateway.sse import Counts
 from paceline.records.gateway import EndpointRoute
 
 BEARER: Final = b"bearer "
@@ -107,7 +109,7 @@ class Front:
         if key is not None and not ask.stream and self._repeats(exchange, key, now_s):
             return
         if meter is not None:
-            reserved = _reservation(meter, ask, exchange.endpoint)
+            reserved = _reservation(meter, ask, exchange.route, exchange.endpoint)
             problem = meter.admit(now_s, reserved)
             if problem is not None:
                 exchange.refuse(problem)
@@ -302,15 +304,14 @@ def _replay(exchange: Exchange, answer: Answer) -> None:
     exchange.replay(answer)
 
 
-def _reservation(meter: KeyMeter, ask: Ask, endpoint: Endpoint[Exchange]) -> Reservation:
+def _reservation(
+    meter: KeyMeter, ask: Ask, route: Route, endpoint: Endpoint[Exchange]
+) -> Reservation:
     if not meter.limits_tokens_or_money:
         return NOTHING
-    input_tokens, route = endpoint.ratios.input_tokens(ask.input_bytes), endpoint.route
-    usd = (
-        input_tokens * route.usd_per_million_input_tokens
-        + ask.output_tokens * route.usd_per_million_output_tokens
-    ) / 1e6
-    return Reservation(input_tokens + ask.output_tokens, usd + ask.images * route.usd_per_image)
+    counts = Counts(endpoint.ratios.input_tokens(ask.input_bytes), ask.output_tokens)
+    usd = price_usd(endpoint.route, route, counts, ask.images)
+    return Reservation(counts.input_tokens + counts.output_tokens, usd)
 
 
 def _out_of_scope(meter: KeyMeter | None, endpoint: EndpointRoute, route: Route) -> Problem | None:

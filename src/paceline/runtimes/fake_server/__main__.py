@@ -16,6 +16,7 @@ import uvloop
 
 from paceline.runtimes.fake_server.answers import AnswerBook, WordCodec
 from paceline.runtimes.fake_server.behaviour import Behaviour, Fault, read_behaviour
+from paceline.runtimes.fake_server.embedding import FakeEmbedder
 from paceline.runtimes.fake_server.engine import FakeEngine
 from paceline.runtimes.fake_server.likelihood import FakeScorer
 from paceline.runtimes.openai_face.lifecycle import serve
@@ -62,7 +63,12 @@ async def _run(arguments: argparse.Namespace, behaviour: Behaviour) -> int:
         )
     scorer = FakeScorer(codec, divergence=behaviour.divergence)
     return await serve(
-        options, codec=codec, metrics=metrics, start_engine=lambda _: engine, scorer=scorer
+        options,
+        codec=codec,
+        metrics=metrics,
+        start_engine=lambda _: engine,
+        scorer=scorer,
+        embedder=FakeEmbedder(codec),
     )
 
 

@@ -2,5 +2,5 @@
 
 A server brings an engine and a codec (see `generation`) and calls `Server.serve`. Runs inside
 engine environments and needs only httptools there.
-Not covered: images, tools, embeddings, TLS, keys. The gateway stands in front of it for those.
+Not covered: images, tools, TLS, keys. The gateway stands in front of it for those.
 """

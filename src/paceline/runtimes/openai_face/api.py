@@ -6,7 +6,9 @@ because an ignored `n` or `tools` gives a wrong answer that looks right.
 
 from __future__ import annotations
 
+import base64
 import json
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -81,6 +83,15 @@ class CompletionCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddingCall:
+    """Texts or lists of token ids to embed. `packed` answers are base64 of 32-bit floats."""
+
+    model: str | None
+    inputs: tuple[str | tuple[int, ...], ...]
+    packed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """Token counts of one request."""
 
@@ -136,6 +147,34 @@ def read_call(body: bytes, *, chat: bool) -> CompletionCall:
         include_usage=bool(options.get("include_usage", False)),
         scoring=_scoring(fields, chat=chat),
     )
+
+
+def read_embedding_call(body: bytes) -> EmbeddingCall:
+    """Parse and check a request body; raises ApiError 400 naming the field."""
+    fields = _object(body)
+    if fields.get("dimensions") is not None:
+        raise ApiError(400, "'dimensions' is not supported by this engine", param="dimensions")
+    encoding = _string(fields, "encoding_format") or "float"
+    if encoding not in ("float", "base64"):
+        raise ApiError(400, "'encoding_format' is float or base64", param="encoding_format")
+    return EmbeddingCall(
+        model=_string(fields, "model"), inputs=_inputs(fields), packed=encoding == "base64"
+    )
+
+
+def embeddings_body(
+    model: str, vectors: Sequence[Sequence[float]], prompt_tokens: int, *, packed: bool
+) -> bytes:
+    """The answer to an embedding call; vectors in the order of its inputs."""
+    shown = [
+        base64.b64encode(struct.pack(f"<{len(one)}f", *one)).decode() if packed else list(one)
+        for one in vectors
+    ]
+    data = [
+        {"object": "embedding", "index": index, "embedding": one} for index, one in enumerate(shown)
+    ]
+    usage = {"prompt_tokens": prompt_tokens, "total_tokens": prompt_tokens}
+    return json.dumps({"object": "list", "data": data, "model": model, "usage": usage}).encode()
 
 
 class Wire:
@@ -287,6 +326,23 @@ def _prompt(fields: Mapping[str, Any]) -> str | tuple[int, ...]:
     if isinstance(prompt, list) and prompt and all(type(item) is int for item in prompt):
         return tuple(prompt)
     raise ApiError(400, "'prompt' must be one text or one list of token ids", param="prompt")
+
+
+def _inputs(fields: Mapping[str, Any]) -> tuple[str | tuple[int, ...], ...]:
+    """One text, several, one list of token ids, or several."""
+    value = fields.get("input")
+    several: list[Any] = [value]
+    if isinstance(value, list) and not _is_ids(value):
+        several = value
+    if several and all((isinstance(one, str) and one) or _is_ids(one) for one in several):
+        return tuple(one if isinstance(one, str) else tuple(one) for one in several)
+    raise ApiError(
+        400, "'input' must be a text, token ids, or a list of these, none empty", param="input"
+    )
+
+
+def _is_ids(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(type(item) is int for item in value)
 
 
 def _sampling(fields: Mapping[str, Any], *, chat: bool) -> Sampling:

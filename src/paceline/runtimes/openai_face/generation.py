@@ -131,6 +131,14 @@ class TokenScore:
     top: tuple[tuple[int, float], ...]
 
 
+class Embedder(Protocol):
+    """Makes a vector of a text; the same one each time."""
+
+    def embed(self, ids: Sequence[int]) -> Sequence[float]:
+        """Of unit length. Called on the event loop: it must take well under a millisecond."""
+        ...
+
+
 class Scorer(Protocol):
     """What the model says of a given text. Blocks, so call it off the event loop."""
 

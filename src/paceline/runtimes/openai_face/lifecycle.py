@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable
 from typing import Final
 
-from paceline.runtimes.openai_face.generation import Codec, Engine, Scorer
+from paceline.runtimes.openai_face.generation import Codec, Embedder, Engine, Scorer
 from paceline.runtimes.openai_face.metrics import ServerMetrics
 from paceline.runtimes.openai_face.server import ServeOptions, Server
 
@@ -33,6 +33,7 @@ async def serve(
     metrics: ServerMetrics,
     start_engine: Callable[[OnDead], Engine],
     scorer: Scorer | None = None,
+    embedder: Embedder | None = None,
 ) -> int:
     """Serve until SIGTERM or SIGINT, or until the engine dies; the exit code.
 
@@ -43,7 +44,14 @@ async def serve(
     engine = start_engine(stop.set)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    server = Server(options, engine=engine, codec=codec, metrics=metrics, scorer=scorer)
+    server = Server(
+        options,
+        engine=engine,
+        codec=codec,
+        metrics=metrics,
+        scorer=scorer,
+        embedder=embedder,
+    )
     try:
         cut_off = await server.serve(stop)
     except OSError as error:

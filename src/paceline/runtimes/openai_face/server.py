@@ -17,10 +17,19 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Final
 
-from paceline.runtimes.openai_face.api import ApiError, CompletionCall, Wire, models_body, read_call
+from paceline.runtimes.openai_face.api import (
+    ApiError,
+    CompletionCall,
+    Wire,
+    embeddings_body,
+    models_body,
+    read_call,
+    read_embedding_call,
+)
 from paceline.runtimes.openai_face.generation import (
     Codec,
     Delta,
+    Embedder,
     Engine,
     Generation,
     PromptRefused,
@@ -34,6 +43,7 @@ log = logging.getLogger("openai_face")
 
 _CHAT: Final = "/v1/chat/completions"
 _TEXT: Final = "/v1/completions"
+_EMBEDDINGS: Final = "/v1/embeddings"
 _ABORT_WAIT_S: Final = 1.0
 
 
@@ -50,7 +60,11 @@ class ServeOptions:
 
 
 class Server:
-    """The HTTP side of one engine. Without a `scorer`, alternatives to tokens are refused."""
+    """The HTTP side of one engine.
+
+    Without a `scorer`, alternatives to tokens are refused; without an `embedder`, there is no
+    route for embeddings.
+    """
 
     def __init__(
         self,
@@ -60,12 +74,14 @@ class Server:
         codec: Codec,
         metrics: ServerMetrics,
         scorer: Scorer | None = None,
+        embedder: Embedder | None = None,
     ) -> None:
         self._options = options
         self._engine = engine
         self._codec = codec
         self._metrics = metrics
         self._scorer = scorer
+        self._embedder = embedder
         self._scoring_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scorer")
         self._scoring: set[asyncio.Task[None]] = set()
         self._connections: set[HttpProtocol] = set()
@@ -107,6 +123,8 @@ class Server:
             _CHAT: ("POST", self._complete),
             _TEXT: ("POST", self._complete),
         }
+        if self._embedder is not None:
+            routes[_EMBEDDINGS] = ("POST", self._embed)
         if request.path not in routes:
             raise ApiError(404, f"no such route: {request.path!r}")
         method, handler = routes[request.path]
@@ -128,13 +146,7 @@ class Server:
         self._check_capacity()
         chat = request.path == _CHAT
         call = read_call(request.body, chat=chat)
-        if call.model not in (None, self._options.model_name):
-            raise ApiError(
-                404,
-                f"the model {call.model!r} does not exist; this is {self._options.model_name!r}",
-                code="model_not_found",
-                param="model",
-            )
+        self._check_model(call.model)
         prompt_ids = self._prompt_ids(call)
         wire = Wire(
             request_id=f"{'chatcmpl' if chat else 'cmpl'}-{self._prefix}-{next(self._ids)}",
@@ -155,6 +167,38 @@ class Server:
             relay.take(replace(nothing, finish="length"))
             return
         self._generate(call, prompt_ids, relay, reply)
+
+    def _embed(self, request: HttpRequest, reply: Reply) -> None:
+        if self._embedder is None:
+            raise AssertionError("the route is there only with an embedder")
+        self._check_capacity()
+        call = read_embedding_call(request.body)
+        self._check_model(call.model)
+        inputs = [
+            self._codec.encode(one, special=True) if isinstance(one, str) else list(one)
+            for one in call.inputs
+        ]
+        longest = max(map(len, inputs))
+        if longest > self._options.context_tokens:
+            raise ApiError(
+                400,
+                f"an input has {longest} tokens; the context has {self._options.context_tokens}",
+                code="context_length_exceeded",
+                param="input",
+            )
+        vectors = [self._embedder.embed(ids) for ids in inputs]
+        tokens = sum(map(len, inputs))
+        model = self._options.model_name
+        reply.send(200, embeddings_body(model, vectors, tokens, packed=call.packed))
+
+    def _check_model(self, model: str | None) -> None:
+        if model not in (None, self._options.model_name):
+            raise ApiError(
+                404,
+                f"the model {model!r} does not exist; this is {self._options.model_name!r}",
+                code="model_not_found",
+                param="model",
+            )
 
     def _relay_for(self, call: CompletionCall, answer: Answer, prompt_ids: list[int]) -> Relay:
         if call.scoring is None:

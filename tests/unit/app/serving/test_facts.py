@@ -2,7 +2,12 @@
 
 from dataclasses import replace
 
+import pytest
+
+from paceline.adapters.engines.fake import Fake
+from paceline.adapters.engines.vllm import Vllm
 from paceline.app.serving.facts import (
+    embedding_usd_per_mtok,
     measured_concurrency,
     patience_s,
     served_routes,
@@ -12,7 +17,7 @@ from paceline.app.serving.facts import (
 from paceline.deploy.canary import LatencyLimit
 from paceline.records.image import ImageLoad
 from paceline.records.request import Comparison, Constraint
-from paceline.testing.builders import a_metric, a_request, a_workload
+from paceline.testing.builders import a_metric, a_model, a_request, a_workload
 
 
 def test_a_closed_loop_names_its_concurrency() -> None:
@@ -43,9 +48,23 @@ def test_only_absolute_upper_limits_on_percentiles_of_ttft_bind_a_canary() -> No
 def test_images_have_a_route_and_a_cold_start_budget_of_their_own() -> None:
     text = a_workload()
     images = replace(text, image=ImageLoad(width_px=64, height_px=64))
-    assert served_routes(text) == ("/v1/chat/completions", "/v1/completions")
-    assert served_routes(images) == ("/v1/images/generations",)
+    generates = ("/v1/chat/completions", "/v1/completions")
+    assert served_routes(text, Vllm(), a_model()) == generates
+    assert served_routes(text, Fake(), a_model()) == (*generates, "/v1/embeddings")
+    assert served_routes(images, Fake(), a_model()) == ("/v1/images/generations",)
     assert (usual_cold_start_s(text), usual_cold_start_s(images)) == (420.0, 240.0)
+
+
+def test_a_token_to_embed_costs_its_share_of_a_request_until_the_first_token() -> None:
+    workload = replace(a_workload(), input_tokens=100, output_tokens=50)
+    metrics = {
+        "cost_usd_per_mtok": a_metric(2.0),  # 100 USD per million requests
+        "ttft_mean_ms": a_metric(51.0),
+        "tpot_mean_ms": a_metric(1.0),  # 49 ms in all: 51 % of the time is before
+    }
+    assert embedding_usd_per_mtok(workload, metrics) == pytest.approx(0.51)
+    assert embedding_usd_per_mtok(workload, {}) == 0.0
+    assert embedding_usd_per_mtok(replace(workload, input_tokens=0), metrics) == 0.0
 
 
 def test_slow_pictures_are_waited_for() -> None:

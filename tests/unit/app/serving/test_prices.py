@@ -1,5 +1,7 @@
 """What one request of the account cost."""
 
+from dataclasses import replace
+
 import pytest
 
 from paceline.app.serving.prices import UnitPrices
@@ -27,6 +29,14 @@ def test_pictures_and_tokens_have_their_own_prices() -> None:
     prices = UnitPrices(usd_per_mtok=2.0, usd_per_image=0.003)
     assert prices.usd(a_line(images=4)) == pytest.approx(0.012)
     assert prices.usd(a_line(output_tokens=500_000)) == pytest.approx(1.0)
+
+
+def test_texts_to_embed_cost_what_is_read_of_them() -> None:
+    prices = UnitPrices(usd_per_mtok=2.0, usd_per_mtok_embedded=0.1)
+    chat = replace(a_line(output_tokens=500_000), input_tokens=2_000_000)
+    assert prices.usd(chat) == pytest.approx(1.0)
+    embedded = replace(chat, route="/v1/embeddings", output_tokens=0)
+    assert prices.usd(embedded) == pytest.approx(0.2)
 
 
 def test_what_has_no_price_costs_nothing() -> None:

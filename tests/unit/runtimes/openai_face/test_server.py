@@ -1,14 +1,16 @@
 """Routing, admission, relaying and draining, with an engine that does what the test says."""
 
 import asyncio
+import base64
 import json
+import struct
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import pytest
 
 from paceline.runtimes.fake_server.answers import WordCodec
-from paceline.runtimes.openai_face.generation import Delta, Generation, Scorer, TokenScore
+from paceline.runtimes.openai_face.generation import Delta, Embedder, Generation, Scorer, TokenScore
 from paceline.runtimes.openai_face.metrics import ServerMetrics
 from paceline.runtimes.openai_face.protocol import HttpRequest, Reply
 from paceline.runtimes.openai_face.server import ServeOptions, Server
@@ -83,7 +85,13 @@ class TableScorer:
 class Stand:
     """A server without a socket."""
 
-    def __init__(self, *, max_in_flight: int = 2, scorer: Scorer | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        max_in_flight: int = 2,
+        scorer: Scorer | None = None,
+        embedder: Embedder | None = None,
+    ) -> None:
         self.engine = StillEngine()
         self.codec = WordCodec()
         options = ServeOptions(
@@ -100,6 +108,7 @@ class Stand:
             codec=self.codec,
             metrics=ServerMetrics("test"),
             scorer=scorer,
+            embedder=embedder,
         )
 
     def call(self, path: str, body: object = None, *, method: str | None = None) -> Pipe:
@@ -122,6 +131,53 @@ class Stand:
         generation = self.engine.got[at]
         ids = [self.codec.encode(word, special=False)[0] for word in words]
         generation.on_delta(generation.feed(ids, [-0.5] * len(ids), finish))
+
+
+class LengthEmbedder:
+    """One number: how many tokens there are."""
+
+    def embed(self, ids: Sequence[int]) -> Sequence[float]:
+        return [float(len(ids))]
+
+
+@pytest.mark.parametrize(
+    ("given", "lengths"),
+    [("one two", [2.0]), (["a", "b c"], [1.0, 2.0]), ([7, 7, 7], [3.0]), ([[7], [7, 7]], [1, 2])],
+)
+def test_texts_and_token_ids_are_embedded_in_order(given: object, lengths: list[float]) -> None:
+    stand = Stand(embedder=LengthEmbedder())
+    whole = stand.call("/v1/embeddings", {"model": "m", "input": given}).json
+    assert [one["embedding"] for one in whole["data"]] == [[one] for one in lengths]
+    assert [one["index"] for one in whole["data"]] == list(range(len(lengths)))
+    assert whole["usage"] == {"prompt_tokens": sum(lengths), "total_tokens": sum(lengths)}
+    packed = stand.call("/v1/embeddings", {"input": given, "encoding_format": "base64"}).json
+    floats = [struct.unpack("<f", base64.b64decode(one["embedding"])) for one in packed["data"]]
+    assert floats == [(one,) for one in lengths]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "param"),
+    [
+        ({"input": ""}, 400, "input"),
+        ({"input": []}, 400, "input"),
+        ({"input": ["a", ""]}, 400, "input"),
+        ({"input": {"a": 1}}, 400, "input"),
+        ({"input": [True]}, 400, "input"),
+        ({"input": "w " * 21}, 400, "input"),
+        ({"input": "a", "dimensions": 4}, 400, "dimensions"),
+        ({"input": "a", "encoding_format": "hex"}, 400, "encoding_format"),
+        ({"input": "a", "model": "other"}, 404, "model"),
+    ],
+)
+def test_what_cannot_be_embedded_is_refused_by_name(
+    body: dict[str, object], status: int, param: str
+) -> None:
+    pipe = Stand(embedder=LengthEmbedder()).call("/v1/embeddings", body)
+    assert (pipe.status, pipe.json["error"]["param"]) == (status, param)
+
+
+def test_without_an_embedder_there_is_no_such_route() -> None:
+    assert Stand().call("/v1/embeddings", {"input": "a"}).status == 404
 
 
 @pytest.fixture

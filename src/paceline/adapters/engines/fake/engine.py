@@ -112,6 +112,11 @@ class Fake:
             ready_timeout_s=20.0,
         )
 
+    def embeds(self, model: Model) -> bool:
+        """Made up of the words of a text, for any model."""
+        del model
+        return True
+
     def readings(self) -> tuple[Reading, ...]:
         """Made up, and the same for the same text."""
         return (Reading.FORCED, Reading.GREEDY)
