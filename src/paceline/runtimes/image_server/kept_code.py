@@ -29,6 +29,7 @@ class KeptCode:
         """Throws away what a killed start left. Raises OSError for a folder of no use."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
+        self._path = folder / f"{_MARKER}{os.getpid()}"
         self._marker: IO[str] | None = None
         if self._somebody_died():
             log.warning("a start was killed while it compiled: compiled code is made anew")
@@ -42,24 +43,34 @@ class KeptCode:
     def begin(self) -> None:
         """Something is compiled from here on."""
         if self._marker is None:
-            self._marker = (self._folder / f"{_MARKER}{os.getpid()}").open("w", encoding="ascii")
+            # Locked under another name first: seen unlocked, it would tell of a death.
+            unseen = self._folder / f".{self._path.name}"
+            self._marker = unseen.open("w", encoding="ascii")
             fcntl.flock(self._marker, fcntl.LOCK_EX)
+            unseen.replace(self._path)
 
     def end(self) -> None:
         """It is written, whole."""
         if self._marker is not None:
-            Path(self._marker.name).unlink(missing_ok=True)
+            self._path.unlink(missing_ok=True)
             self._marker.close()
             self._marker = None
 
     def _somebody_died(self) -> bool:
         died = False
         for path in self._folder.glob(f"{_MARKER}*"):
-            with path.open(encoding="ascii") as marker:
-                try:
-                    fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    continue  # its compiler is alive
+            if _is_held_by_nobody(path):
                 path.unlink(missing_ok=True)
                 died = True
         return died
+
+
+def _is_held_by_nobody(path: Path) -> bool:
+    """Whether a marker is there and its compiler is not. One that ends takes its marker away
+    before it lets go of it."""
+    try:
+        with path.open(encoding="ascii") as marker:
+            fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return os.fstat(marker.fileno()).st_nlink > 0
+    except (BlockingIOError, FileNotFoundError):
+        return False

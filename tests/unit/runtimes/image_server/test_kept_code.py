@@ -1,7 +1,11 @@
 """What a start that was killed while it compiled leaves to the next one."""
 
+import fcntl
 import os
 from pathlib import Path
+from typing import IO
+
+import pytest
 
 from paceline.runtimes.image_server.kept_code import KeptCode
 
@@ -42,6 +46,44 @@ def test_a_neighbour_that_compiles_is_left_alone(tmp_path: Path) -> None:
     assert file.exists()
     assert (tmp_path / f"compiling-{os.getpid()}").exists()
     neighbour.end()
+
+
+def test_a_marker_is_held_before_anybody_sees_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[Path]] = []
+    monkeypatch.setattr(fcntl, "flock", lambda *_: seen.append([*tmp_path.glob("compiling-*")]))
+    kept = KeptCode(tmp_path)
+    kept.begin()
+    assert seen == [[]]
+    kept.end()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_neighbour_that_ends_while_it_is_looked_at_did_not_die(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    neighbour = KeptCode(tmp_path)
+    file = code(tmp_path)
+    neighbour.begin()
+    lock = fcntl.flock
+
+    def too_late(marker: IO[str], how: int) -> None:
+        neighbour.end()
+        lock(marker, how)
+
+    monkeypatch.setattr(fcntl, "flock", too_late)
+    KeptCode(tmp_path)
+    assert file.exists()
+
+
+def test_a_neighbour_that_ends_before_it_is_looked_at_did_not_die(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = code(tmp_path)
+    monkeypatch.setattr(Path, "glob", lambda *_: iter([tmp_path / "compiling-12345"]))
+    KeptCode(tmp_path)
+    assert file.exists()
 
 
 def test_the_compilers_are_told_where(tmp_path: Path) -> None:
