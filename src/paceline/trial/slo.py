@@ -102,7 +102,7 @@ def percentile_verdict(
     bad = misses if comparison.wants_less else 0
     fewest = proportion_bounds((beyond + bad) / effect, n / effect)
     most = proportion_bounds((beyond + misses + unknown) / effect, n / effect)
-    counted = f"{beyond + misses} of {n} requests miss {limit:g}"
+    counted = f"{beyond + misses} of {n} requests miss {limit:g} ms"
     if misses:
         counted += f" ({misses} of them failed)"
     if most.hi <= allowed:

@@ -25,6 +25,8 @@ def main() -> int:
     """Run one job."""
     _allow_many_sockets()
     job = _read_job()
+    if job is None:
+        return 1
     try:
         return _run(job)
     except PacelineError as error:
@@ -49,9 +51,13 @@ def _run(job: Job) -> int:
     return 0
 
 
-def _read_job() -> Job:
-    size = int(sys.stdin.buffer.readline())
-    job: Job = pickle.loads(sys.stdin.buffer.read(size))  # noqa: S301 - from our own parent process
+def _read_job() -> Job | None:
+    """`None` when the parent was killed before it had told everything."""
+    size = int(sys.stdin.buffer.readline() or 0)
+    told = sys.stdin.buffer.read(size)
+    if not told or len(told) < size:
+        return None
+    job: Job = pickle.loads(told)  # noqa: S301 - from our own parent process
     return job
 
 
