@@ -25,6 +25,7 @@ class Code(StrEnum):
     BUDGET_TOO_SMALL = "budget-too-small"
     CACHE_UNWRITABLE = "cache-unwritable"
     CONTRADICTION = "contradiction"
+    DAMAGED_CHECKPOINT = "damaged-checkpoint"
     DEVICE_BUSY = "device-busy"
     DISK_FULL = "disk-full"
     DOES_NOT_FIT = "does-not-fit"

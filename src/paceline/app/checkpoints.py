@@ -1,12 +1,14 @@
 """Checkpoints in formats that an engine loads and cannot make: who makes them, and making them."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from paceline.app.calibration import built_in
 from paceline.app.registry import usable_adapters, usable_engines
+from paceline.app.soundness import checked_weights
 from paceline.app.wiring import Workshop
 from paceline.errors import CandidateError, Code, SpecError
-from paceline.ports.engine import CanCalibrate, Engine, LoadsCheckpoints, Say
+from paceline.ports.engine import CanCalibrate, Engine, HasOriginal, LoadsCheckpoints, Say
 from paceline.ports.quantizer import Quantizer
 from paceline.records.checkpoint import Calibration
 from paceline.records.launch import Artefact, Environment, EnvironmentSpec, EnvironmentState
@@ -57,19 +59,22 @@ def make_checkpoint(
 ) -> Artefact:
     """The checkpoint, from the cache or made now; its tool is installed when it is not there.
 
-    Raises SpecError when no tool makes the format, and what `Quantizer.make` raises.
+    Raises SpecError when no tool makes the format, and what `Quantizer.make` and `checked_weights`
+    raise.
     """
     tool = quantizer_for(format_)
     if tool is None:
         raise nobody_makes(format_)
-    return tool.make(
+    cache = shop.places.cache
+    made = tool.make(
         model,
         format_,
         calibration=calibration or built_in(),
         environment=shop.environments.install(tool.environment(), say=say),
-        cache=shop.places.cache,
+        cache=cache,
         say=say,
     )
+    return checked_weights(made, model, Path(model.folder), cache=cache, say=say)
 
 
 def give_checkpoint(model: Model, format_: str, shop: Workshop, *, say: Say) -> Artefact:
@@ -81,9 +86,11 @@ def give_checkpoint(model: Model, format_: str, shop: Workshop, *, say: Say) -> 
     if found is None:
         return make_checkpoint(model, format_, shop, calibration=None, say=say)
     try:
-        return shop.lookup.fetch(found, say=say)
+        fetched = shop.lookup.fetch(found, say=say)
     except SpecError as error:
         raise CandidateError(error.code, error.what, why=error.why, fix=error.fix) from error
+    cache = shop.places.cache
+    return checked_weights(fetched, model, Path(model.folder), cache=cache, say=say)
 
 
 def give_artefact(
@@ -98,13 +105,14 @@ def give_artefact(
 ) -> Artefact:
     """What `engine` loads for this format, by whoever makes it: a hub, a quantizer or itself.
 
-    Raises what `give_checkpoint` and `Engine.prepare` raise.
+    Its weights are compared with the original's, once. Raises what `give_checkpoint`,
+    `Engine.prepare` and `checked_weights` raise.
     """
+    cache = shop.places.cache
     if needs_quantizer(engine, model, format_):
         return give_checkpoint(model, format_, shop, say=say)
-    cache = shop.places.cache
     if isinstance(engine, CanCalibrate) and format_ in engine.calibrated_formats():
-        return engine.prepare_calibrated(
+        made = engine.prepare_calibrated(
             model,
             format_,
             calibration=calibration or built_in(),
@@ -112,7 +120,13 @@ def give_artefact(
             cache=cache,
             say=say,
         )
-    return engine.prepare(model, format_, environment=environment, cache=cache, say=say)
+    else:
+        made = engine.prepare(model, format_, environment=environment, cache=cache, say=say)
+    original = Path(model.folder)
+    if isinstance(engine, HasOriginal):
+        own = engine.original(model, environment=environment, cache=cache, say=say)
+        original = Path(own.folder)
+    return checked_weights(made, model, original, cache=cache, say=say)
 
 
 def make_format(

@@ -137,6 +137,20 @@ class LoadsCheckpoints(Protocol):
 
 
 @runtime_checkable
+class HasOriginal(Protocol):
+    """An engine whose quantized checkpoints are made from an unquantized one in its own layout."""
+
+    def original(
+        self, model: Model, *, environment: Environment, cache: Path, say: Say
+    ) -> Artefact:
+        """That one, whose tensors have the same names and order; made when it is not in `cache`.
+
+        Raises as `Engine.prepare`.
+        """
+        ...
+
+
+@runtime_checkable
 class CanCalibrate(Protocol):
     """An engine some of whose formats are made better by seeing the model read a text."""
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from paceline.clock import Clock
-from paceline.errors import CandidateError, SetupError
+from paceline.errors import CandidateError, Code, SetupError
 from paceline.ports.archive import Archive
 from paceline.ports.engine import CanDraft, Engine, Say
 from paceline.ports.executor import Executor, ForgetsPeak, Server
@@ -181,8 +181,10 @@ class TrialRun:
             artefact = holding.enter_context(self._rig.hold(self._order, self._say))
             draft = self._prepare_draft()
         except CandidateError as error:
-            self._note(cause=Cause.PREPARE_FAILED, detail=f"{error.what}: {error.why}")
-            self._move(TrialEvent.BROKE, Cause.PREPARE_FAILED)
+            damaged = error.code is Code.DAMAGED_CHECKPOINT
+            cause = Cause.BAD_CHECKPOINT if damaged else Cause.PREPARE_FAILED
+            self._note(cause=cause, detail=f"{error.what}: {error.why}")
+            self._move(TrialEvent.BROKE, cause)
             return None
         self._note(artefact=artefact, draft=draft)
         self._move(TrialEvent.PREPARED)

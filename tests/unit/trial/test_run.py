@@ -1,19 +1,22 @@
 """One trial without processes: its first rung, and the end of the budget."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from paceline.adapters.engines.fake import Fake
 from paceline.clock import ManualClock
-from paceline.errors import Code, SetupError
+from paceline.errors import CandidateError, Code, SetupError
+from paceline.ports.engine import Say
 from paceline.ports.inspection import Inspector
 from paceline.ports.load import OnProgress, Stop
 from paceline.ports.telemetry import Telemetry
 from paceline.records.hardware import Accelerator, AcceleratorKind, HostFingerprint
 from paceline.records.image import ImageFacts
-from paceline.records.launch import Cause, Environment, LaunchSpec, ProcessEnd
+from paceline.records.launch import Artefact, Cause, Environment, LaunchSpec, ProcessEnd
 from paceline.records.load import LoadResult, Probe, Route, Target
 from paceline.records.load_plan import LoadPlan
 from paceline.records.telemetry import DeviceProcess, Snapshot
@@ -23,7 +26,7 @@ from paceline.testing.simulated_load import SimulatedLoad
 from paceline.trial.arrivals import plan_load
 from paceline.trial.machine import TrialEvent
 from paceline.trial.order import FirstRung, TrialOrder
-from paceline.trial.run import Rig, TrialRun
+from paceline.trial.run import Hold, Rig, TrialRun
 from paceline.trial.scoring import SuiteGrader
 from paceline.trial.workload import load_shape
 from paceline.units import Seconds
@@ -155,6 +158,7 @@ class Bench:
         telemetry: tuple[Telemetry, ...] = (),
         route: Route = Route.CHAT,
         inspector: Inspector | None = None,
+        hold: Hold | None = None,
     ) -> TrialRecord:
         def remember(so_far: TrialRecord) -> str | None:
             self.seen.append(so_far)
@@ -192,6 +196,7 @@ class Bench:
             clock=self.clock,
             telemetry=telemetry,
             inspector=inspector,
+            hold=hold,
         )
         return TrialRun(order, rig, self.journal, say=lambda _: None, cancelled=lambda: False).run()
 
@@ -322,3 +327,22 @@ def test_a_runtime_that_does_not_tell_is_said_and_its_figures_stand() -> None:
     assert (trial.cause, trial.inspected) == (Cause.FINISHED, None)
     assert trial.detail == "it does not tell: HTTP 404"
     assert trial.metrics["e2e_p50_ms"].value > 0
+
+
+@pytest.mark.parametrize(
+    ("code", "cause"),
+    [
+        (Code.DAMAGED_CHECKPOINT, Cause.BAD_CHECKPOINT),
+        (Code.UNSUPPORTED, Cause.PREPARE_FAILED),
+    ],
+)
+def test_what_cannot_be_prepared_ends_before_anything_is_started(code: Code, cause: Cause) -> None:
+    trial = Bench()
+
+    def refuse(order: TrialOrder, say: Say) -> AbstractContextManager[Artefact]:
+        raise CandidateError(code, "the checkpoint is damaged", why="0.3 > 0.1", fix="")
+
+    found = trial.run(hold=refuse)
+    assert (found.cause, found.detail) == (cause, "the checkpoint is damaged: 0.3 > 0.1")
+    assert found.provenance.artefact is None
+    assert found.provenance.argv == ()

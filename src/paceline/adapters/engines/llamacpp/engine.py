@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from paceline.adapters.engines.llamacpp.checkpoint import FILE, find_or_make
-from paceline.adapters.engines.llamacpp.formats import CALIBRATED, FORMATS, SUPPORT
+from paceline.adapters.engines.llamacpp.formats import BASE, CALIBRATED, FORMATS, SUPPORT
 from paceline.adapters.engines.llamacpp.kitchen import Kitchen
 from paceline.adapters.engines.llamacpp.signs import SIGNS
 from paceline.ports.engine import Say
@@ -112,7 +112,7 @@ _KV_BYTES_PER_ELEMENT: Final = 2  # f16
 
 
 class LlamaCpp:
-    """An `Engine`; it speculates, drafts, calibrates, has needs and a support table."""
+    """An `Engine`; it speculates, drafts, calibrates, has originals, needs and a support table."""
 
     name = "llamacpp"
     version = VERSION
@@ -152,6 +152,11 @@ class LlamaCpp:
     ) -> Artefact:
         kitchen = Kitchen(model=model, environment=environment, cache=cache, say=say)
         return find_or_make(format_, kitchen)
+
+    def original(
+        self, model: Model, *, environment: Environment, cache: Path, say: Say
+    ) -> Artefact:
+        return self.prepare(model, BASE, environment=environment, cache=cache, say=say)
 
     def calibrated_formats(self) -> tuple[str, ...]:
         return CALIBRATED
