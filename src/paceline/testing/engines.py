@@ -434,7 +434,8 @@ class EngineContract(EngineDeclarations):
 
     @pytest.mark.enable_socket
     def test_tokens_arrive_one_after_the_other(self, chat: Chat) -> None:
-        events = chat.stream(tokens=24, **dict(chat.server.spec.exact_output))
+        # Many, as a server on a busy machine may send what has come meanwhile in one event.
+        events = chat.stream(tokens=200, **dict(chat.server.spec.exact_output))
         with_text = [event for event in events if text_of([event])]
         assert len(with_text) > 4
 
