@@ -1,5 +1,6 @@
 """stdout is data, stderr is talk."""
 
+import os
 from collections.abc import Sequence
 
 import typer
@@ -16,11 +17,16 @@ def print_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, 
     """A plain table on stdout, readable in a log; its header is bold on a terminal."""
     width = terminal_width() or NOT_A_TERMINAL
     laid = lay_out(columns, rows, width)
-    for line in (*folded(title, width), *(typer.style(line, bold=True) for line in laid.header)):
+    for line in (*folded(title, width), *map(_headed, laid.header)):
         typer.echo(line)
     for row in laid.rows:
         for line in row:
             typer.echo(line)
+
+
+def _headed(line: str) -> str:
+    """Bold, which only a terminal shows, unless its user wants plain text (no-color.org)."""
+    return line if os.environ.get("NO_COLOR") else typer.style(line, bold=True)
 
 
 def print_text(text: str) -> None:

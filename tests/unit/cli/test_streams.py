@@ -25,6 +25,17 @@ def test_what_is_read_arrives(pipe: tuple[int, TextIOWrapper]) -> None:
     os.close(reader)
 
 
+@pytest.mark.parametrize(("errors", "seen"), [("strict", b"a ? b"), ("xmlcharrefreplace", None)])
+def test_what_the_locale_cannot_write_is_replaced_and_ends_nothing(
+    errors: str, seen: bytes | None
+) -> None:
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w", encoding="latin-1", errors=errors) as stream:
+        print("a – b", file=watched(stream), end="", flush=True)
+        assert os.read(reader, 100) == (seen or b"a &#8211; b")
+    os.close(reader)
+
+
 def test_without_a_reader_it_ends_once_and_without_a_word(
     pipe: tuple[int, TextIOWrapper], capfd: pytest.CaptureFixture[str]
 ) -> None:
