@@ -317,10 +317,9 @@ async def scored(body: dict[str, object], *, chat: bool = False, error: str | No
     pipe = stand.call(route, {**asked, **body})
     if stand.engine.got:
         stand.emit(" done", finish="stop")
-    for _ in range(1000):
-        if pipe.out:
-            break
-        await asyncio.sleep(0.001)
+    async with asyncio.timeout(60):
+        while not pipe.out:
+            await asyncio.sleep(0.001)
     return pipe
 
 

@@ -74,7 +74,7 @@ def item(function: str) -> Item:
     )
 
 
-def score(path: Path, function: str, *, timeout_s: float = 10.0) -> float:
+def score(path: Path, function: str, *, timeout_s: float = 60.0) -> float:
     return PythonScorer(path, timeout_s=timeout_s).score(item(function), Reply(text="hello"))
 
 
