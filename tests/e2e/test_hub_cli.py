@@ -9,10 +9,25 @@ from tests.e2e.conftest import Done, Paceline
 
 from paceline.testing.hubs import CONFIG, PARAMETERS, write_model
 from paceline.testing.model_hub import DoubleRepo, ModelHub, serve_hub
+from paceline.testing.pipelines import write_pipeline
 
 pytestmark = [pytest.mark.e2e, pytest.mark.enable_socket]
 
 Command = Callable[..., Done]
+SMALL = {
+    "transformer": {
+        "num_attention_heads": 2,
+        "attention_head_dim": 4,
+        "num_layers": 1,
+        "num_single_layers": 1,
+    },
+    "text_encoder": {
+        "hidden_size": 4,
+        "intermediate_size": 8,
+        "num_hidden_layers": 1,
+        "vocab_size": 8,
+    },
+}
 
 
 @pytest.fixture
@@ -59,6 +74,20 @@ def test_a_model_of_the_hub_is_planned_without_its_weights(ask: Command, hub: Mo
     planned = ask("plan", "acme/chat", "--engine", "vllm", "--json")
     assert planned.code == 0, planned.err
     assert any(line.endswith("/config.json") for line in hub.asked)
+    assert not any("GET" in line and line.endswith("safetensors") for line in hub.asked)
+
+
+def test_an_image_model_of_the_hub_is_planned_from_its_configs(
+    ask: Command, hub: ModelHub, tmp_path: Path
+) -> None:
+    folder = write_pipeline(tmp_path / "flux", configs=SMALL)
+    files = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.*")}
+    hub.add(DoubleRepo(name="acme/flux", files=files))
+    rent = ("--hardware", "l40s", "--workload", "image,size=64x64", "--json")
+    planned = ask("plan", "acme/flux", *rent)
+    assert planned.code == 0, planned.err
+    (placed,) = planned.document["by_accelerator"]
+    assert placed["metrics"]["cost_usd_per_image"]["value"] > 0
     assert not any("GET" in line and line.endswith("safetensors") for line in hub.asked)
 
 

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from paceline.app.registry import adapter, each_usable
 from paceline.errors import Code, SpecError
+from paceline.plan.images.read import read_image_shape
 from paceline.plan.shapes.read import read_shape
+from paceline.ports.hub import OutlinesPipelines
 from paceline.records.model import Model
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from paceline.ports.hub import Hub, HubFactory, Source, SourceFactory
     from paceline.records.checkpoint import Fetched
 
+PIPELINE_INDEX: Final = "model_index.json"
 _DTYPES: Final = {"BF16": "bf16", "F16": "fp16", "F32": "fp32", "F8_E4M3": "fp8"}
 
 
@@ -65,7 +68,26 @@ class AnyHub:
             return replace(
                 self._local.find(fetched.folder), name=fetched.name, source=fetched.source
             )
+        if (Path(fetched.folder) / PIPELINE_INDEX).exists():
+            return self._pictured(fetched)
         return _outline(fetched)
+
+    def _pictured(self, fetched: "Fetched") -> Model:
+        """An image model from the configs of its components; the weights are where they were."""
+        local = self._local
+        if not isinstance(local, OutlinesPipelines):
+            return self.find(fetched.source)
+        model = local.outline(fetched.folder)
+        shape = read_image_shape(
+            {name: _config(fetched, name) for name in _components(fetched)},
+        )
+        return replace(
+            model,
+            name=fetched.name,
+            parameters=round(shape.parameters),
+            files=fetched.files,
+            source=fetched.source,
+        )
 
     @cached_property
     def _local(self) -> "Hub":
@@ -85,6 +107,19 @@ class AnyHub:
         make: SourceFactory
         for _name, make in each_usable("sources"):
             yield make(self._cache, say=self._say, allow_remote_code=self._allow_remote_code)
+
+
+def _components(fetched: "Fetched") -> "Iterator[str]":
+    """Those that have weights, in the order of the files."""
+    weights = (file.path for file in fetched.files if file.path.endswith(".safetensors"))
+    yield from dict.fromkeys(path.partition("/")[0] for path in weights)
+
+
+def _config(fetched: "Fetched", component: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(
+        (Path(fetched.folder) / component / "config.json").read_bytes()
+    )
+    return found
 
 
 def _check_copy(model: Model, fetched: "Fetched") -> None:

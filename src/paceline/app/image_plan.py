@@ -25,10 +25,11 @@ INDEX: Final = "model_index.json"
 _STATED: Final = "paceline_family"
 
 
-def image_model(name: str, shop: Workshop) -> Model | None:
+def image_model(name: str, shop: Workshop, *, pictures: bool = False) -> Model | None:
     """The image model that MODEL means, `None` where it means something else.
 
-    A family or its repository is planned by its published shape: no weights are needed.
+    A family or its repository is planned by its published shape: no weights are needed. Of another
+    model of a hub the configs are fetched where the request is about `pictures`.
     """
     for family in IMAGE_FAMILIES.values():
         shape = known_image_shape(family.name)
@@ -48,7 +49,19 @@ def image_model(name: str, shop: Workshop) -> Model | None:
                 image_family=family.name,
                 has_chat_template=False,
             )
-    return shop.hub.find(name) if is_image_folder(name) else None
+    if is_image_folder(name):
+        return shop.hub.find(name)
+    found = shop.hub.preview(name) if pictures else None
+    return found if found is not None and found.image_family is not None else None
+
+
+def refuse_before_fetching(request: Request) -> None:
+    """Raises SpecError for what is wrong with the request whatever the weights are: its load, its
+    limits, a licence that was not accepted. Weights of such models are tens of gigabytes."""
+    family = next((f for f in IMAGE_FAMILIES.values() if request.model == f.repository), None)
+    if family is not None:
+        refuse_unfitting(request, family)
+        require_license(family, accepted=request.accept_license)
 
 
 def image_kind(

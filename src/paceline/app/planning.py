@@ -5,7 +5,7 @@ from functools import cache
 
 from paceline.app.checkpoints import why_none
 from paceline.app.drafting import find_draft, speculations_of
-from paceline.app.image_plan import image_kind
+from paceline.app.image_plan import image_kind, refuse_before_fetching
 from paceline.app.lessons import lessons_here, shape_of_model
 from paceline.app.registry import load_engine, usable_engines
 from paceline.app.wiring import Workshop
@@ -42,7 +42,9 @@ def plan_request(request: Request, shop: Workshop, model: Model | None = None) -
         load_engine(name)  # a wrong name is refused before anything else is looked at
     accelerators = shop.executor.inventory()
     _check_hardware(request, accelerators)
-    model = model or shop.hub.find(request.model)
+    if model is None:
+        refuse_before_fetching(request)
+        model = shop.hub.find(request.model)
     kind = image_kind(request, model, accelerators)
     engines = _engines_in_play(request, model)
     _check_formats(request, engines)

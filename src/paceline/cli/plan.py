@@ -108,7 +108,7 @@ def plan(
 
 
 def _show_for_rent(request: Request, shop: Workshop, prices: Prices, *, as_json: bool) -> None:
-    pictures = image_model(request.model, shop)
+    pictures = image_model(request.model, shop, pictures=request.workload.image is not None)
     if pictures is not None:
         from paceline.cli.plan_images import show_images  # noqa: PLC0415 - as above
 

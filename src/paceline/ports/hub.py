@@ -37,6 +37,18 @@ class CanSynthesize(Protocol):
         ...
 
 
+@runtime_checkable
+class OutlinesPipelines(Protocol):
+    """A hub that knows an image model without its weights."""
+
+    def outline(self, folder: str) -> Model:
+        """What the small files of the pipeline in `folder` say: no files, no parameters.
+
+        Raises SpecError for a broken or unknown one.
+        """
+        ...
+
+
 class HubFactory(Protocol):
     """What an entry point of `paceline.hubs` names."""
 

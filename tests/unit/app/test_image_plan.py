@@ -11,6 +11,7 @@ from paceline.app.image_plan import (
     image_model,
     image_shape_of,
     is_image_folder,
+    refuse_before_fetching,
     usual_preset_here,
 )
 from paceline.app.image_survey import images_document, survey_images
@@ -118,6 +119,19 @@ def test_a_non_commercial_model_is_planned_once_its_terms_are_accepted(shop: Wor
     request_json = images_document(found)["request"]
     assert isinstance(request_json, dict)
     assert request_json["accept_license"] is True
+
+
+def test_what_cannot_be_run_is_refused_before_weights_are_fetched() -> None:
+    dev = "black-forest-labs/FLUX.1-dev"
+    with pytest.raises(SpecError) as raised:
+        refuse_before_fetching(asked(dev))
+    assert raised.value.code is Code.LICENSE_NOT_ACCEPTED
+    refuse_before_fetching(asked(dev, accept_license=True))
+    with pytest.raises(SpecError, match="ttft"):
+        refuse_before_fetching(
+            asked("black-forest-labs/FLUX.1-schnell", constraints=("ttft p95 <= 1s",))
+        )
+    refuse_before_fetching(asked("acme/chat"))  # nothing is known of it yet
 
 
 def test_every_accelerator_gets_its_price_per_image_or_a_reason(

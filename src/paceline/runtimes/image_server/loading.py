@@ -115,10 +115,21 @@ def _pipeline(options: LoadOptions) -> Any:
         **without,
         dtype=getattr(torch, _DTYPES[options.format]),
         use_safetensors=True,  # the other kind of file can run code
+        variant=_variant(options.model, index),
         local_files_only=True,
     )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def _variant(model: Path, index: Mapping[str, Any]) -> str | None:
+    """`fp16` where a component has its weights by that name only; Diffusers then takes the plain
+    files of those that have no others."""
+    for name in index:
+        held = [path.name for path in (model / name).glob("*.safetensors")]
+        if held and all(".fp16" in file for file in held):
+            return "fp16"
+    return None
 
 
 def _denoiser(pipeline: Any) -> Any:

@@ -2,14 +2,22 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from paceline.adapters.hub.huggingface.client import Client, Repo, parse
 from paceline.adapters.hub.huggingface.judge import Base, Documents, Json, judge
 from paceline.adapters.hub.huggingface.order import ordered
+from paceline.adapters.hub.huggingface.pipeline import (
+    LIBRARIES,
+    PIPELINE_INDEX,
+    PipelineFiles,
+    libraries_of,
+    pipeline_files,
+)
 from paceline.adapters.hub.huggingface.schemes import scheme_of
 from paceline.adapters.hub.huggingface.weights import INDEX, PICKLES, BrokenIndex, weight_files
 from paceline.errors import Code, SetupError, SpecError
@@ -58,17 +66,18 @@ class HuggingFaceHub:
         if folder.name != repo.revision:  # a commit came between the two questions
             repo = self._client.repo(repo.name, folder.name)
         self._check_code(repo, folder)
-        wanted = _weights(repo.name, repo.files, _index(folder))
-        here = [file for file in wanted if weights or file.sha256 is None]
+        parts = self._parts(repo.name, repo.files, folder)
+        here = [file for file in parts.weights if weights or file.sha256 is None]
         if here:
             self._say(f"fetching {repo.name}: {_size(here)} of weights at {repo.revision[:7]}")
-            names = [file.path for file in (*small, *here)]
+        if here or parts.small:
+            names = [file.path for file in (*small, *parts.small, *here)]
             folder = self._client.download(repo.name, repo.revision, names)
         return Fetched(
             name=repo.name.rpartition("/")[2],
             source=f"{repo.name}@{repo.revision}",
             folder=str(folder),
-            files=_hashes(folder, [*small, *wanted]),
+            files=_hashes(folder, [*small, *parts.small, *parts.weights]),
             format=_format(repo, folder),
             stored=repo.stored,
         )
@@ -135,20 +144,33 @@ class HuggingFaceHub:
         return Documents(config=read[CONFIG], sidecar=read[SIDECAR], index=read[INDEX])
 
     def _cached(self, name: str, revision: str | None) -> Fetched:
-        folder = self._client.download(name, revision, None)
+        folder = self._client.cached(name, revision)
         there = [
-            RemoteFile(path=path.name, size_bytes=path.stat().st_size)
-            for path in sorted(folder.iterdir())
+            RemoteFile(path=path.relative_to(folder).as_posix(), size_bytes=path.stat().st_size)
+            for path in sorted(folder.rglob("*"))
             if path.is_file() and not path.name.startswith(".")
         ]
         small = [file for file in there if self._is_small(file)]
-        wanted = _weights(name, there, _index(folder))
+        parts = self._parts(name, there, folder)
         return Fetched(
             name=name.rpartition("/")[2],
             source=f"{name}@{folder.name}",
             folder=str(folder),
-            files=_hashes(folder, [*small, *wanted]),
+            files=_hashes(folder, [*small, *parts.small, *parts.weights]),
         )
+
+    def _parts(self, name: str, files: Sequence[RemoteFile], folder: Path) -> PipelineFiles:
+        """The weights, and of a pipeline the small files of its components.
+
+        `folder` has the small files at the top of the repository.
+        """
+        if not (folder / PIPELINE_INDEX).exists():
+            return PipelineFiles(small=(), weights=_weights(name, files, _index(folder)))
+        index = _read(name, folder / PIPELINE_INDEX)
+        if not self._allow_remote_code:
+            _check_libraries(name, index)
+        with _whole(name):
+            return pipeline_files(files, index)
 
     def _is_small(self, file: RemoteFile) -> bool:
         """Config, tokenizer, template: at the top and no weight. Code only where it is allowed."""
@@ -162,7 +184,7 @@ class HuggingFaceHub:
         if self._allow_remote_code:
             return
         for path in (CONFIG, "tokenizer_config.json"):
-            if (folder / path).exists() and _read(repo, folder / path).get("auto_map"):
+            if (folder / path).exists() and _read(repo.name, folder / path).get("auto_map"):
                 raise SpecError(
                     Code.BAD_MODEL,
                     f"{repo.name!r} wants to run Python code of its own",
@@ -184,8 +206,15 @@ def _split(name: str) -> tuple[str, str | None]:
 
 
 def _weights(name: str, files: Sequence[RemoteFile], index: Json | None) -> tuple[RemoteFile, ...]:
-    try:
+    with _whole(name):
         return weight_files(files, index)
+
+
+@contextmanager
+def _whole(name: str) -> Iterator[None]:
+    """What is missing, as an error about the repository."""
+    try:
+        yield
     except BrokenIndex as error:
         sides = f": {error.have}; needed {error.need}" if error.have else ""
         raise SpecError(
@@ -194,6 +223,17 @@ def _weights(name: str, files: Sequence[RemoteFile], index: Json | None) -> tupl
             why=f"{error.reason}{sides}",
             fix=f"name another repository: paceline models find {name}",
         ) from error
+
+
+def _check_libraries(name: str, index: Json) -> None:
+    foreign = {part: lib for part, lib in libraries_of(index).items() if lib not in LIBRARIES}
+    for component, library in foreign.items():
+        raise SpecError(
+            Code.BAD_MODEL,
+            f"{name!r} wants to run Python code of its own",
+            why=f"component {component!r} is from {library!r}; known are {', '.join(LIBRARIES)}",
+            fix="read that code; if you trust it, repeat with --allow-remote-code",
+        )
 
 
 def _index(folder: Path) -> Json | None:
@@ -206,23 +246,23 @@ def _index(folder: Path) -> Json | None:
         return {}  # an index without a weight_map, which is refused with its name
 
 
-def _read(repo: Repo, path: Path) -> Json:
+def _read(name: str, path: Path) -> Json:
     try:
         return parse(path)
     except ValueError as error:
         raise SpecError(
             Code.BAD_MODEL,
-            f"{path.name!r} of {repo.name!r} is broken",
+            f"{path.name!r} of {name!r} is broken",
             why=str(error),
-            fix=f"name another revision: {repo.name}@COMMIT",
+            fix=f"name another revision: {name}@COMMIT",
         ) from error
 
 
 def _format(repo: Repo, folder: Path) -> str | None:
     sidecar = folder / SIDECAR
     scheme = scheme_of(
-        _read(repo, folder / CONFIG) if (folder / CONFIG).exists() else {},
-        _read(repo, sidecar) if sidecar.exists() else None,
+        _read(repo.name, folder / CONFIG) if (folder / CONFIG).exists() else {},
+        _read(repo.name, sidecar) if sidecar.exists() else None,
     )
     return None if scheme is None else scheme.format or scheme.method
 

@@ -65,6 +65,12 @@ def _check_size(there: Iterable[RemoteFile], index: Mapping[str, object]) -> Non
 def _without_index(by_path: Mapping[str, RemoteFile]) -> BrokenIndex:
     if any(path.endswith(PICKLES) for path in by_path):
         return BrokenIndex("the weights are pickles, which can run any code when loaded")
+    others = sum(path.endswith(".safetensors") for path in by_path)
+    if others:
+        return BrokenIndex(
+            f"no weights by a name that engines know: {others} safetensors files, none is called"
+            f" {WEIGHTS}, and no model_index.json says what they are"
+        )
     return BrokenIndex(f"no weights: neither {WEIGHTS} nor {INDEX} is there")
 
 

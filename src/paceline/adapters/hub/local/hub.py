@@ -113,6 +113,30 @@ class LocalHub:
             image_family=family.name,
         )
 
+    def outline(self, folder: str) -> Model:
+        """The image model in `folder`, whose weights may be elsewhere: no files, no parameters.
+
+        Raises SpecError for everything that is wrong with what is there.
+        """
+        pipeline = read_pipeline(
+            Path(folder), allow_remote_code=self._allow_remote_code, weights=False
+        )
+        return Model(
+            name=Path(folder).name,
+            folder=folder,
+            architecture=pipeline.class_name,
+            format="bf16",
+            parameters=0,
+            layers=0,
+            hidden_size=0,
+            kv_heads=0,
+            head_size=0,
+            max_context_tokens=None,
+            files=(),
+            has_chat_template=False,
+            image_family=family_of(pipeline).name,
+        )
+
     def _hashed(self, folder: Path, paths: list[Path]) -> tuple[FileHash, ...]:
         return hash_files(paths, folder=folder, cache=self._cache, say=self._say)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from paceline.errors import Code, SetupError, SpecError
+from paceline.records.image_families import IMAGE_FAMILIES
 
 MODELS_GROUP: Final = "paceline.models"
 """Entry points of packages that ship a model; each is a callable that returns `InstalledModel`."""
@@ -80,6 +81,8 @@ def _nowhere(name: str, offered: list[str]) -> SpecError:
     near = get_close_matches(name, offered, n=1)
     if name == "reference":
         fix = "install it: pip install 'paceline[reference]'"
+    elif (family := IMAGE_FAMILIES.get(name)) is not None and family.repository is not None:
+        fix = f"name its weights: {family.repository}, or a folder"
     elif near:
         fix = f"did you mean {near[0]!r}?"
     elif _HUB_ID.fullmatch(name):

@@ -19,6 +19,8 @@ _DECODER: Final = "vae"
 SCHEDULER: Final = "scheduler"
 FAMILY_KEY: Final = "paceline_family"
 _DIFFUSERS_WEIGHTS: Final = "diffusion_pytorch_model.safetensors"
+VARIANT: Final = "fp16"
+"""Weights by this name are read where those by the plain one are not there."""
 _LIBRARIES: Final = ("diffusers", "transformers")
 _PAIR: Final = 2
 _CONFIGS: Final = ("config.json", "scheduler_config.json", "preprocessor_config.json")
@@ -52,8 +54,9 @@ class Pipeline:
         return {} if found is None else read_object(found)
 
 
-def read_pipeline(folder: Path, *, allow_remote_code: bool) -> Pipeline:
-    """The pipeline in `folder`, every component that its index names in place.
+def read_pipeline(folder: Path, *, allow_remote_code: bool, weights: bool = True) -> Pipeline:
+    """The pipeline in `folder`, every component that its index names in place; without `weights`
+    their files may be elsewhere.
 
     Raises SpecError: a broken index, a component missing, without config or weights, or with code
     of its own.
@@ -73,8 +76,8 @@ def read_pipeline(folder: Path, *, allow_remote_code: bool) -> Pipeline:
         folder=folder,
         class_name=class_name,
         components=tuple(named),
-        weights={name: read_weights(folder / name, name=_weights_name(name))
-                 for name in named if _has_weights(name)},
+        weights={name: read_weights(folder / name, name=_weights_name(name), variant=VARIANT)
+                 for name in named if weights and _has_weights(name)},
         stated_family=None if family is None else str(family),
     )  # fmt: skip
     for name in named:

@@ -36,8 +36,9 @@ class Weights:
     tensors: tuple[Tensor, ...]
 
 
-def read_weights(folder: Path, *, name: str = WEIGHTS) -> Weights:
-    """Headers of the file `name`, else of the shards that its index names.
+def read_weights(folder: Path, *, name: str = WEIGHTS, variant: str | None = None) -> Weights:
+    """Headers of the file `name`, else of the shards that its index names; else the same of their
+    `variant` (`fp16`: `model.fp16.safetensors`).
 
     Raises SpecError: no safetensors weights, pickle only, a shard or a tensor missing, a file
     truncated or broken.
@@ -46,9 +47,20 @@ def read_weights(folder: Path, *, name: str = WEIGHTS) -> Weights:
     if single.exists():
         return Weights(files=(single,), tensors=read_header(single))
     index = folder / f"{name}.index.json"
-    if not index.exists():
-        raise _no_weights(folder, name, index.name)
-    return _read_shards(index)
+    if index.exists():
+        return _read_shards(index)
+    if variant is not None:
+        other, others = folder / _named(name, variant), folder / f"{name}.index.{variant}.json"
+        if other.exists():
+            return Weights(files=(other,), tensors=read_header(other))
+        if others.exists():
+            return _read_shards(others)
+    raise _no_weights(folder, name, index.name)
+
+
+def _named(name: str, variant: str) -> str:
+    stem, _, suffix = name.rpartition(".")
+    return f"{stem}.{variant}.{suffix}"
 
 
 def check_complete(weights: Weights, config: JsonObject, *, quantized: bool) -> None:

@@ -81,6 +81,31 @@ def test_a_component_without_its_files_is_refused(
     assert what in error.what
 
 
+def test_sixteen_bit_files_are_read_where_the_plain_ones_are_not_there(
+    hub: LocalHub, folder: Path
+) -> None:
+    plain = folder / "vae/diffusion_pytorch_model.safetensors"
+    both = plain.with_name("diffusion_pytorch_model.fp16.safetensors")
+    shutil.copy(plain, both)
+    held = {file.path for file in hub.find(str(folder)).files}
+    assert "vae/diffusion_pytorch_model.safetensors" in held
+    plain.unlink()
+    model = hub.find(str(folder))
+    assert model.parameters == PARAMETERS
+    assert "vae/diffusion_pytorch_model.fp16.safetensors" in {file.path for file in model.files}
+
+
+def test_a_pipeline_is_outlined_without_its_weights(hub: LocalHub, folder: Path) -> None:
+    for weights in folder.rglob("*.safetensors"):
+        weights.unlink()
+    model = hub.outline(str(folder))
+    assert (model.image_family, model.architecture) == ("flux-schnell", "FluxPipeline")
+    assert (model.files, model.parameters) == ((), 0)
+    (folder / "vae/config.json").unlink()
+    with pytest.raises(SpecError, match="component 'vae'"):
+        hub.outline(str(folder))
+
+
 def test_shards_of_a_component_need_its_own_index(hub: LocalHub, folder: Path) -> None:
     weights = folder / "transformer/diffusion_pytorch_model.safetensors"
     shard = weights.rename(weights.with_name("diffusion_pytorch_model-00001-of-00001.safetensors"))
