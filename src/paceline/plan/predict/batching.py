@@ -14,11 +14,11 @@ from paceline.plan.predict.deployment import Array, Batch, Load
 from paceline.plan.predict.placement import Placement
 from paceline.plan.predict.roofline import Step, decode_step, pipelined, prefill
 
-OFFLINE_REQUESTS: Final = 1000.0
-"""Requests assumed waiting when an offline load does not say how many."""
+RUN_REQUESTS: Final = 1000.0
+"""Requests of a measurement that does not say how many: what the benchmark clients of vLLM and
+SGLang send (`--num-prompts`). All wait from the start of an offline load; at a rate beyond capacity
+they are what bounds the queue."""
 FIXED_POINT_ROUNDS: Final = 8
-SATURATION: Final = 0.95
-"""Share of capacity that an open loop can use before its queue grows without bound."""
 PREFILL_TOKENS: Final = 1024.0
 """Prompt tokens processed in one pass: engines allow 2048 to 16384, arrivals rarely fill that."""
 SLACK: Final = 1.15
@@ -114,7 +114,7 @@ def _ttft(
 def _offered(batch: Batch, counts: Counted, place: Placement, room: Array) -> Array:
     """Requests in the system per lane."""
     stated = np.where(np.isfinite(batch.concurrency), batch.concurrency, 1.0)
-    offline = np.where(np.isfinite(batch.concurrency), batch.concurrency, OFFLINE_REQUESTS)
+    offline = np.where(np.isfinite(batch.concurrency), batch.concurrency, RUN_REQUESTS)
     total = np.where(batch.load == Load.OFFLINE, offline, stated)
     total = np.where(batch.load == Load.SINGLE, 1.0, total)
     offered = np.maximum(1.0, total / place.lanes)
@@ -125,21 +125,32 @@ def _offered(batch: Batch, counts: Counted, place: Placement, room: Array) -> Ar
 def _open_loop(
     batch: Batch, counts: Counted, place: Placement, room: Array, offered: Array
 ) -> Array:
-    """Requests in flight at a rate: Little's law with a step time that grows with the batch."""
+    """Requests in flight at a rate.
+
+    Below capacity the smallest batch that keeps up (Little's law with a step time that grows with
+    the batch). Beyond it a fluid queue: what of a run is left when its last request arrives, for
+    requests complete at the rate of the full batch from the end of the first cycle on.
+    """
     unsized = (batch.load == Load.OPEN) & ~np.isfinite(batch.concurrency)
     rate = np.where(np.isfinite(batch.requests_per_s), batch.requests_per_s, 1e6) / place.lanes
+    run = RUN_REQUESTS / place.lanes
     context = np.maximum(1.0, batch.input_tokens + batch.output_tokens / 2.0)
     length = np.maximum(1.0, batch.input_tokens)
     together = np.maximum(length, PREFILL_TOKENS)
     prompt = prefill(batch, counts, place, tokens=together, length=length)
     share_s = prompt.total_s * length / together / pipelined(counts, place)
-    low, high = np.ones_like(offered), room.copy()
+
+    def cycle_s(sequences: Array) -> Array:
+        step = decode_step(batch, counts, place, sequences=sequences, context=context)
+        return batch.output_tokens * step.total_s + sequences * share_s
+
+    most = np.minimum(room, run)
+    full_s = cycle_s(most)
+    low, high = np.ones_like(offered), most.copy()
     for _ in range(FIXED_POINT_ROUNDS):
         middle = np.sqrt(low * high)
-        step = decode_step(batch, counts, place, sequences=middle, context=context)
-        cycle_s = batch.output_tokens * step.total_s + middle * share_s
-        keeps_up = middle / cycle_s >= rate
+        keeps_up = middle / cycle_s(middle) >= rate
         high, low = np.where(keeps_up, middle, high), np.where(keeps_up, low, middle)
-    saturated = high >= room * SATURATION
-    queued = np.where(saturated, np.minimum(OFFLINE_REQUESTS, 2.0 * room), high)
-    return np.where(unsized, np.maximum(1.0, queued), offered)
+    left = run - most / full_s * np.maximum(0.0, run / rate - full_s)
+    held = np.where(rate * full_s > most, left, high)
+    return np.where(unsized, np.maximum(1.0, held), offered)

@@ -6,7 +6,6 @@ from typing import Final
 
 import numpy as np
 
-from paceline.plan.predict.batching import SATURATION
 from paceline.plan.predict.deployment import Array, Index
 from paceline.plan.predict.predict import Band, predict
 from paceline.plan.survey.figures import Mask, request_figures, violates
@@ -15,6 +14,8 @@ from paceline.plan.survey.space import Axes, Rows, batch
 from paceline.records.metric_names import OUTPUT_TOKENS_PER_S
 from paceline.records.request import Constraint, Request
 
+FILLED: Final = 0.95
+"""Share of what fits that the highest load takes: beyond it a queue for memory begins to form."""
 COARSE_ROUNDS: Final = 2
 """Bisections for every combination: enough to order them."""
 FINE_ROUNDS: Final = 7
@@ -61,7 +62,7 @@ class Climb:
         flight (0 where not even one meets the limits) and output tokens per second there.
         """
         asked = float(self._workload.concurrency)
-        top = np.maximum(asked, np.floor(at_once * SATURATION))
+        top = np.maximum(asked, np.floor(at_once * FILLED))
         if not self.limited:
             return top, self.meets(rows, hourly, top)[1]
         good = self._good_now(now)

@@ -8,7 +8,7 @@ import pytest
 from paceline.plan.facts import tables
 from paceline.plan.facts.models import known_shapes
 from paceline.plan.predict import Deployment, Load, batch_of
-from paceline.plan.predict.batching import Physics, physics
+from paceline.plan.predict.batching import RUN_REQUESTS, Physics, physics
 from paceline.plan.predict.columns import counted
 from paceline.plan.predict.placement import placement
 from paceline.plan.predict.roofline import MEMORY_EFFICIENCY, coverage
@@ -89,6 +89,35 @@ def test_an_open_loop_holds_as_many_requests_as_littles_law_says() -> None:
     in_flight = 2.0 * float(found.ttft_ms[0] + 128 * found.tpot_ms[0]) / 1000
     assert float(found.running[0]) == pytest.approx(max(1.0, in_flight), rel=0.4)
     assert float(found.out_tok_s[0]) == pytest.approx(256.0)
+
+
+def test_beyond_capacity_the_wait_is_that_of_a_fluid_queue_of_one_run() -> None:
+    item = replace(
+        SINGLE, engine=tables.engine("vllm"), load=Load.OPEN, input_tokens=512, output_tokens=512,
+        concurrency=None,
+    )  # fmt: skip
+    capacity = float(seen(replace(item, requests_per_s=1e5)).out_tok_s[0]) / 512
+    for overload in (1.5, 3.0, 1e4):
+        found = seen(replace(item, requests_per_s=overload * capacity))
+        room = float(found.running[0])
+        arrived_s = RUN_REQUESTS / (overload * capacity)
+        left = RUN_REQUESTS - capacity * max(0.0, arrived_s - room / capacity)
+        wait_s = (left - room) ** 2 / (2 * left * capacity)
+        assert float(found.ttft_ms[0]) / 1000 == pytest.approx(wait_s, rel=0.25)
+
+
+def test_a_rate_a_little_above_capacity_waits_a_little_longer() -> None:
+    item = replace(
+        SINGLE, engine=tables.engine("vllm"), load=Load.OPEN, input_tokens=512, output_tokens=512,
+        concurrency=None,
+    )  # fmt: skip
+    capacity = float(seen(replace(item, requests_per_s=1e5)).out_tok_s[0]) / 512
+    waits_ms = [
+        float(seen(replace(item, requests_per_s=capacity * (0.9 + 0.01 * i))).ttft_ms[0])
+        for i in range(40)
+    ]
+    assert (np.diff(waits_ms) > 0).all()
+    assert np.diff(np.log(waits_ms)).max() < np.log(1.3)
 
 
 def test_a_queue_grows_smoothly_where_memory_runs_out() -> None:
