@@ -10,7 +10,7 @@ from paceline.app.verify import verify_receipt
 from paceline.app.wiring import Workshop
 from paceline.cli.output import print_json, print_table
 from paceline.cli.progress import LineWatch
-from paceline.records.receipt import Agreement, FigureAgain, Remeasured, Verification
+from paceline.records.receipt import Agreement, Fault, FigureAgain, Remeasured, Verification
 
 NOT_VERIFIED = 6
 UNDECIDED = 4
@@ -98,6 +98,12 @@ def _print_found(found: Verification) -> None:
         f"{'verified' if found.ok else 'NOT verified'}: {found.figures} figures of"
         f" {found.trials} trials from {found.samples} sample files"
     )
+    if any(finding.fault is Fault.BLOB for finding in found.findings):
+        typer.echo(
+            "raw data are looked for beside the receipt's folder: copy `receipts`, `samples` and"
+            " `pictures` of the data folder together",
+            err=True,
+        )
 
 
 def _print_again(again: Remeasured) -> None:
