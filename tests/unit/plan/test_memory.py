@@ -57,6 +57,16 @@ def test_kv_heads_are_copied_once_there_are_more_shards_than_heads() -> None:
     assert four.kv_per_request_gib == eight.kv_per_request_gib
 
 
+def test_every_kind_of_layer_counts_however_many_a_model_mixes() -> None:
+    plain = deployment("meta-llama/Llama-2-7b-hf", "A100-SXM-80GB")
+    (group,) = plain.shape.mixers
+    windows = [32 * 2**n for n in range(6)]
+    mixers = tuple(replace(group, layers=4, window_tokens=window) for window in windows)
+    use = memory_use(replace(plain, shape=replace(plain.shape, mixers=mixers)))
+    kept = sum(4 * group.kv_elements * 2 * window for window in windows)
+    assert use.kv_per_request_gib == pytest.approx(kept / 2**30)
+
+
 def test_experts_spread_over_data_parallel_ranks() -> None:
     wide = deployment("deepseek-ai/DeepSeek-R1", "H200-SXM-141GB", "fp8", count=8)
     spread = replace(wide, tensor_parallel=1, data_parallel=8, expert_parallel=8)

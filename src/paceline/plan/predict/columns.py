@@ -8,10 +8,8 @@ import numpy as np
 
 from paceline.plan.facts.tables import Device, EngineFacts, Format
 from paceline.plan.predict.deployment import Array, Batch, Index
-from paceline.plan.shapes import Mixer, Shape
+from paceline.plan.shapes import Mixer, MixerGroup, Shape
 
-MIXER_GROUPS: Final = 4
-"""Kinds of layers a model may mix; more are folded into the last."""
 NO_WINDOW: Final = 1e9
 REQUEST_S: Final = 0.03
 # Prefill of latent attention expands the compressed vector instead of absorbing it, which needs
@@ -136,8 +134,12 @@ def _of_shapes(batch: Batch) -> dict[str, Array]:
     def of_shape(value: Callable[[Shape], float]) -> Array:
         return _gathered([value(s) for s in batch.shapes], batch.shape_at)
 
-    def of_groups(value: Callable[[Shape], Sequence[float]]) -> Array:
-        return _gathered([value(s) for s in batch.shapes], batch.shape_at)
+    kinds = max(1, *(len(shape.mixers) for shape in batch.shapes))
+
+    def of_groups(value: Callable[[MixerGroup], float], *, empty: float = 0.0) -> Array:
+        rows = [[float(value(g)) for g in s.mixers] for s in batch.shapes]
+        padded = [row + [empty] * (kinds - len(row)) for row in rows]
+        return _gathered(padded, batch.shape_at)
 
     return {
         "layers": of_shape(lambda s: s.layers),
@@ -153,19 +155,12 @@ def _of_shapes(batch: Batch) -> dict[str, Array]:
         "experts": of_shape(lambda s: s.experts),
         "top_k": of_shape(lambda s: s.experts_per_token),
         "moe_layers": of_shape(lambda s: s.moe_layers),
-        "kv_elements": of_groups(lambda s: _groups(s, lambda g: g.layers * g.kv_elements)),
-        "kv_heads": of_groups(lambda s: _groups(s, lambda g: g.kv_heads, empty=1)),
-        "windows": of_groups(
-            lambda s: _groups(s, lambda g: g.window_tokens or NO_WINDOW, empty=NO_WINDOW)
-        ),
-        "dot_width": of_groups(lambda s: _groups(s, lambda g: g.layers * g.dot_width)),
+        "kv_elements": of_groups(lambda g: g.layers * g.kv_elements),
+        "kv_heads": of_groups(lambda g: g.kv_heads, empty=1),
+        "windows": of_groups(lambda g: g.window_tokens or NO_WINDOW, empty=NO_WINDOW),
+        "dot_width": of_groups(lambda g: g.layers * g.dot_width),
         "prefill_dot_width": of_groups(
-            lambda s: _groups(
-                s,
-                lambda g: (
-                    g.layers * g.dot_width * (LATENT_PREFILL if g.mixer is Mixer.LATENT else 1.0)
-                ),
-            )
+            lambda g: g.layers * g.dot_width * (LATENT_PREFILL if g.mixer is Mixer.LATENT else 1.0)
         ),
         "state_elements": of_shape(lambda s: s.state_elements()),
         "attention_share": of_shape(_attention_share),
@@ -208,12 +203,6 @@ def is_native(device: Device, weights: Format) -> bool:
     if weights.compute in ("16bit", "fp32"):
         return not weights.weight_only
     return weights.compute in device.native
-
-
-def _groups(shape: Shape, value: Callable[..., float], *, empty: float = 0.0) -> list[float]:
-    groups = list(shape.mixers)[:MIXER_GROUPS]
-    values = [float(value(group)) for group in groups]
-    return values + [empty] * (MIXER_GROUPS - len(values))
 
 
 def _attention_share(shape: Shape) -> float:

@@ -44,6 +44,8 @@ UNKNOWN_ENGINE: Final = EngineFacts(
 )
 KV_BITS: Final = {"fp8": 8.0, "fp8_e4m3": 8.0, "fp8_e5m2": 8.0, "int8": 8.0, "fp4": 4.0}
 CACHE_BITS: Final = 16.0
+MOST: Final = 1e9
+"""Of any count in a table; beyond it the arithmetic overflows."""
 COLUMNS: Final = (
     "row_id",
     "fits",
@@ -72,7 +74,7 @@ def predict_table(
         except SpecError as error:
             answer |= {"fits": "unknown", "reason": f"{error.what}: {error.why}"}
         except ValueError as error:
-            answer |= {"fits": "unknown", "reason": f"a cell is no number: {error}"}
+            answer |= {"fits": "unknown", "reason": str(error)}
         else:
             places.append(len(answers) - 1)
     if deployments:
@@ -134,7 +136,7 @@ def deployment_of(row: Row, finder: ShapeFinder) -> Deployment:
         count=count,
         tensor_parallel=max(1, tensor),
         pipeline_parallel=pipeline,
-        expert_parallel=_experts(row.get("ep", ""), count),
+        expert_parallel=_experts(row, count),
         data_parallel=max(1, round(_number(row, "dp") or 1)),
         kv_bits=KV_BITS.get((row.get("kv_cache_dtype") or "").lower(), CACHE_BITS),
         load=_load(row.get("load_mode", "")),
@@ -168,20 +170,25 @@ def _load(text: str) -> Load:
     return Load.CLOSED
 
 
-def _experts(text: str, count: int) -> int:
+def _experts(row: Row, count: int) -> int:
     """A degree, or `ep`: over all devices. Never more shards than devices."""
-    if text.strip().lower() == "ep":
+    if row.get("ep", "").strip().lower() == "ep":
         return count
-    value = _finite(text)
+    value = _number(row, "ep")
     return min(count, max(1, round(value))) if value else 1
 
 
 def _number(row: Row, column: str) -> float | None:
-    return _finite(row.get(column, ""))
-
-
-def _finite(text: str | None) -> float | None:
-    if not text:
+    """The cell's number; `None` where it is not known, for which tables write nothing, 0 or nan."""
+    text = row.get(column) or "0"
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError(f"{column} is no number: {text!r}") from None
+    if column == "request_rate" and value == math.inf:  # everything at once
         return None
-    value = float(text)
-    return value if math.isfinite(value) else None
+    if not value or math.isnan(value):
+        return None
+    if not 0 < value <= MOST:
+        raise ValueError(f"{column} is {text!r}, not above 0 and up to {MOST:g}")
+    return value

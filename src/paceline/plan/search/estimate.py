@@ -1,6 +1,7 @@
 """How long trials and a whole search take: before the first, and from those that were done."""
 
 from collections.abc import Sequence
+from math import fsum
 from typing import Final
 
 from paceline.plan.search.combine import plain
@@ -42,7 +43,7 @@ def expected_s(
 def _mean_s(trials: Sequence[TrialRecord]) -> float:
     whole = [t.wall_s for t in trials if t.cut is None]
     lengths = whole or [t.wall_s for t in trials]
-    return sum(lengths) / len(lengths)
+    return fsum(lengths) / len(lengths)
 
 
 def estimate(
@@ -53,15 +54,17 @@ def estimate(
     The usual search launches what differs in engine, format or place for one rung, goes the whole
     way with a third of them, and repeats two.
     """
-    full = window_s(workload)
+    full = window_s(
+        workload
+    )  # exact sums below: sets have no order, and their last digit would flip
     known = [t for t in history if t.cut is None]
     seen = any(t.variant.engine == plan.baseline.engine for t in known)
     each = {v: expected_s(v, known, first_s=START_S + full) for v in plan.variants}
     kinds = {plain(variant) for variant in plan.variants}
-    rungs = sum(each.get(v, START_S + full) - (1 - rules.rung) * full for v in kinds)
+    rungs = fsum(each.get(v, START_S + full) - (1 - rules.rung) * full for v in kinds)
     longest = sorted(each.values(), reverse=True)
-    repeats = sum(longest[:2]) * (rules.repeats - 1) if len(each) > 1 else 0.0
-    most = sum(each.values()) + rules.rung * full * (len(each) - 1) + repeats
+    repeats = fsum(longest[:2]) * (rules.repeats - 1) if len(each) > 1 else 0.0
+    most = fsum(each.values()) + rules.rung * full * (len(each) - 1) + repeats
     likely = each[plan.baseline] + rungs + full * len(kinds) / 3 + repeats
     least = each[plan.baseline] if seen else LEAST_START_S + full
     return Estimate(

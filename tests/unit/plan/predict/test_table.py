@@ -76,7 +76,11 @@ def test_a_model_that_does_not_fit_says_both_sides() -> None:
         ({"arch_ref": "x/y", "model_hf": "x/y"}, "no shape is known"),
         ({"gpu_spec": "H1000"}, "H1000"),
         ({"precision": "int5"}, "int5"),
-        ({"isl": "long"}, "no number"),
+        ({"isl": "long"}, "isl is no number"),
+        ({"isl": "-100"}, "isl"),
+        ({"osl": "inf"}, "osl"),
+        ({"n_gpus": "1e300"}, "n_gpus"),
+        ({"request_rate": "-5", "concurrency": "", "load_mode": "open_loop"}, "request_rate"),
     ],
 )
 def test_a_row_that_cannot_be_predicted_gives_its_reason(
@@ -85,6 +89,14 @@ def test_a_row_that_cannot_be_predicted_gives_its_reason(
     answer = predicted(**changes)
     assert answer["fits"] == "unknown"
     assert word in answer["reason"]
+
+
+@pytest.mark.parametrize("unknown", ["", "0", "nan"])
+def test_a_rate_that_is_not_known_is_not_taken_for_a_rate(unknown: str) -> None:
+    asked = {"load_mode": "open_loop", "concurrency": "", "request_rate": unknown}
+    assert value("out_tok_s", **asked) == pytest.approx(
+        value("out_tok_s", **asked | {"request_rate": "inf"})
+    )
 
 
 def test_an_unknown_engine_falls_back_to_its_kind_with_a_wider_band() -> None:

@@ -46,3 +46,17 @@ def test_a_single_variant_is_measured_once() -> None:
     alone = Plan(baseline=BASE, variants=(BASE,), rejected=())
     found = estimate(alone, LOAD, [a_trial(BASE, wall_s=40)])
     assert found.least_s == found.likely_s == found.most_s == 40
+
+
+def test_an_estimate_is_the_same_in_whatever_order_the_variants_come() -> None:
+    variants = [BASE, *(a_variant(f"engine{n}") for n in range(40))]
+    history = [a_trial(v, wall_s=10 + 0.1 * at**1.7) for at, v in enumerate(variants)]
+    found = {
+        estimate(
+            Plan(baseline=BASE, variants=tuple(order), rejected=()),
+            LOAD,
+            history,
+        )
+        for order in (variants, variants[::-1], [*variants[20:], *variants[:20]])
+    }
+    assert len(found) == 1
