@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from paceline.app.registry import usable_engines
 from paceline.cli.main import COMMANDS
 from paceline.errors import Code
+from paceline.ports.engine import Engine
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -19,11 +21,32 @@ def test_every_error_code_has_a_heading_and_no_heading_is_stale() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_relative_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
-        assert (page.parent / target).exists(), f"{target} in {page.name}"
+    for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", page.read_text()):
+        found = page.parent / target if target else page
+        assert found.exists(), f"{target} in {page.name}"
+        assert not anchor or anchor in anchors_of(found), f"{target}#{anchor} in {page.name}"
+
+
+def anchors_of(page: Path) -> set[str]:
+    """The names that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_in_the_docs_exist(page: Path) -> None:
     for command in re.findall(r"^\s*(?:\$ )?paceline ([a-z-]+)", page.read_text(), re.MULTILINE):
         assert command in COMMANDS, f"`paceline {command}` in {page.name}"
+
+
+@pytest.mark.parametrize("engine", usable_engines().values(), ids=lambda engine: engine.name)
+def test_the_guide_has_every_format_and_every_value_of_a_knob(engine: Engine) -> None:
+    text = (ROOT / "docs/guides/engines.md").read_text()
+    (row,) = re.findall(
+        rf"^\| `{engine.name}` .*\d.*$", text.partition("## Knobs")[0], re.MULTILINE
+    )
+    assert [name for name in engine.formats() if not re.search(rf"\b{name}\b", row)] == []
+    for knob in engine.knobs():
+        values = ", ".join(str(value).lower() for value in knob.values)
+        assert f"`{knob.name}`" in text
+        assert values in text, f"{engine.name}: {knob.name} {values}"
