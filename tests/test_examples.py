@@ -42,6 +42,13 @@ def test_every_alert_says_what_is_wrong_and_what_to_do() -> None:
         assert rule["labels"]["severity"] in ("page", "ticket")
 
 
+def test_what_clients_do_wrong_alerts_nobody() -> None:
+    """One key over its limit is that key's affair: 4xx are in no alert's count."""
+    for text in expressions("alerts.yml"):
+        assert 'ended=~"failed|refused"' not in text
+        assert ("requests_total" in text) <= ('status!~"4.."' in text)
+
+
 def test_no_two_panels_overlap() -> None:
     panels = json.loads((MONITORING / "dashboard.json").read_text())["panels"]
     places = {(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels}

@@ -37,6 +37,15 @@ def demo(paceline: Paceline, model: str) -> Paceline:
     return paceline
 
 
+def metrics(one: Serving, key: str) -> str:
+    """The page, from the address that it named."""
+    place = next(line for line in one.said if "management API on" in line)
+    url = place.split()[-1].removesuffix("/docs") + "/metrics"
+    answer = httpx.get(url, headers={"authorization": f"Bearer {key}"}, timeout=WITHIN_S)
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
 def accounted(paceline: Paceline) -> int:
     """Requests that were answered, by the account."""
     (total,) = paceline("usage", "--json").document["usage"]
@@ -113,11 +122,15 @@ def test_a_postgres_that_is_stopped_and_started_again_lost_nothing(
         paceline.env["PACELINE_DATABASE"] = server.database()
         plant_version(paceline, model)
         assert paceline("deploy", "demo", "--min", "1").code == 0
-        with serving(paceline) as one:
+        key = paceline("keys", "create", "ops", "--admin", "--json").document["key"]
+        with serving(paceline, "--admin-port", "0") as one:
             one.heard("serves after")
             one.until(client.ask, "answering")
+            one.until(lambda it: "paceline_replica_memory_bytes{" in metrics(it, key), "measured")
             server.stop()
             one.heard("serving goes on without the store")
+            one.until(lambda it: "paceline_store_away 1" in metrics(it, key), "said to be away")
+            assert 'paceline_replicas{endpoint="demo",state="ready"} 1' in metrics(one, key)
             refused = paceline("deploy", "demo")
             assert (refused.code, "[store-unusable]" in refused.err) == (3, True), refused.err
             one.children(FAKE)[0].send_signal(signal.SIGKILL)

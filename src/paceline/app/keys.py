@@ -3,6 +3,7 @@
 import hashlib
 import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -123,8 +124,13 @@ def key_of(secret: str, purpose: Purpose, access: Access, clock: Clock) -> ApiKe
     """
     if KEY.fullmatch(secret) is None:
         return None
+    return key_among(access.stored_keys(), secret, purpose, clock)
+
+
+def key_among(keys: Iterable[ApiKey], secret: str, purpose: Purpose, clock: Clock) -> ApiKey | None:
+    """The same, of keys that were read before."""
     digest, now = digest_of(secret), _text(clock.utc_now())
-    by_digest = {key.digest: key for key in access.stored_keys() if key.purpose is purpose}
+    by_digest = {key.digest: key for key in keys if key.purpose is purpose}
     key = by_digest.get(digest)
     return key if key is not None and key.valid_at(now) else None
 

@@ -97,6 +97,12 @@ class Workshop:
         return make()
 
     @cached_property
+    def accelerator_telemetry(self) -> "Telemetry":
+        """Of this machine's devices alone."""
+        make: Callable[[], Telemetry] = adapter("telemetry", "nvidia")
+        return make()
+
+    @cached_property
     def telemetry(self) -> "tuple[Telemetry, ...]":
         """What can be read beside a load, in the order in which it is shown."""
         makers: list[Callable[[], Telemetry]] = [

@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
-from paceline.app.metrics import metrics_page
+from paceline.app.metrics import MetricsPage
 from paceline.app.serve import serve
 from paceline.app.serving.access import is_loopback
+from paceline.app.serving.overview import Noticeboard
 from paceline.app.serving.supervisor import ServeOptions
 from paceline.app.wiring import Workshop
 from paceline.errors import Code, SpecError
@@ -66,14 +67,15 @@ def serve_command(
         tls_cert=tls_cert,
         tls_key=tls_key,
     )
-    shop = Workshop()
+    shop, board = Workshop(), Noticeboard()
     if admin_port is None:
-        serve(options, shop)
+        serve(options, shop, board)
         return
-    api = build_api(shop, metrics=lambda: metrics_page(shop))
+    page = MetricsPage(shop, board)
+    api = build_api(shop, metrics=page.text, known_keys=lambda: board.latest.keys)
     with serving(api, host="127.0.0.1", port=admin_port) as listening:
         typer.echo(f"management API on http://127.0.0.1:{listening}/docs", err=True)
-        serve(options, shop)
+        serve(options, shop, board)
 
 
 def _check_tls(tls_cert: Path | None, tls_key: Path | None) -> None:

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from paceline.records.hardware import Accelerator
 from paceline.records.launch import LaunchSpec, ProcessEnd
+from paceline.records.telemetry import ProcessUse
 
 
 class Server(Protocol):
@@ -48,6 +49,15 @@ class ForgetsPeak(Protocol):
 
     def forget_peak(self) -> None:
         """The next `peak_memory_gib` is of what is used from here on."""
+        ...
+
+
+@runtime_checkable
+class CountsUse(Protocol):
+    """A server that knows what its process tree takes of the machine."""
+
+    def use(self) -> ProcessUse | None:
+        """Now (milliseconds); `None` when nothing of it is left."""
         ...
 
 

@@ -158,3 +158,15 @@ class Agreement:
     server_ms: float
     agree: bool | None
     because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessUse:
+    """What a process tree takes: processor time so far, memory now.
+
+    Memory that its processes share counts once. `cpu_s` is of those that run and of those that
+    ended and were waited for.
+    """
+
+    cpu_s: float
+    memory_bytes: int

@@ -20,7 +20,7 @@ import httpx
 import psutil
 import pytest
 
-from paceline.ports.executor import Executor, ForgetsPeak, Server
+from paceline.ports.executor import CountsUse, Executor, ForgetsPeak, Server
 from paceline.records.launch import LaunchSpec
 
 GIVE_UP_S: Final = 120.0
@@ -280,6 +280,19 @@ class ExecutorContract:
             assert (server.peak_memory_gib() or 0.0) > 0.18
             server.forget_peak()
             assert 0.0 < (server.peak_memory_gib() or 0.0) < 0.15
+
+    def test_what_the_whole_tree_takes_is_counted(self, executor: Executor, log: Path) -> None:
+        work = "sum(range(3_000_000)); ballast = bytearray(b'x') * 60_000_000"
+        child = f"import os\nif os.fork() == 0:\n    {work}\n    import time; time.sleep(600)"
+        with executor.start(program(f"{child}\n{work}"), log_path=log) as server:
+            assert server.wait_ready() is None
+            if not isinstance(server, CountsUse):
+                pytest.skip("this executor does not count")
+            counted: CountsUse = server
+            assert until(lambda: (use := counted.use()) is not None and use.memory_bytes > 120e6)
+            use = counted.use()
+            assert use is not None and 0.01 < use.cpu_s < GIVE_UP_S
+        assert until(lambda: counted.use() is None), "nothing of it is left"
 
     def test_an_engine_keeps_to_the_cores_of_its_launch(
         self, executor: Executor, log: Path

@@ -19,7 +19,7 @@ from paceline.records.access import ApiKey, Purpose, UseLimits
 from paceline.records.audit import AuditKind
 from paceline.records.serial import dump
 from paceline.records.usage import UsageBy
-from paceline.web.gate import AdminOnly, BodiesAreJson, actor_of, translate_errors
+from paceline.web.gate import AdminOnly, BodiesAreJson, KnownKeys, actor_of, translate_errors
 from paceline.web.page import docs_page
 
 Document = Mapping[str, object]
@@ -71,13 +71,18 @@ class RollbackBody(BaseModel):
     number: int = Field(ge=1)
 
 
-def build_api(shop: Workshop, *, metrics: Callable[[], str]) -> FastAPI:
-    """The whole API on one workshop. `metrics` gives the Prometheus page when it is asked for."""
+def build_api(
+    shop: Workshop, *, metrics: Callable[[], str], known_keys: KnownKeys = tuple
+) -> FastAPI:
+    """The whole API on one workshop. `metrics` gives the Prometheus page when it is asked for.
+
+    `known_keys` are looked at before the store is asked, so that a page is had without it.
+    """
     api = FastAPI(
         title="Paceline management API", version=__version__, docs_url=None, redoc_url=None
     )
     api.add_middleware(BodiesAreJson)
-    api.add_middleware(AdminOnly, shop=shop)
+    api.add_middleware(AdminOnly, shop=shop, known_keys=known_keys)
     translate_errors(api)
     _open_routes(api, metrics)
     _history(api, shop)

@@ -1,14 +1,17 @@
 """Who may use the management API: holders of an admin key, and errors as they get them."""
 
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from paceline.app.keys import key_of
+from paceline.app.keys import key_among, key_of
 from paceline.app.wiring import Workshop
 from paceline.errors import CapacityError, Code, PacelineError, SetupError
 from paceline.records.access import ApiKey, Purpose
@@ -16,6 +19,8 @@ from paceline.records.access import ApiKey, Purpose
 OPEN: Final = frozenset({"/healthz", "/openapi.json", "/docs"})
 """What says nothing about anybody."""
 JSON_TYPE: Final = (b"content-type", b"application/json")
+KnownKeys = Callable[[], Iterable[ApiKey]]
+"""Gives keys of any purpose that were read lately."""
 UNKNOWN: Final = 404
 BAD: Final = 400
 UNAVAILABLE: Final = 503
@@ -38,17 +43,21 @@ class BodiesAreJson:
 
 
 class AdminOnly:
-    """Middleware: 401 for everything that is not open, unless an admin key comes with it."""
+    """Middleware: 401 for everything that is not open, unless an admin key comes with it.
 
-    def __init__(self, app: ASGIApp, *, shop: Workshop) -> None:
+    A key that is known needs no store; one that was just made is looked up there.
+    """
+
+    def __init__(self, app: ASGIApp, *, shop: Workshop, known_keys: KnownKeys) -> None:
         self._app = app
         self._shop = shop
+        self._known_keys = known_keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in OPEN:
             request = Request(scope)
             try:
-                found = self._who(request.headers.get("authorization", ""))
+                found = await self._who(request.headers.get("authorization", ""))
             except PacelineError as error:  # no handler of the framework's is around us
                 found = _told(error)
             if isinstance(found, JSONResponse):
@@ -57,11 +66,15 @@ class AdminOnly:
             request.state.actor = found.key_id
         await self._app(scope, receive, send)
 
-    def _who(self, authorization: str) -> ApiKey | JSONResponse:
+    async def _who(self, authorization: str) -> ApiKey | JSONResponse:
         scheme, _, secret = authorization.partition(" ")
         shop = self._shop
         if scheme.lower() == "bearer":
-            key = key_of(secret.strip(), Purpose.ADMIN, shop.store.access, shop.clock)
+            secret = secret.strip()
+            key = key_among(self._known_keys(), secret, Purpose.ADMIN, shop.clock)
+            if key is None:  # in a thread: the store may be slow, and others are being answered
+                look = partial(key_of, secret, Purpose.ADMIN, shop.store.access, shop.clock)
+                key = await run_in_threadpool(look)
             if key is not None:
                 return key
         what = "the key is no valid admin key" if secret else "an admin key is needed"

@@ -178,6 +178,29 @@ def test_while_the_store_is_away_it_says_so(
         raise SetupError(Code.STORE_UNUSABLE, "no database", why="it is locked", fix="wait")
 
     monkeypatch.setattr(shop.store.access, "stored_keys", locked)
-    answer = admin.get("/api/keys")
-    assert answer.status_code == 503
-    assert answer.json()["error"]["code"] == Code.STORE_UNUSABLE.value
+    for path in ("/api/keys", "/metrics"):
+        answer = admin.get(path)
+        assert answer.status_code == 503
+        assert answer.json()["error"]["code"] == Code.STORE_UNUSABLE.value
+
+
+def test_a_known_admin_has_metrics_while_the_store_is_away(
+    admin: TestClient, shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = shop.store.access.stored_keys()
+    api = build_api(shop, metrics=lambda: "paceline_up 1\n", known_keys=lambda: known)
+    served = TestClient(api, headers=dict(admin.headers))
+
+    def away(**_: object) -> None:
+        raise SetupError(Code.STORE_UNUSABLE, "no database", why="it is locked", fix="wait")
+
+    monkeypatch.setattr(shop.store.access, "stored_keys", away)
+    assert served.get("/metrics").text == "paceline_up 1\n"
+    assert served.get("/api/keys").status_code == 503
+    stranger = {"authorization": f"Bearer pl_admin_{'0' * 64}"}
+    assert served.get("/metrics", headers=stranger).status_code == 503, "it cannot be known"
+
+
+def test_a_key_that_was_made_just_now_is_looked_up(admin: TestClient, shop: Workshop) -> None:
+    api = build_api(shop, metrics=str, known_keys=tuple)
+    assert TestClient(api, headers=dict(admin.headers)).get("/api/keys").status_code == 200

@@ -9,6 +9,7 @@ from paceline.app.wiring import Workshop
 from paceline.app.workspaces import workspace_rules
 from paceline.deploy.table import Guard
 from paceline.errors import SetupError
+from paceline.records.access import ApiKey
 
 _LOCAL_NAME: Final = "localhost"
 SUM_EVERY_S: Final = 5.0
@@ -24,6 +25,8 @@ class Gatekeeper:
         self._guard = Guard(required=keys_required)
         self._spent = Spent()
         self._summed_s: float | None = None
+        self.keys: tuple[ApiKey, ...] = ()
+        """Of both purposes, as last read."""
 
     def guard(self) -> Guard:
         """What the table says about keys, as last read."""
@@ -33,6 +36,7 @@ class Gatekeeper:
         """Look keys and workspaces up; called by the thread that talks to the store."""
         access = self._shop.store.access
         try:
+            self.keys = access.stored_keys()
             self._sum_up()
             self._guard = Guard(
                 keys=key_rules(access, self._spent),

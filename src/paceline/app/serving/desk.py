@@ -1,7 +1,7 @@
 """What a fleet works with: clock, journal, facts of versions, devices, and keepers for replicas."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from paceline.app.serving.devices import MEASURING, DeviceLock
@@ -18,13 +18,17 @@ from paceline.app.serving.trial_period import TrialPeriod
 from paceline.app.wiring import Workshop
 from paceline.clock import Clock
 from paceline.deploy.placement import place
-from paceline.errors import CapacityError, Code
+from paceline.errors import CapacityError, Code, PacelineError
 from paceline.ports.devices import HasDevices
 from paceline.records.placement import Placement
 
 
 class Desk:
-    """Shared by all fleets of one `paceline serve`; used by its deciding thread only."""
+    """Shared by all fleets of one `paceline serve`; used by its deciding thread.
+
+    Only `learn` is for the thread that talks to the store: what is known of a version is read
+    there, so that a store that is slow or away delays no decision.
+    """
 
     def __init__(
         self, shop: Workshop, journal: Journal, *, spool: Path, tell: Callable[[Told], None]
@@ -36,6 +40,8 @@ class Desk:
         self._tell = tell
         self._accelerators = {place.name: place for place in shop.executor.inventory()}
         self._learned: dict[tuple[str, int], VersionFacts] = {}
+        self._unread: dict[tuple[str, int], PacelineError | None] = {}
+        """Versions that somebody asked for, with what was in the way of reading them."""
         self._starts_s: dict[tuple[str, int], list[float]] = {}
         self._preparations: dict[tuple[str, int], Preparation] = {}
         self._locks: dict[str, DeviceLock] = {}
@@ -45,14 +51,35 @@ class Desk:
         # Keepers use these from threads of their own; made here, they are made once.
         _ = shop.environments, shop.load, shop.evaluator
 
-    def facts(self, pipeline: str, version: int) -> VersionFacts:
-        """What its run measured and its starts since took. Raises PacelineError."""
+    def facts(self, pipeline: str, version: int) -> VersionFacts | None:
+        """What its run measured and its starts since took; `None` until that was read.
+
+        Raises PacelineError when it could not be read; it is tried again.
+        """
         same = (pipeline, version)
-        if same not in self._learned:
-            learned = learn(pipeline, version, self._shop)
-            self._starts_s[same] = list(cold_starts_s(learned.version, self._shop))
-            self._learned[same] = learned
-        return with_starts(self._learned[same], self._starts_s[same])
+        if same in self._learned:
+            return with_starts(self._learned[same], self._starts_s[same])
+        failed = self._unread.get(same)
+        self._unread[same] = None
+        if failed is not None:
+            raise failed
+        return None
+
+    def learn(self, wanted: Iterable[tuple[str, int]]) -> None:
+        """Read what is asked for, and these versions of pipelines if that was not done before."""
+        asked = (same for same, failed in list(self._unread.items()) if failed is None)
+        for same in dict.fromkeys((*asked, *wanted)):
+            if same in self._learned:
+                continue
+            try:
+                learned = learn(*same, self._shop)
+                starts_s = list(cold_starts_s(learned.version, self._shop))
+            except PacelineError as error:
+                self._unread[same] = error
+            else:
+                self._starts_s[same] = starts_s
+                self._learned[same] = learned
+                self._unread.pop(same, None)
 
     def started(self, pipeline: str, version: int, took_s: float) -> None:
         """A replica of it came to serve; remembered here, for the store may be away."""

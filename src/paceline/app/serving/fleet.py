@@ -64,6 +64,8 @@ class Fleet:
         self._waits_because: str | None = None
         self._announcer = Announcer(desk.clock)
         self._saved: EndpointStatus | None = None
+        self.latest: ReplicaRecord | None = None
+        """The replica whose cold start ended last, well or not."""
 
     @property
     def gone(self) -> bool:
@@ -279,6 +281,7 @@ class Fleet:
     def _admit(self, one: Replica, ready: Ready) -> None:
         now_s = self._now_s()
         one.admit(ready, now_s, self._desk.clock.utc_now().timestamp())
+        self.latest = one.record
         took_s = 0.0 if one.record.cold_start is None else total_s(one.record.cold_start)
         self._log(LogKind.REPLICA, f"{one.id} serves after {took_s:.1f} s", version=one.version)
         self._crashes[one.version] = after_admission(self._crashes.get(one.version, Crashes()))
@@ -331,7 +334,7 @@ class Fleet:
                 if eaten is not None:
                     phase, because = eaten
                     cold_start = times(one.start, self._now_s())
-                    one.record = replace(one.record, cold_start=cold_start)
+                    one.record = self.latest = replace(one.record, cold_start=cold_start)
                     one.broke(because)
                     self._fail(one.version, phase.value, f"cold start over its budget: {because}")
 
@@ -416,13 +419,16 @@ class Fleet:
         """What a version's run measured; a version that cannot be read fails."""
         if version not in self._facts:
             try:
-                self._facts[version] = self._desk.facts(self.endpoint.pipeline, version)
+                facts = self._desk.facts(self.endpoint.pipeline, version)
             except SetupError as error:  # the store may be back in a moment
                 self._waits_because = f"{error.what}: {error.why}"
                 return None
             except PacelineError as error:
                 self._fail(version, "reading", f"{error.what}: {error.why}")
                 return None
+            if facts is None:  # asked for: the thread that talks to the store brings it
+                return None
+            self._facts[version] = facts
         return self._facts[version]
 
     def _failure(self) -> str | None:
@@ -439,28 +445,32 @@ class Fleet:
                 self._desk.freed(one.id)
                 del self._replicas[one.id]
 
-    def _save_status(self) -> None:
+    @property
+    def status(self) -> EndpointStatus:
+        """How it is now; without the scaler's latest reason, which counts seconds."""
         live = [one for one in self.replicas if one.seen(0.0).live]
         ready = sum(one.state is ReplicaState.SERVING for one in live)
         announced = self._announcer.announcement(self.replicas)
-        lasting = self._failure() or self._waits_because
-        status = EndpointStatus(
+        return EndpointStatus(
             name=self.endpoint.name,
             revision=self.endpoint.revision,
             state=state_of(self._target(), live),
-            because=lasting or "",
+            because=self._failure() or self._waits_because or "",
             updated_at_utc="",
             stable=self._stable,
-            replicas=self._wanted,
+            replicas=0 if self._removed else self._wanted,
             ready=ready,
             starting=len(live) - ready,
             progress=None if announced is None else announced[0],
             failed=self._failed,
         )
-        # The scaler's reasons count seconds; alone they are not worth a write.
+
+    def _save_status(self) -> None:
+        status = self.status
+        # The scaler's reasons alone are not worth a write.
         if status != self._saved and not self._removed:
             self._saved = status
-            because = lasting or self._because
+            because = status.because or self._because
             now_utc = self._desk.journal.now_utc()
             self._desk.journal.save_status(replace(status, because=because, updated_at_utc=now_utc))
 

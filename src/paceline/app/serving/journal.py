@@ -67,6 +67,13 @@ class Journal:
             self._lost(error)
             return
         self._wanted, self._stored = wanted, stored
+        if not self._waiting:
+            self._back()
+
+    @property
+    def away(self) -> bool:
+        """Whether the store did not answer when it was last asked."""
+        return self._away_until_s is not None
 
     def wanted(self) -> tuple[Endpoint, ...]:
         """The endpoints that are wanted, as last read."""
@@ -75,6 +82,12 @@ class Journal:
     def status(self, name: str) -> EndpointStatus | None:
         """What was stored of an endpoint when it was first seen."""
         return self._stored.get(name)
+
+    def versions(self, endpoint: Endpoint) -> tuple[int, ...]:
+        """Those that a wanted endpoint can need: what is wanted, what carried all traffic."""
+        status = self._stored.get(endpoint.name)
+        stable = None if status is None else status.stable
+        return (endpoint.version,) if stable is None else (endpoint.version, stable)
 
     def replace_endpoint(self, endpoint: Endpoint) -> None:
         """Change what is wanted, unless the user changes it first."""
@@ -152,6 +165,9 @@ class Journal:
                 self._lost(error)
                 return
             self._waiting.popleft()
+        self._back()
+
+    def _back(self) -> None:
         if self._away_until_s is not None:
             self._away_until_s = None
             say("the store is back; everything is written")

@@ -23,11 +23,12 @@ from paceline.app.wiring import Workshop
 from paceline.errors import PacelineError
 from paceline.ports.devices import HasDevices
 from paceline.ports.engine import Engine
-from paceline.ports.executor import Server
+from paceline.ports.executor import CountsUse, Server
 from paceline.records.deployment import Phase
 from paceline.records.hardware import Accelerator
 from paceline.records.launch import Artefact, Cause, Environment, LaunchSpec, ProcessEnd
 from paceline.records.load import Route, Target
+from paceline.records.telemetry import ProcessUse
 from paceline.trial.arrivals import plan_load
 from paceline.trial.scoring import SuiteGrader
 from paceline.trial.workload import load_shape
@@ -151,6 +152,8 @@ class Keeper:
         self._tell = tell
         self._stop = threading.Event()
         self._probe_wanted = threading.Event()
+        self.use: ProcessUse | None = None
+        """What its processes took at the last look; `None` before it serves."""
         self._thread = threading.Thread(target=self._run, name=replica_id, daemon=True)
 
     def start(self) -> None:
@@ -221,6 +224,7 @@ class Keeper:
             self._break(Cause.GARBAGE, failed)
         else:
             place = urlsplit(server.base_url)
+            self._look(server)
             self._tell(
                 Ready(
                     replica_id=self._id,
@@ -270,11 +274,16 @@ class Keeper:
                 self._tell(Probed(replica_id=self._id, failed=self._probe(server)))
             if self._shop.clock.monotonic_s() - began_s < next_health_s:
                 continue
+            self._look(server)
             failures = 0 if _healthy(server) else failures + 1
             next_health_s = self._shop.clock.monotonic_s() - began_s + HEALTH_EVERY_S
             if failures >= HEALTH_FAILURES:
                 self._break(None, f"no answer to {failures} health checks in a row")
                 return
+
+    def _look(self, server: Server) -> None:
+        if isinstance(server, CountsUse):
+            self.use = server.use()
 
     def _target(self, server: Server) -> Target:
         return Target(

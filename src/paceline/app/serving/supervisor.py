@@ -27,6 +27,7 @@ from paceline.app.serving.fleet import Fleet
 from paceline.app.serving.gateway_process import GatewayOptions, GatewayProcess
 from paceline.app.serving.journal import Journal, say
 from paceline.app.serving.keeper import Told
+from paceline.app.serving.overview import Noticeboard, Overview, ReplicaUse
 from paceline.app.serving.scribe import Scribe
 from paceline.app.traces import open_traces
 from paceline.app.wiring import Workshop
@@ -61,9 +62,10 @@ class ServeOptions:
 class Supervisor(AbstractContextManager["Supervisor"]):
     """Everything that `paceline serve` keeps."""
 
-    def __init__(self, shop: Workshop, options: ServeOptions) -> None:
+    def __init__(self, shop: Workshop, options: ServeOptions, board: Noticeboard) -> None:
         self._shop = shop
         self._options = options
+        self._board = board
         self._scribe = Scribe(write=self._flush, read=self._read, tell=self._have_read)
         self._journal = Journal(shop.store.deployments, shop.clock, hurry=self._scribe.hurry)
         self._gateway = GatewayProcess(shop, options.gateway)
@@ -236,6 +238,12 @@ class Supervisor(AbstractContextManager["Supervisor"]):
         """In the scribe's thread."""
         self._journal.read()
         self._gatekeeper.read()
+        if not self._journal.away:
+            self._desk.learn(
+                (endpoint.pipeline, version)
+                for endpoint in self._journal.wanted()
+                for version in self._journal.versions(endpoint)
+            )
 
     def _have_read(self) -> None:
         self._fresh.set()
@@ -260,6 +268,7 @@ class Supervisor(AbstractContextManager["Supervisor"]):
             raise RuntimeError("the thread that talks to the store has failed")
         for fleet in self._fleets.values():
             fleet.tick()
+        self._pin()
         self._desk.release_devices(
             frozenset(
                 one.facts.accelerator
@@ -274,6 +283,28 @@ class Supervisor(AbstractContextManager["Supervisor"]):
                 for name, fleet in self._fleets.items()
                 for version, prices in fleet.prices().items()
             }
+        )
+
+    def _pin(self) -> None:
+        fleets = tuple(self._fleets.values())
+        self._board.pin(
+            Overview(
+                statuses=tuple(fleet.status for fleet in fleets),
+                starts=tuple(fleet.latest for fleet in fleets if fleet.latest is not None),
+                uses=tuple(
+                    ReplicaUse(
+                        replica_id=one.id,
+                        endpoint=fleet.endpoint.name,
+                        version=one.version,
+                        use=one.keeper.use,
+                    )
+                    for fleet in fleets
+                    for one in fleet.replicas
+                    if one.keeper is not None and one.keeper.use is not None
+                ),
+                keys=self._gatekeeper.keys,
+                store_away=self._journal.away,
+            )
         )
 
     def _publish(self) -> None:

@@ -68,6 +68,9 @@ def _counts(endpoints: Labelled) -> Iterator[str]:
         ],
     )
     yield from _metric(
+        "errors_total", "counter", [(labels, one.tally.errors) for labels, one in endpoints]
+    )
+    yield from _metric(
         "tokens_total",
         "counter",
         [

@@ -13,6 +13,7 @@ OVERHEAD_SECONDS: Final = (
     *(10e-6, 20e-6, 50e-6, 100e-6, 200e-6, 500e-6),
     *(0.001, 0.002, 0.005, 0.01, 0.05, 0.25),
 )
+SERVER_ERROR: Final = 500
 SAMPLES_PER_PULSE: Final = 1_000
 """More times than these say no more about a quarter of a second."""
 
@@ -41,6 +42,7 @@ class EndpointTally:
         "arrivals_before",
         "ended",
         "ended_before",
+        "errors",
         "execution",
         "input_tokens",
         "output_tokens",
@@ -60,7 +62,7 @@ class EndpointTally:
         self.waits_s: list[float] = []
         self.ttft_s: list[tuple[int, float]] = []
         self.statuses: dict[int, int] = {}
-        self.input_tokens = self.output_tokens = self.retries = 0
+        self.input_tokens = self.output_tokens = self.retries = self.errors = 0
         self.queue = Histogram(SECONDS)
         self.ttft = Histogram(SECONDS)
         self.execution = Histogram(SECONDS)
@@ -88,3 +90,5 @@ class EndpointTally:
         """A request ended."""
         self.ended[ended] += 1
         self.statuses[status] = self.statuses.get(status, 0) + 1
+        if ended is Ended.FAILED or status >= SERVER_ERROR:
+            self.errors += 1

@@ -42,6 +42,20 @@ def kept() -> Flaky:
     return kept
 
 
+def test_it_knows_whether_the_store_is_away(kept: Flaky) -> None:
+    clock = ManualClock()
+    journal = Journal(kept, clock)
+    journal.read()
+    assert not journal.away
+    kept.away = True
+    journal.read()
+    assert journal.away
+    kept.away = False
+    clock.sleep(TRY_AGAIN_S)
+    journal.read()
+    assert not journal.away, "with nothing to write it is back as soon as it is read"
+
+
 def test_what_could_not_be_written_is_written_later_in_order(kept: Flaky) -> None:
     clock = ManualClock()
     journal = Journal(kept, clock)

@@ -14,8 +14,10 @@ import psutil
 from paceline.adapters.executors.local import orphans, shim
 from paceline.adapters.executors.local.memory import MemoryWatch
 from paceline.adapters.executors.local.ports import LOOPBACK, is_free
+from paceline.adapters.executors.local.use import tree_use
 from paceline.errors import CandidateError, Code
 from paceline.records.launch import LaunchSpec, ProcessEnd
+from paceline.records.telemetry import ProcessUse
 
 LOG_TAIL_BYTES: Final = 16 * 1024
 _POLL_S: Final = 0.03
@@ -75,6 +77,9 @@ class LocalServer:
 
     def forget_peak(self) -> None:
         self._memory.forget()
+
+    def use(self) -> ProcessUse | None:
+        return tree_use(self._process.pid)
 
     def stop(self) -> None:
         """SIGTERM to the engine's group, its grace, then SIGKILL for everything below the shim."""
