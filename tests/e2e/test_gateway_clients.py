@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import subprocess
-import venv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,9 @@ from typing import Any
 import openai
 import pytest
 
+from paceline.adapters.environments.uv import UvEnvironments
+from paceline.app.places import find_places
+from paceline.records.launch import EnvironmentSpec
 from paceline.testing.gateway import KEY, RunningGateway, endpoint, replica, running_gateway
 from paceline.testing.golden_server.launch import golden_server
 
@@ -20,6 +22,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.enable_socket]
 MESSAGES: Any = [{"role": "user", "content": "two words"}]
 TOOLS: Any = [{"type": "function", "function": {"name": "look_up", "parameters": {}}}]
 SCHEMA: Any = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}
+LITELLM_SPEC = EnvironmentSpec(name="litellm", requirements=("litellm==1.106.2",))
 LITELLM = """
 import json, sys
 import litellm
@@ -123,13 +126,11 @@ def test_openai_hears_of_a_stream_that_breaks_off(tmp_path: Path) -> None:
 
 
 @pytest.mark.more_engines
-def test_litellm(gateway: RunningGateway, tmp_path: Path) -> None:
-    """In an environment of its own: it brings fifty packages."""
-    venv.create(tmp_path / "litellm", with_pip=True)
-    python = str(tmp_path / "litellm/bin/python")
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "litellm"], check=True)
+def test_litellm(gateway: RunningGateway) -> None:
+    """In an environment of its own, which is kept: it brings fifty packages."""
+    tool = UvEnvironments(find_places().cache).install(LITELLM_SPEC, say=print)
     offline = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
-    argv = [python, "-c", LITELLM, gateway.url, KEY]
+    argv = [tool.python, "-c", LITELLM, gateway.url, KEY]
     said = subprocess.check_output(argv, text=True, env=offline)
     assert json.loads(said.splitlines()[-1]) == {
         "text": " word" * 4,
