@@ -159,6 +159,31 @@ def test_a_writer_that_is_killed_loses_at_most_the_trial_under_way(path: Path) -
     assert sqlite3.connect(path).execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
+def test_only_its_owner_reads_a_database(path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        for store in opened(path):
+            store.create_run(a_run())
+            files = sorted(path.parent.iterdir())
+            assert len(files) == 3, "with what SQLite keeps beside it"
+            assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+    finally:
+        os.umask(before)
+
+
+def test_a_database_of_before_is_closed_to_others(path: Path) -> None:
+    SqlStore(path).close()
+    held = sqlite3.connect(path)
+    held.execute("SELECT * FROM runs")
+    files = sorted(path.parent.iterdir())
+    for file in files:
+        file.chmod(0o644)
+    SqlStore(path).close()
+    assert len(files) == 3
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+    held.close()
+
+
 def test_a_current_database_is_opened_without_alembic(path: Path) -> None:
     SqlStore(path).close()
     script = (

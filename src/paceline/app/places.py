@@ -1,10 +1,15 @@
 """Where Paceline keeps things: a data folder (runs, receipts) and a cache that may be deleted."""
 
 import os
+import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from paceline.errors import Code, SetupError
+
+OWNER_ONLY: Final = 0o700
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +45,7 @@ def find_places() -> Places:
     data = os.environ.get("PACELINE_DATA") or _xdg("XDG_DATA_HOME", home / ".local/share")
     cache = os.environ.get("PACELINE_CACHE") or _xdg("XDG_CACHE_HOME", home / ".cache")
     return Places(
-        data=_writable(Path(data), "PACELINE_DATA"),
+        data=_private(_writable(Path(data), "PACELINE_DATA")),
         cache=_writable(Path(cache), "PACELINE_CACHE"),
         database_url=os.environ.get("PACELINE_DATABASE") or None,
     )
@@ -48,6 +53,19 @@ def find_places() -> Places:
 
 def _xdg(variable: str, default: Path) -> Path:
     return Path(os.environ.get(variable) or default) / "paceline"
+
+
+def _private(folder: Path) -> Path:
+    """Only its owner looks inside: logs of engines and the account are nobody else's.
+
+    A folder of somebody else is theirs to decide on, and so is one that many write to (sticky, as
+    /tmp is).
+    """
+    found = folder.stat()
+    if found.st_uid == os.geteuid() and not found.st_mode & stat.S_ISVTX:
+        with suppress(OSError):  # a file system without modes
+            folder.chmod(found.st_mode & OWNER_ONLY)
+    return folder
 
 
 def _writable(folder: Path, variable: str) -> Path:

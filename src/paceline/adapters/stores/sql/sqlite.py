@@ -6,7 +6,9 @@ older ones; the price of FULL, a flush to disk for every step of every trial whi
 measured, would disturb the measurement and buy nothing but the last minutes of a run.
 """
 
+import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +21,8 @@ from paceline.errors import Code, PacelineError, SetupError
 LOCK_WAIT_S: Final = 10.0
 """How long a write waits for another process's transaction; ours take milliseconds."""
 
+OWNER_ONLY: Final = 0o600
+EVERYBODY_ELSE: Final = 0o077
 WRITES: Final = "paceline_writes"
 PRIMARY_CODE: Final = 0xFF  # SQLite's extended codes keep the primary one in the low byte
 
@@ -29,6 +33,7 @@ class Sqlite:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.name = str(path)
+        _keep_private(path)
         self.engine = _engine(path)
 
     def reading(self) -> Engine:
@@ -42,6 +47,20 @@ class Sqlite:
     def meaning(self, error: DBAPIError) -> PacelineError | None:
         """What a failure asks of the operator; `None` for a bug of ours."""
         return _meaning(error, self._path)
+
+
+def _keep_private(path: Path) -> None:
+    """Only its owner reads it: it says who used what, and holds the digests of keys.
+
+    SQLite gives its other files the mode of this one; those that are there already are changed,
+    too. What belongs to somebody else, or cannot be made, is left: SQLite says what is wrong.
+    """
+    with suppress(OSError):  # only a new one is opened: closing any other would end SQLite's locks
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, OWNER_ONLY))
+    for file in (path, *(path.with_name(path.name + ending) for ending in ("-wal", "-shm"))):
+        with suppress(OSError):
+            if file.stat().st_mode & EVERYBODY_ELSE:
+                file.chmod(OWNER_ONLY)
 
 
 def _engine(path: Path) -> Engine:
