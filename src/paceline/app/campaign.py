@@ -244,6 +244,7 @@ class Campaign:
                 load_shape(request.workload, seed=request.seed + step.repeat, prompts=self._prompts)
             ),
             route=route_of(request.workload),
+            pictures=request.workload.image,
             rung=self._rung(step),
             draft=self._planned.draft,
             until_s=self._until_s(step),

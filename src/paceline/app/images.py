@@ -10,8 +10,10 @@ from paceline.app.registry import adapter
 from paceline.app.wiring import Workshop
 from paceline.errors import SetupError, SpecError
 from paceline.ports.archive import Archive
+from paceline.ports.engine import Engine, WarmsUp
 from paceline.ports.inspection import Inspector
 from paceline.ports.quality import Evaluator, Grader
+from paceline.records.launch import LaunchSpec
 from paceline.records.load import Route
 from paceline.records.quality import QualityResult, Suite
 from paceline.records.request import Request, Workload
@@ -72,6 +74,14 @@ def picture_grader(archive: Archive, baseline: QualityResult | None = None) -> P
 def route_of(workload: Workload) -> Route:
     """Where the load of a request goes."""
     return Route.CHAT if workload.image is None else Route.IMAGES
+
+
+def warmed(engine: Engine, launch: LaunchSpec, workload: Workload) -> LaunchSpec:
+    """The launch, warm for the pictures that will be asked for; of texts, as it is."""
+    load = workload.image
+    if load is None or not isinstance(engine, WarmsUp):
+        return launch
+    return engine.warmed(launch, load)
 
 
 def prompts_of(workload: Workload, suite: Suite | None) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 from paceline.records.checkpoint import Calibration
 from paceline.records.fidelity import Reading
 from paceline.records.hardware import Accelerator
+from paceline.records.image import ImageLoad
 from paceline.records.image_families import IMAGE_FAMILIES
 from paceline.records.launch import (
     Artefact,
@@ -178,6 +179,15 @@ class MakesImages(Protocol):
 
     def pipelines(self) -> tuple[str, ...]:
         """Diffusers' names of the pipelines it loads: `FluxPipeline` …"""
+        ...
+
+
+@runtime_checkable
+class WarmsUp(Protocol):
+    """An engine that is ready only when it has made what it will be asked for."""
+
+    def warmed(self, launch: LaunchSpec, load: ImageLoad) -> LaunchSpec:
+        """The same launch, warm for the pictures of `load`."""
         ...
 
 

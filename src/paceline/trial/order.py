@@ -6,6 +6,7 @@ from pathlib import Path
 
 from paceline.ports.quality import StopRule
 from paceline.records.hardware import Accelerator
+from paceline.records.image import ImageLoad
 from paceline.records.load import Route
 from paceline.records.load_plan import LoadPlan
 from paceline.records.model import Model
@@ -68,5 +69,7 @@ class TrialOrder:
     no_reading: str | None = None
     route: Route = Route.CHAT
     """Where the load goes."""
+    pictures: ImageLoad | None = None
+    """What every request of an image load asks for: the engine is warm for it."""
     until_s: float | None = None
     """Monotonic time at which the budget is spent: the trial ends there with what it has."""

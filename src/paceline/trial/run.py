@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from paceline.clock import Clock
 from paceline.errors import CandidateError, Code, SetupError
 from paceline.ports.archive import Archive
-from paceline.ports.engine import CanDraft, Engine, Say
+from paceline.ports.engine import CanDraft, Engine, Say, WarmsUp
 from paceline.ports.executor import Executor, ForgetsPeak, Server
 from paceline.ports.fidelity import DistributionReader
 from paceline.ports.host import Host
@@ -165,6 +165,8 @@ class TrialRun:
             port=port,
         )
         spec = replace(spec, cores=self._order.accelerator.engine_cores)
+        if self._order.pictures is not None and isinstance(engine, WarmsUp):
+            spec = engine.warmed(spec, self._order.pictures)
         return engine.with_draft(spec, draft) if draft and isinstance(engine, CanDraft) else spec
 
     def _ended_from_outside(self) -> bool:

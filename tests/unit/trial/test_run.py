@@ -10,12 +10,12 @@ import pytest
 from paceline.adapters.engines.fake import Fake
 from paceline.clock import ManualClock
 from paceline.errors import CandidateError, Code, SetupError
-from paceline.ports.engine import Say
+from paceline.ports.engine import Engine, Say
 from paceline.ports.inspection import Inspector
 from paceline.ports.load import OnProgress, Stop
 from paceline.ports.telemetry import Telemetry
 from paceline.records.hardware import Accelerator, AcceleratorKind, HostFingerprint
-from paceline.records.image import ImageFacts
+from paceline.records.image import ImageFacts, ImageLoad
 from paceline.records.launch import Artefact, Cause, Environment, LaunchSpec, ProcessEnd
 from paceline.records.load import LoadResult, Probe, Route, Target
 from paceline.records.load_plan import LoadPlan
@@ -157,6 +157,8 @@ class Bench:
         accelerator: Accelerator | None = None,
         telemetry: tuple[Telemetry, ...] = (),
         route: Route = Route.CHAT,
+        pictures: ImageLoad | None = None,
+        engine: Engine | None = None,
         inspector: Inspector | None = None,
         hold: Hold | None = None,
     ) -> TrialRecord:
@@ -183,9 +185,10 @@ class Bench:
             rung=rung,
             until_s=until_s,
             route=route,
+            pictures=pictures,
         )
         rig = Rig(
-            engine=Fake(),
+            engine=engine or Fake(),
             environment=Environment(name="", python="", bin_dir="", lock=(), lock_sha256=""),
             executor=Executed(self.clock),
             load=self.load,
@@ -320,6 +323,20 @@ def test_an_image_trial_loads_its_route_and_looks_inside_after_the_load() -> Non
     assert len(looking.targets) == 1
     assert "output_tokens_per_s" not in trial.metrics
     assert trial.metrics["cost_usd_per_image"].value > 0
+
+
+class Warm(Fake):
+    """Notes for what it is to be warm."""
+
+    def warmed(self, launch: LaunchSpec, load: ImageLoad) -> LaunchSpec:
+        return replace(launch, argv=(*launch.argv, f"{load.width_px}x{load.height_px}"))
+
+
+def test_an_engine_is_launched_warm_for_the_pictures_of_the_load() -> None:
+    load = ImageLoad(width_px=768, height_px=512)
+    warm = Bench().run(route=Route.IMAGES, pictures=load, engine=Warm(), inspector=Looking(FACTS))
+    cold = Bench().run(engine=Warm())
+    assert warm.provenance.argv == (*cold.provenance.argv, "768x512")
 
 
 def test_a_runtime_that_does_not_tell_is_said_and_its_figures_stand() -> None:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from paceline.app.checkpoints import give_artefact
 from paceline.app.environment import own_environment
-from paceline.app.images import prober
+from paceline.app.images import prober, warmed
 from paceline.app.registry import load_engine
 from paceline.app.serving.facts import VersionFacts
 from paceline.app.wiring import Workshop
@@ -199,6 +199,7 @@ class Keeper:
                 accelerator=self._accelerator,
                 port=port,
             )
+            spec = warmed(self._preparation.engine, spec, self._facts.run.request.workload)
             executor = self._shop.executor
             if self._devices and isinstance(executor, HasDevices):
                 return executor.confined(spec, self._devices)

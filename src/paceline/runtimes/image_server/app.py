@@ -58,7 +58,11 @@ def build_app(desk: Desk) -> Starlette:
             Route("/v1/images/generations", api.generate, methods=["POST"]),
             Route("/v1/images/files/{name}", api.file, methods=["GET"]),
         ],
-        exception_handlers={Problem: _answer_problem, HTTPException: _answer_http},
+        exception_handlers={
+            Problem: _answer_problem,
+            HTTPException: _answer_http,
+            Exception: _answer_fault,
+        },
     )
 
 
@@ -222,6 +226,13 @@ def _settle(
 async def _answer_problem(_request: Request, error: Exception) -> Response:
     problem = cast("Problem", error)
     return JSONResponse(problem.body(), problem.status, headers=problem.headers())
+
+
+async def _answer_fault(_request: Request, error: Exception) -> Response:
+    """Our own bug, or a full disk; the traceback goes to the log."""
+    words = f"the server failed: {type(error).__name__}: {error}"
+    problem = Problem(500, words, code="server_failed")
+    return JSONResponse(problem.body(), problem.status)
 
 
 async def _answer_http(request: Request, error: Exception) -> Response:

@@ -197,3 +197,20 @@ def test_a_failed_accelerator_shows_in_health(house: House) -> None:
     house.worker.broken = True
     assert house.client.get("/health").status_code == 503
     assert house.client.post(ROUTE, json={"prompt": "a"}).status_code == 503
+
+
+def test_what_nobody_foresaw_is_answered_in_openais_shape(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_data: bytes) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(house.shelf, "put", full)
+    client = TestClient(house.client.app, raise_server_exceptions=False)
+    body = {"prompt": "a", "size": "64x64", "response_format": "url"}
+    answer = client.post(ROUTE, json=body)
+    assert answer.status_code == 500
+    error = answer.json()["error"]
+    assert (error["code"], error["type"]) == ("server_failed", "server_error")
+    assert "No space left on device" in error["message"]
+    assert client.post(ROUTE, json={"prompt": "a", "size": "64x64"}).status_code == 200

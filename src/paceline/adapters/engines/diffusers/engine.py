@@ -5,7 +5,7 @@ JSON. Which families there are is data of `records/image_families.py`.
 """
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +14,7 @@ from paceline.adapters.engines.diffusers.small import SHAPES, write_pipeline
 from paceline.adapters.engines.diffusers.support import SUPPORT
 from paceline.ports.engine import Say
 from paceline.records.hardware import Accelerator, AcceleratorKind
+from paceline.records.image import ImageLoad
 from paceline.records.image_families import IMAGE_FAMILIES
 from paceline.records.launch import (
     Artefact,
@@ -144,6 +145,10 @@ class Diffusers:
             ready_timeout_s=_START_S,
             exact_output=(),
         )
+
+    def warmed(self, launch: LaunchSpec, load: ImageLoad) -> LaunchSpec:
+        size = f"{load.width_px}x{load.height_px}"
+        return replace(launch, argv=(*launch.argv, "--warmup-size", size))
 
     def classify(self, end: ProcessEnd) -> Cause:
         return cause_of(end, SIGNS)

@@ -6,8 +6,9 @@ from dataclasses import asdict, replace
 import pytest
 
 from paceline.adapters.engines.diffusers import Diffusers
-from paceline.ports.engine import HasSupportTable, MakesImages, WritesModels
+from paceline.ports.engine import HasSupportTable, MakesImages, WarmsUp, WritesModels
 from paceline.records.hardware import Accelerator, AcceleratorKind
+from paceline.records.image import ImageLoad
 from paceline.records.image_families import IMAGE_FAMILIES
 from paceline.records.launch import Artefact, Environment, LaunchSpec
 from paceline.records.variant import Scalar
@@ -43,6 +44,15 @@ def test_the_family_travels_as_its_row_and_the_server_needs_no_name() -> None:
     assert argv[0] == "/e/bin/python"
     assert argv[2] == "image_server"
     assert argv[argv.index("--model-name") + 1] == "acme/pictures"
+
+
+def test_a_launch_is_warm_for_the_size_that_is_asked_for() -> None:
+    plain = launch()
+    assert "--warmup-size" not in plain.argv  # the family's own
+    engine = Diffusers()
+    assert isinstance(engine, WarmsUp)
+    warm = engine.warmed(plain, ImageLoad(width_px=768, height_px=512))
+    assert warm.argv == (*plain.argv, "--warmup-size", "768x512")
 
 
 @pytest.mark.parametrize(
