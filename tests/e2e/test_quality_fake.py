@@ -46,7 +46,8 @@ def test_endpoints_are_told_apart_on_the_standard_suite(paceline: Paceline) -> N
 def test_a_run_on_the_standard_suite_keeps_distributions_and_answers_that_verify(
     paceline: Paceline,
 ) -> None:
-    run = paceline(*ASKED, "--beside", "under-load", "--beside", "long-context").document
+    limits = ("quality(load) >= 0.9x", "quality(long) >= 0.5")
+    run = paceline(*ASKED, *(part for text in limits for part in ("--constraint", text))).document
     assert (run["request"]["quality_share"], len(run["request"]["beside"])) == (0.6, 2)
     measured = {v["format"]: v for v in run["variants"] if not v["knobs"]}
     close = measured["int8"]["quality"]["fidelity"]
@@ -60,6 +61,10 @@ def test_a_run_on_the_standard_suite_keeps_distributions_and_answers_that_verify
         assert 0 < quality["time_share"] < 1
         assert quality["under_load"]["difference"] == 0, "no arithmetic, no noise"
         assert "quality_long_context" in measured[format_]["metrics"]
+        said = {one["constraint"]: one for one in measured[format_]["verdicts"]}
+        assert said[limits[0]]["value"] == 1.0
+        found = measured[format_]["metrics"]["quality_long_context"]["value"]
+        assert said[limits[1]]["value"] == found
 
     receipt = Path(run["receipt"])
     assert paceline("verify", str(receipt)).code == 0

@@ -15,6 +15,7 @@ from paceline.app.exams import (
     in_flight,
     items_needed,
     loaded_in_flight,
+    loaded_items,
 )
 from paceline.app.images import prompts_of, route_of, studio
 from paceline.app.planning import Planned
@@ -255,6 +256,7 @@ class Campaign:
             paired_rule=self._exams.paired(request, self._baseline_quality()) if first else None,
             quality_concurrency=in_flight(request, places),
             loaded_concurrency=loaded_in_flight(request, places) if first else None,
+            loaded_items=loaded_items(request),
             quality_share=request.quality_share,
             quality_stretch=BASELINE_STRETCH,
             quality_needed=items_needed(request) if step.variant == self._plan.baseline else 0,

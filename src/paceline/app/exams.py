@@ -12,7 +12,8 @@ from paceline.errors import Code, SpecError
 from paceline.ports.quality import ProgramScorer, StopRule, Suites
 from paceline.records.model import Model
 from paceline.records.quality import Item, QualityResult, Scorer, Split, Suite
-from paceline.records.request import Beside, Comparison, Constraint, Priority, Request
+from paceline.records.request import Beside, Priority, Request
+from paceline.trial.asking import LOADED_ITEMS
 from paceline.trial.garbage import garbage_rule
 from paceline.trial.images.garbage import picture_garbage_rule
 from paceline.trial.images.grading import is_pictured
@@ -41,10 +42,19 @@ MOST_IN_FLIGHT: Final = 32
 """300 short answers of the reference model take 3.6 s at 8 in flight, 1.5 s at 32 and 2 s at 64
 (OpenVINO, two busy cores, 2026-11-21)."""
 
+SURE: Final = 3.84
+"""The square of the 97.5 % point of the normal distribution. Where n items are all right, Wilson's
+interval (1927) begins at n ÷ (n + 3.84): a limit L on a score takes 3.84 × L ÷ (1 − L) of them."""
+ROOM: Final = 1.5
+"""Times as many, so that not all have to be right."""
 LOADED_TIMES: Final = 4
 MOST_LOADED: Final = 256
 SHORTEST_TEXT: Final = 256
 LONGEST_TEXT: Final = 1_000_000
+NEEDLE_ITEMS: Final = 32
+MOST_TIMES: Final = 20
+OF_LOAD: Final = "quality(load)"
+OF_LONG: Final = "quality(long)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,9 +133,11 @@ def _check_kind(suite: Suite | None, model: Model) -> None:
 
 
 def needle_of(request: Request) -> str:
-    """The texts as long as the workload's prompts, as far as there are such."""
-    tokens = max(request.workload.input_tokens, SHORTEST_TEXT)
-    return f"needle:{min(tokens, LONGEST_TEXT)}"
+    """The texts as long as the workload's prompts, as far as there are such; as many as a verdict
+    on the strictest limit takes."""
+    tokens = min(max(request.workload.input_tokens, SHORTEST_TEXT), LONGEST_TEXT)
+    times = math.ceil(_verdict_items(request, OF_LONG) / NEEDLE_ITEMS)
+    return f"needle:{tokens}" if times <= 1 else f"needle:{tokens}:{min(times, MOST_TIMES)}"
 
 
 def in_flight(request: Request, places: int | None) -> int:
@@ -143,11 +155,31 @@ def loaded_in_flight(request: Request, places: int | None) -> int | None:
     return max(2 * in_flight(request, places), min(full, MOST_LOADED))
 
 
+def loaded_items(request: Request) -> int:
+    """Items that are asked again in full batches, at most."""
+    return max(LOADED_ITEMS, _verdict_items(request, OF_LOAD))
+
+
 def items_needed(request: Request) -> int:
     """Items that the baseline is to be asked for a verdict on the strictest relative limit on
     quality; none without one."""
-    margins = [1 - limit for limit in quality_floors(request) if limit < 1]
-    return math.ceil(NEEDED / min(margins)) if margins else 0
+    limits = (*quality_floors(request), *_floors(request, OF_LOAD, relative=True))
+    return max((_paired_items(limit) for limit in limits), default=0)
+
+
+def _verdict_items(request: Request, metric: str) -> int:
+    """Items that a verdict on the strictest limit on `metric` takes; none without one."""
+    against = map(_paired_items, _floors(request, metric, relative=True))
+    alone = map(_scored_items, _floors(request, metric, relative=False))
+    return max((*against, *alone), default=0)
+
+
+def _paired_items(limit: float) -> int:
+    return math.ceil(NEEDED / (1 - limit)) if limit < 1 else 0
+
+
+def _scored_items(limit: float) -> int:
+    return math.ceil(ROOM * SURE * limit / (1 - limit)) if limit < 1 else 0
 
 
 def margin_of(request: Request, baseline: QualityResult) -> float | None:
@@ -163,7 +195,16 @@ def margin_of(request: Request, baseline: QualityResult) -> float | None:
 
 def quality_floors(request: Request) -> tuple[float, ...]:
     """The limits on quality relative to the baseline; 0.97 for `quality >= 0.97x`."""
-    return tuple(c.limit for c in request.constraints if _is_floor(c))
+    return _floors(request, "quality", relative=True)
+
+
+def _floors(request: Request, metric: str, *, relative: bool) -> tuple[float, ...]:
+    """The limits that a figure is to reach or to exceed."""
+    return tuple(
+        c.limit
+        for c in request.constraints
+        if c.metric == metric and c.relative is relative and not c.comparison.wants_less
+    )
 
 
 def program_of(*suites: Suite) -> ProgramScorer | None:
@@ -187,11 +228,6 @@ def program_of(*suites: Suite) -> ProgramScorer | None:
         return None
     make: Callable[[Path], ProgramScorer] = adapter("quality", "python")
     return make(Path(paths.pop()))
-
-
-def _is_floor(constraint: Constraint) -> bool:
-    floor = constraint.comparison in (Comparison.AT_LEAST, Comparison.ABOVE)
-    return constraint.metric == "quality" and constraint.relative and floor
 
 
 def _part(suite: Suite, items: int | None, *, seed: int) -> Suite:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from paceline.app.exams import quality_floors
+from paceline.app.exams import loaded_items, needle_of, quality_floors
 from paceline.app.figures import Unreadable, footprint_of, load_of, with_figures
 from paceline.app.optimize import begin_run
 from paceline.app.planning import Planned, plan_request, with_price
@@ -136,7 +136,7 @@ def _asked(request: Request) -> tuple[object, ...]:
     """What decides which quality items a trial is asked."""
     return (
         *(request.suite, request.own_suite, request.quality_items, quality_floors(request)),
-        *(request.quality_share, request.beside),
+        *(request.quality_share, request.beside, needle_of(request), loaded_items(request)),
     )
 
 

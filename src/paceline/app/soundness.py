@@ -10,16 +10,17 @@ import os
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from paceline.app.registry import usable_adapters
 from paceline.errors import CandidateError, Code
 from paceline.ports.engine import Say
-from paceline.ports.weights import Weights
 from paceline.records.launch import Artefact
 from paceline.records.model import Model
 from paceline.records.weights import Deviation
-from paceline.trial.rounding import find_damage
+
+if TYPE_CHECKING:  # numpy takes longer to import than a plan takes, which never gets here
+    from paceline.ports.weights import Weights
 
 FOLDER: Final = "checked-weights"
 _RULE: Final = 1
@@ -48,7 +49,7 @@ def checked_weights(
     return made
 
 
-def open_weights(folder: Path) -> Weights | None:
+def open_weights(folder: Path) -> "Weights | None":
     """The checkpoint in `folder`; `None` for a layout that no reader here knows."""
     readers = usable_adapters("weights").values()
     return next((found for make in readers if (found := make().open(folder)) is not None), None)
@@ -92,6 +93,8 @@ def _compared(folder: Path, original: Path, say: Say) -> Deviation | None:
     before, after = open_weights(original), open_weights(folder)
     if before is None or after is None:
         return None
+    from paceline.trial.rounding import find_damage  # noqa: PLC0415 - as `Weights` above
+
     say("comparing its weights with the original's")
     return find_damage(before, after, seed=_SEED)
 

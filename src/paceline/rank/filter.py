@@ -5,12 +5,19 @@ wrong side. Everything else, and everything that cannot be trusted, is `unresolv
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from paceline.rank.pool import Pooled
 from paceline.rank.reading import Reading, ratio, read, unbounded_by_failures
 from paceline.records.measurement import Verdict
-from paceline.records.metric_names import QUALITY, QUALITY_MINE, constrained_name
+from paceline.records.metric_names import (
+    QUALITY,
+    QUALITY_LOADED,
+    QUALITY_LONG,
+    QUALITY_MINE,
+    constrained_name,
+)
 from paceline.records.quality import QualityComparison
 from paceline.records.ranking import ConstraintVerdict
 from paceline.records.request import Constraint, Workload
@@ -30,9 +37,9 @@ class Measured:
     """What a verdict on one variant looks at.
 
     `baseline` is `None` when the baseline has no finished trial; `comparison` is `None` when the
-    quality of the two cannot be compared, `own_comparison` the same for the user's own test set
-    and `long_comparison` for long texts; `loaded_comparison` is of the variant in full batches to
-    itself. No limit is about the last two yet.
+    quality of the two cannot be compared, `own_comparison` the same for the user's own test set,
+    `long_comparison` for long texts and `full_comparison` for both in full batches.
+    `loaded_comparison` is of the variant in full batches to itself, and no limit is about it.
     """
 
     pooled: Pooled
@@ -41,7 +48,18 @@ class Measured:
     workload: Workload
     own_comparison: QualityComparison | None = None
     long_comparison: QualityComparison | None = None
+    full_comparison: QualityComparison | None = None
     loaded_comparison: QualityComparison | None = None
+
+    @property
+    def paired(self) -> Mapping[str, QualityComparison | None]:
+        """Figures that are compared with the baseline's item by item."""
+        return {
+            QUALITY: self.comparison,
+            QUALITY_MINE: self.own_comparison,
+            QUALITY_LONG: self.long_comparison,
+            QUALITY_LOADED: self.full_comparison,
+        }
 
 
 def judge(constraint: Constraint, measured: Measured) -> Judgement:
@@ -111,8 +129,8 @@ def _against_baseline(own: Reading, name: str, measured: Measured) -> Reading | 
         return "the baseline has no finished trial to compare with"
     if baseline.variant == measured.pooled.variant:
         return Reading(value=1.0, bounds=Bounds(lo=1.0, hi=1.0))
-    if name in (QUALITY, QUALITY_MINE):
-        compared = measured.comparison if name == QUALITY else measured.own_comparison
+    if name in measured.paired:
+        compared = measured.paired[name]
         if compared is None:
             return "the answers cannot be compared with the baseline's"
         return quality_ratio(compared)

@@ -86,6 +86,7 @@ def judged(
         comparison=_comparison(pooled, baseline, request.seed, _suite),
         own_comparison=_comparison(pooled, baseline, request.seed, _own_suite),
         long_comparison=_comparison(pooled, baseline, request.seed, _long_suite),
+        full_comparison=_comparison(pooled, baseline, request.seed, _in_full_batches),
         loaded_comparison=_under_load(pooled, request.seed),
         workload=request.workload,
     )
@@ -124,6 +125,10 @@ def _own_suite(pooled: Pooled) -> QualityResult | None:
 
 def _long_suite(pooled: Pooled) -> QualityResult | None:
     return pooled.long_quality
+
+
+def _in_full_batches(pooled: Pooled) -> QualityResult | None:
+    return pooled.loaded_quality
 
 
 def _under_load(pooled: Pooled, seed: int) -> QualityComparison | None:

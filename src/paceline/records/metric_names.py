@@ -49,6 +49,8 @@ _BY_METRIC_AND_UNIT: Final = {
     ("cold_start", "s"): COLD_START_S,
     ("quality", ""): QUALITY,
     ("quality(mine)", ""): QUALITY_MINE,
+    ("quality(load)", ""): QUALITY_LOADED,
+    ("quality(long)", ""): QUALITY_LONG,
     ("cost", "usd/mtok"): COST_USD_PER_MTOK,
     ("cost", "usd/request"): COST_USD_PER_REQUEST,
     ("cost", "usd/month"): COST_USD_PER_MONTH,

@@ -144,6 +144,22 @@ _ALL: Final = (
         ceilings={"": 1.0},
     ),
     MetricSpec(
+        name="quality(load)",
+        meaning="score of items of the suite that were asked again in full batches, 0–1",
+        units=SHARES,
+        less_is_better=False,
+        unit_free=True,
+        ceilings={"": 1.0},
+    ),
+    MetricSpec(
+        name="quality(long)",
+        meaning="score of codes hidden in texts as long as the workload's prompts, 0–1",
+        units=SHARES,
+        less_is_better=False,
+        unit_free=True,
+        ceilings={"": 1.0},
+    ),
+    MetricSpec(
         name="cost",
         meaning="price of the accelerator-seconds per unit of work, or per month always on",
         units=COSTS,

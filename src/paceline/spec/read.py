@@ -18,7 +18,7 @@ from paceline.spec.contradiction import refuse_contradictions
 from paceline.spec.grammar import parse_budget, parse_constraint
 from paceline.spec.images import model_of_mode, read_mode, usual_preset
 from paceline.spec.names import unknown_name
-from paceline.spec.suites import SuiteNames, parse_suites, require_own_suite
+from paceline.spec.suites import SuiteNames, parse_suites, require_own_suite, with_limited
 from paceline.spec.words import Understood, parse_words
 from paceline.spec.workloads import DEFAULT, PRESETS, parse_workload, workload_of
 
@@ -127,7 +127,9 @@ def read_request(
         seed=_first(flags.seed, stored.asked.seed) or 0,
         quality_items=_first(flags.quality_items, stored.asked.quality_items),
         quality_share=_first(flags.quality_share, stored.asked.quality_share) or USUAL_SHARE,
-        beside=read_beside(flags.beside) or read_beside(stored.asked.beside),
+        beside=with_limited(
+            read_beside(flags.beside) or read_beside(stored.asked.beside), constraints
+        ),
         suite=_first(typed.suites.main, stored.suites.main),
         own_suite=own_suite,
         draft=flags.draft or stored.asked.draft,

@@ -26,7 +26,7 @@ from paceline.spec.read import (
     read_beside,
     read_priority,
 )
-from paceline.spec.suites import parse_suites, require_own_suite
+from paceline.spec.suites import parse_suites, require_own_suite, with_limited
 from paceline.spec.tokens import Value, cut
 from paceline.spec.vocabulary import Meaning, Role
 from paceline.spec.words import Understood, budget_texts, parse_words
@@ -206,7 +206,7 @@ def _with(before: Request, flags: Asked, said: Understood) -> Request:
         price_source=before.price_source if flags.price_usd_per_hour is None else None,
         quality_items=_first(flags.quality_items, before.quality_items),
         quality_share=_first(flags.quality_share, before.quality_share) or before.quality_share,
-        beside=read_beside(flags.beside) or before.beside,
+        beside=with_limited(read_beside(flags.beside) or before.beside, constraints),
         suite=_first(suites.main, before.suite),
         own_suite=_first(suites.own, before.own_suite),
         seed=before.seed if flags.seed is None else flags.seed,

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from paceline.errors import Code, SpecError
-from paceline.records.request import Constraint
+from paceline.records.request import Beside, Constraint
 from paceline.spec.names import unknown_name
 
 MINE: Final = "mine"
 OF_MINE: Final = f"quality({MINE})"
+_MEASURED_BY: Final = {"quality(load)": Beside.LOAD, "quality(long)": Beside.CONTEXT}
+"""Metrics that are measured only when they are asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,12 @@ def parse_suites(texts: Sequence[str]) -> SuiteNames:
             )
         found[label] = name
     return SuiteNames(main=found.get(""), own=found.get(MINE))
+
+
+def with_limited(asked: Iterable[Beside], constraints: Iterable[Constraint]) -> tuple[Beside, ...]:
+    """What is asked besides the suite, with what a limit is about: naming one switches it on."""
+    limited = {_MEASURED_BY.get(constraint.metric) for constraint in constraints}
+    return tuple(beside for beside in Beside if beside in {*asked, *limited})
 
 
 def require_own_suite(constraints: Iterable[Constraint], own: str | None) -> None:

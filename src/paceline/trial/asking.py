@@ -21,7 +21,8 @@ from paceline.trial.garbage import FIRST
 from paceline.trial.sequential import PairedRule, first_of
 
 LOADED_ITEMS: Final = 60
-"""Items asked again in full batches: enough to see flips of five per cent."""
+"""Items asked again in full batches, unless a limit takes more: enough to see flips of five per
+cent."""
 
 OTHER_ORDER: Final = 1
 """Added to the seed of a second asking: the same items in other company, other batches."""
@@ -34,7 +35,8 @@ class Questions:
     """What one trial is asked. `late` ends everything; nothing is asked after garbage.
 
     `in_flight` items are asked at a time, `loaded_in_flight` when they are asked again in full
-    batches (`None`: they are not). `long` are texts of the workload's length.
+    batches (`None`: they are not), `loaded_items` of them. `long` are texts of the workload's
+    length.
     """
 
     suite: Suite | None
@@ -49,6 +51,7 @@ class Questions:
     seed: int
     in_flight: int
     loaded_in_flight: int | None
+    loaded_items: int = LOADED_ITEMS
 
     @property
     def nothing(self) -> bool:
@@ -195,7 +198,8 @@ class Asking:
         assert suite is not None, "there was a first asking"  # noqa: S101 - see `_again`
         answered = {score.item_id for score in first.items}
         order = suite.asking_order(self._questions.seed)
-        again = {item.item_id for item in order[: len(answered)][:LOADED_ITEMS]}
+        most = self._questions.loaded_items
+        again = {item.item_id for item in order[: len(answered)][:most]}
         rule = self._spent(until_s, 1, least=1)
         return self._evaluated(
             replace(suite, items=tuple(item for item in suite.items if item.item_id in again)),

@@ -14,6 +14,7 @@ from paceline.records.quality import Suite
 from paceline.records.request import Constraint
 from paceline.records.trial import TrialRecord
 from paceline.records.variant import Variant
+from paceline.trial.asking import LOADED_ITEMS
 from paceline.trial.closeness import ReadingOrder
 from paceline.trial.sequential import PairedRule
 
@@ -59,6 +60,8 @@ class TrialOrder:
     """Codes to be found in texts of the workload's length."""
     loaded_concurrency: int | None = None
     """Items in flight when they are asked again in full batches; `None`: they are not."""
+    loaded_items: int = LOADED_ITEMS
+    """How many of them, at most."""
     quality_share: float = 1.0
     """The most of the trial's time that its quality part may take; 1 is no limit."""
     quality_stretch: float = 0.0

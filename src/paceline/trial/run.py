@@ -303,6 +303,7 @@ class TrialRun:
             seed=order.seed,
             in_flight=order.quality_concurrency,
             loaded_in_flight=order.loaded_concurrency,
+            loaded_items=order.loaded_items,
         )
         return Asking(
             questions,

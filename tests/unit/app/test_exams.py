@@ -12,6 +12,7 @@ from paceline.app.exams import (
     in_flight,
     items_needed,
     loaded_in_flight,
+    loaded_items,
     margin_of,
     needle_of,
     program_of,
@@ -20,6 +21,7 @@ from paceline.app.exams import (
 from paceline.errors import SpecError
 from paceline.records.quality import Item, ItemScore, Message, QualityResult, Scorer, Split, Suite
 from paceline.records.request import Beside, Comparison, Constraint, Priority, Request
+from paceline.spec.grammar import parse_constraint
 from paceline.testing.builders import a_model, a_request, a_workload
 
 
@@ -173,6 +175,24 @@ def test_long_texts_are_as_long_as_the_workloads_prompts() -> None:
     assert exams.long is not None
     short = replace(request, workload=replace(workload, input_tokens=64))
     assert needle_of(short) == "needle:256"
+
+
+def test_a_limit_on_what_is_asked_besides_takes_items_enough_for_its_verdict() -> None:
+    workload = replace(a_workload(), input_tokens=3000)
+
+    def limited(*texts: str) -> Request:
+        limits = tuple(parse_constraint(text) for text in texts)
+        return replace(a_request(), workload=workload, constraints=limits)
+
+    assert (needle_of(limited()), loaded_items(limited())) == ("needle:3000", 60)
+    assert needle_of(limited("quality(long) >= 0.5")) == "needle:3000"
+    assert needle_of(limited("quality(long) >= 0.9")) == "needle:3000:2"
+    assert needle_of(limited("quality(long) >= 0.97x")) == "needle:3000:4"
+    assert needle_of(limited("quality(long) >= 0.9999")) == "needle:3000:20"
+    assert needle_of(limited("quality(long) <= 0.9", "quality(long) >= 1x")) == "needle:3000"
+    assert loaded_items(limited("quality(load) >= 0.97x")) == 120
+    assert items_needed(limited("quality(load) >= 0.97x")) == 120
+    assert loaded_items(limited("quality(load) >= 0.95", "quality >= 0.99x")) == 110
 
 
 def test_the_users_own_prompts_are_read_first() -> None:

@@ -32,6 +32,7 @@ def verdict(
     baseline: Pooled | None = None,
     comparison: QualityComparison | None = None,
     rate_rps: float | None = None,
+    **paired: QualityComparison,
 ) -> ConstraintVerdict:
     measured = Measured(
         pooled=subject,
@@ -39,6 +40,7 @@ def verdict(
         comparison=comparison,
         workload=a_workload(rate_rps=rate_rps),
     )
+    measured = replace(measured, **paired)  # type: ignore[arg-type]  # fields of Measured
     return judge(parse_constraint(text), measured).verdict
 
 
@@ -190,26 +192,55 @@ def test_open_loop_is_judged_on_scheduled_times() -> None:
     assert verdict("ttft p95 <= 200ms", subject, rate_rps=2.0).verdict is Verdict.FAIL
 
 
+PAIRED = QualityComparison(
+    ratio=0.985,
+    ratio_ci95=Interval(lo=0.975, hi=0.995),
+    difference=-0.01,
+    difference_ci95=Interval(lo=-0.02, hi=0.0),
+    p_value=0.2,
+    lost=(),
+    gained=(),
+)
+
+
 class TestRelative:
     def test_quality_is_judged_by_the_paired_ratio(self) -> None:
-        comparison = QualityComparison(
-            ratio=0.985,
-            ratio_ci95=Interval(lo=0.975, hi=0.995),
-            difference=-0.01,
-            difference_ci95=Interval(lo=-0.02, hi=0.0),
-            p_value=0.2,
-            lost=(),
-            gained=(),
-        )
         subject = pooled(quality=a_metric(0.8, "", spread=0.3))
         baseline = pooled("transformers", quality=a_metric(0.81, "", spread=0.3))
         for limit, expected in (("0.97x", "pass"), ("0.98x", "unresolved"), ("1x", "fail")):
-            found = verdict(
-                f"quality >= {limit}", subject, baseline=baseline, comparison=comparison
-            )
+            found = verdict(f"quality >= {limit}", subject, baseline=baseline, comparison=PAIRED)
             assert found.verdict == expected
             assert found.value == 0.985
         unpaired = verdict("quality >= 0.97x", subject, baseline=baseline)
+        assert unpaired.verdict is Verdict.UNRESOLVED
+
+    @pytest.mark.parametrize(
+        ("metric", "paired"),
+        [
+            ("quality(mine)", "own_comparison"),
+            ("quality(load)", "full_comparison"),
+            ("quality(long)", "long_comparison"),
+        ],
+    )
+    def test_every_kind_of_quality_has_a_comparison_of_its_own(
+        self, metric: str, paired: str
+    ) -> None:
+        figures = dict.fromkeys(
+            ("quality_mine", "quality_under_load", "quality_long_context"),
+            a_metric(0.8, "", spread=0.01),
+        )
+        subject, baseline = pooled(**figures), pooled("transformers", **figures)
+        found = verdict(f"{metric} >= 0.95x", subject, baseline=baseline, **{paired: PAIRED})
+        assert (found.verdict, found.value) == (Verdict.PASS, PAIRED.ratio)
+        assert verdict(f"{metric} >= 0.7", subject).verdict is Verdict.PASS
+        assert verdict(f"{metric} >= 0.9", subject).verdict is Verdict.FAIL
+        unpaired = verdict(
+            f"{metric} >= 0.95x",
+            subject,
+            baseline=baseline,
+            comparison=PAIRED,
+            loaded_comparison=PAIRED,
+        )
         assert unpaired.verdict is Verdict.UNRESOLVED
 
     def test_other_figures_are_judged_by_the_ratio_of_their_bounds(self) -> None:

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from paceline.errors import Code, SpecError
-from paceline.records.request import Budget, Priority, Request
+from paceline.records.request import Beside, Budget, Priority, Request
 from paceline.spec.grammar import parse_constraint
 from paceline.spec.read import Asked, RequestText
 from paceline.spec.redirect import Names, Redirected, redirect
@@ -117,6 +117,9 @@ def test_what_is_asked_and_how_long_is_said_back() -> None:
     found = turned("cheaper", flags=Asked(quality_share=0.5, beside=("under-load",)))
     assert "quality share 0.5 (was 0.25)" in found.changes
     assert "besides under-load (was nothing)" in found.changes
+    limited = turned("quality under load at least 0.97x")
+    assert limited.request.beside == (Beside.LOAD,)
+    assert "limit quality(load) >= 0.97x (new)" in limited.changes
     with pytest.raises(SpecError, match="quality share of 3"):
         turned("cheaper", flags=Asked(quality_share=3.0))
 

@@ -35,6 +35,16 @@ def test_a_limit_on_the_own_test_set_needs_one() -> None:
     assert read_request(flags, file=file).own_suite == "tests.jsonl"
 
 
+def test_a_limit_switches_on_what_measures_it() -> None:
+    request = read_request(Asked(model="m", constraints=("quality(load) >= 0.97x",)))
+    assert request.beside == (Beside.LOAD,)
+    words = "quality in long contexts at least 90%, cheaper"
+    flags = Asked(model="m", beside=("under-load",))
+    assert read_request(flags, words=words).beside == (Beside.LOAD, Beside.CONTEXT)
+    file = RequestText(name="r.yaml", text="version: 1\nconstraints: [quality(long) >= 0.9]\n")
+    assert read_request(Asked(model="m"), file=file).beside == (Beside.CONTEXT,)
+
+
 def test_flags_win_over_the_file_one_by_one() -> None:
     file = RequestText(name="r.yaml", text="version: 1\nsuites: [standard, mine=old.jsonl]\n")
     request = read_request(Asked(model="m", suites=("mine=new.jsonl",)), file=file)

@@ -1,7 +1,8 @@
 """Long context: one code, or three, hidden in text of the workload's length.
 
-`needle:8000` has prompts of about 8000 tokens. The text around the codes is made of seeded
-sentences that never repeat, so that nothing stands out but the codes. Same length, same suite.
+`needle:8000` has prompts of about 8000 tokens, `needle:8000:3` three times as many items. The text
+around the codes is made of seeded sentences that never repeat, so that nothing stands out but the
+codes. Same name, same suite.
 """
 
 import json
@@ -16,6 +17,7 @@ from paceline.records.quality import Suite
 
 NEEDLE: Final = "needle:"
 LENGTHS: Final = (256, 1_000_000)
+MOST_TIMES: Final = 20
 DEPTHS: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 PER_DEPTH: Final = 4
 SEVERAL: Final = 12
@@ -31,29 +33,43 @@ _COLOURS = ("amber", "violet", "scarlet", "indigo", "ivory", "teal")
 
 
 def needle_suite(name: str) -> Suite:
-    """The suite called `needle:TOKENS`. Raises SpecError for a length out of range."""
+    """The suite called `needle:TOKENS` or `needle:TOKENS:TIMES`.
+
+    Raises SpecError for a length or a number out of range.
+    """
     text = name.removeprefix(NEEDLE)
+    tokens, colon, times = text.partition(":")
     shortest, longest = LENGTHS
-    if not text.isdecimal() or not shortest <= int(text) <= longest:
-        raise SpecError(
-            Code.BAD_OPTION,
-            f"no needle suite is called {name!r}",
-            why=f"{text!r} is no whole number of tokens from {shortest} to {longest}",
-            fix=f"--suite {NEEDLE}8000",
+    if not tokens.isdecimal() or not shortest <= int(tokens) <= longest:
+        raise _unknown(
+            name, f"{tokens!r} is no whole number of tokens from {shortest} to {longest}"
         )
-    items = _items(int(text), random.Random(f"needle/{VERSION}/{text}"))  # noqa: S311 - a puzzle
+    if colon and not (times.isdecimal() and 1 <= int(times) <= MOST_TIMES):
+        raise _unknown(name, f"{times!r} is no whole number of times from 1 to {MOST_TIMES}")
+    chance = random.Random(f"needle/{VERSION}/{text}")  # noqa: S311 - a puzzle
+    items = _items(int(tokens), int(times or 1), chance)
     lines = "".join(json.dumps(item) + "\n" for item in items)
     header = {"suite": name, "version": VERSION, "sha256": hash_of(lines, None)}
     return parse_jsonl(Path(name), json.dumps(header) + "\n" + lines)
 
 
-def _items(tokens: int, rng: random.Random) -> list[dict[str, Any]]:
+def _unknown(name: str, why: str) -> SpecError:
+    return SpecError(
+        Code.BAD_OPTION,
+        f"no needle suite is called {name!r}",
+        why=why,
+        fix=f"--suite {NEEDLE}8000",
+    )
+
+
+def _items(tokens: int, times: int, rng: random.Random) -> list[dict[str, Any]]:
     words = round(tokens / TOKENS_PER_WORD)
     single = [
         _single(f"needle-{depth:.2f}-{number}", words, depth, rng)
-        for depth, number in product(DEPTHS, range(PER_DEPTH))
+        for depth, number in product(DEPTHS, range(PER_DEPTH * times))
     ]
-    return [*single, *(_several(f"needles-{number:02d}", words, rng) for number in range(SEVERAL))]
+    several = (_several(f"needles-{number:02d}", words, rng) for number in range(SEVERAL * times))
+    return [*single, *several]
 
 
 def _single(item_id: str, words: int, depth: float, rng: random.Random) -> dict[str, Any]:

@@ -54,12 +54,25 @@ def test_prompts_have_about_the_length_asked_for() -> None:
     assert all(0.9 < 1.35 * count / 4000 < 1.1 for count in words)
 
 
+def test_times_gives_as_many_items() -> None:
+    once, twice = needle_suite("needle:300"), needle_suite("needle:300:2")
+    assert len(twice.items) == 2 * len(once.items) == 64
+    assert len({item.item_id for item in twice.items}) == 64
+    assert needle_suite("needle:300:2").sha256 == twice.sha256 != once.sha256
+
+
 def test_the_same_length_gives_the_same_suite(suite: Suite) -> None:
     assert needle_suite("needle:600") == suite
     assert needle_suite("needle:601").sha256 != suite.sha256
 
 
 @pytest.mark.parametrize("name", ["needle:", "needle:8k", "needle:100", "needle:-1"])
-def test_a_length_out_of_range_is_refused(name: str) -> None:
+def test_out_of_range_is_refused(name: str) -> None:
     with pytest.raises(SpecError, match="256 to 1000000"):
+        SuiteShelf().find(name)
+
+
+@pytest.mark.parametrize("name", ["needle:300:", "needle:300:0", "needle:300:21", "needle:300:a"])
+def test_a_number_of_times_out_of_range_is_refused(name: str) -> None:
+    with pytest.raises(SpecError, match="from 1 to 20"):
         SuiteShelf().find(name)
