@@ -105,8 +105,17 @@ class ImageJudge:
             reason=RejectionReason.DOES_NOT_FIT,
             detail=f"needs more memory than {place.name} has",
             have=f"{memory.have_gib:.1f} GiB of {place.memory_gib:.1f} GiB",
-            need=memory.parts,
+            need=memory.parts + self._taking_turns(variant),
         )
+
+    def _taking_turns(self, variant: Variant) -> str:
+        """What the same needs where parts leave the card; nothing to say where they cannot, or do
+        already."""
+        place = self._place(variant)
+        if place.offload or place.device.kind == "cpu":
+            return ""
+        turns = memory_of(self.shape, self.load, self.family, replace(place, offload=True))
+        return f"; with parts taking turns {turns.need_gib:.1f} GiB"
 
     def foretell(self, variants: Sequence[Variant]) -> tuple[Predicted, ...]:
         """Figures with bands of those whose accelerator the tables know."""

@@ -131,7 +131,7 @@ def test_nothing_that_fits_is_an_error_with_both_numbers() -> None:
     with pytest.raises(SpecError) as caught:
         plan(card("T4-16GB", 8.0))
     assert caught.value.code is Code.DOES_NOT_FIT
-    assert "GiB" in caught.value.why
+    assert "; with parts taking turns " in caught.value.why
 
 
 def test_every_variant_to_measure_has_a_price_per_image() -> None:
