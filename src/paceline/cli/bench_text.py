@@ -247,9 +247,14 @@ def _reasons(point: BenchPoint) -> list[str]:
 
 def _latency_row(name: str, stat: Stat) -> tuple[str, ...]:
     interval = stat.ci95.get("mean")
-    around = "" if interval is None else f" ±{(interval.hi - interval.lo) / 2:.2g}"
+    around = "" if interval is None else f" ±{two_digits((interval.hi - interval.lo) / 2)}"
     values = (stat.p50, stat.p90, stat.p95, stat.p99, stat.max)
     return (name, f"{_ms(stat.mean)}{around}", *(_ms(v) for v in values), f"{stat.n:,}")
+
+
+def two_digits(value: float) -> str:
+    """Of a width more digits mean nothing; never as a power of ten."""
+    return f"{float(f'{value:.2g}'):,.10g}"
 
 
 def _ms(value: float | None) -> str:

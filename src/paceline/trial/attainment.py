@@ -113,11 +113,13 @@ def _judge_failed(summary: LoadSummary, constraint: Constraint) -> Finding:
         return Finding(verdict=Verdict.UNRESOLVED, value=None, because="no request ended")
     ended = summary.ok + summary.failed
     value = summary.failed / ended
-    lo, hi = (value, value) if constraint.limit == 0 else (interval.lo, interval.hi)
+    bounds, how = Bounds(lo=interval.lo, hi=interval.hi), ""
+    if constraint.limit == 0:
+        bounds, how = Bounds(lo=value, hi=value), ", judged as seen"
     return Finding(
-        verdict=constraint.comparison.verdict(lo, hi, constraint.limit),
+        verdict=constraint.comparison.verdict(bounds.lo, bounds.hi, constraint.limit),
         value=value,
-        because=f"{summary.failed} of {ended} failed; {_shown(Bounds(lo=lo, hi=hi))}",
+        because=f"{summary.failed} of {ended} failed{how or f'; {_shown(bounds)}'}",
     )
 
 

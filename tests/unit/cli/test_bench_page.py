@@ -10,7 +10,7 @@ from paceline.app.bench import BenchReport, run_bench
 from paceline.app.bench_request import BenchOptions, bench_request
 from paceline.app.wiring import Workshop
 from paceline.cli.bench_page import bench_page
-from paceline.cli.bench_text import headline, print_bench, probe_rows, verdict_rows
+from paceline.cli.bench_text import headline, print_bench, probe_rows, two_digits, verdict_rows
 from paceline.cli.bench_view import BenchView, LiveNumbers
 from paceline.records.load import LoadProgress
 from paceline.records.samples import Outcome
@@ -119,6 +119,13 @@ def progress(second: float, ok: int, *, failed: int = 0) -> LoadProgress:
         recent_e2e_ms=(),
         failures={"reset": failed} if failed else {},
     )
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"), [(2437.0, "2,400"), (118.2, "120"), (0.00731, "0.0073"), (0.0, "0")]
+)
+def test_a_width_has_two_digits_and_no_exponent(width: float, shown: str) -> None:
+    assert two_digits(width) == shown
 
 
 def test_live_numbers_move_with_the_last_seconds() -> None:

@@ -59,6 +59,7 @@ def test_a_limit_of_no_failure_at_all_is_about_the_requests_that_were_sent(
     """No number of requests shows that none would ever fail."""
     (found,) = verdicts(samples([None] * failed + [0.1] * 20), "failed_share <= 0")
     assert found.verdict is expected
+    assert found.because == f"{failed} of {20 + failed} failed, judged as seen"
 
 
 def test_what_failed_before_the_first_byte_was_written_counts() -> None:
