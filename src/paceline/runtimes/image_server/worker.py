@@ -148,7 +148,7 @@ class Worker(threading.Thread):
             return
         except Exception as error:  # whatever a pipeline raises is of these pictures only
             log.exception("a batch of %d failed", len(batch))
-            self._fail(batch, Problem(500, _words(error), code="painting_failed"), "error")
+            self._one_by_one(painter, batch, error)
             return
         finally:
             self._metrics.progress = 0.0
@@ -193,6 +193,15 @@ class Worker(threading.Thread):
             retry_after_s=RETRY_AFTER_S,
         )
         self._fail(batch, problem, "out_of_memory")
+
+    def _one_by_one(self, painter: Painter, batch: Sequence[Job], error: Exception) -> None:
+        """Whose picture it was shows when each is tried by itself."""
+        if len(batch) == 1:
+            self._fail(batch, Problem(500, _words(error), code="painting_failed"), "error")
+            return
+        for job in batch:
+            if not job.order.closed:
+                self._paint(painter, [job])
 
     def _break(self, batch: Sequence[Job], error: Broken) -> None:
         log.critical("the accelerator failed: %s", error)

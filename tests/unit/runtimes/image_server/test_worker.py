@@ -32,7 +32,7 @@ class Brush:
                 raise Broken("CUDA error: an illegal memory access was encountered")
             case "too large":
                 raise OutOfMemory("wanted 9 GiB (1 GiB free of 8 GiB)")
-            case "fail":
+            case _ if any(job.order.ask.prompt == "fail" for job in jobs):
                 raise ValueError("no such thing")
         for step in range(1, STEPS + 1):
             self.on_first_step()
@@ -135,6 +135,19 @@ def test_a_request_that_fails_fails_alone() -> None:
     assert (failed.status, failed.code) == (500, "painting_failed")
     assert "ValueError: no such thing" in str(failed)
     assert pixels(shop.answers["fine"]) == [0]
+
+
+def test_neighbours_of_a_picture_that_fails_are_made_all_the_same() -> None:
+    brush = Brush()
+    shop = Shop(brush)
+    shop.order("fine")
+    shop.order("fail", count=2)
+    shop.order("good")
+    shop.run()
+    assert problem(shop.answers["fail"]).code == "painting_failed"
+    assert pixels(shop.answers["fine"]) == pixels(shop.answers["good"]) == [0]
+    assert brush.batches[:-1] == [4, 1, 1, 1]  # the second picture of "fail" is not tried
+    assert shop.metrics.finished == {"done": 2, "abort": 0, "out_of_memory": 0, "error": 2}
 
 
 def test_what_does_not_fit_together_is_made_one_by_one() -> None:
