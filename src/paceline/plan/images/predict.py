@@ -28,6 +28,8 @@ from paceline.records.metric_names import (
 from paceline.records.plan import PredictedMetric
 from paceline.records.request import Workload
 
+GUIDED_BY_INPUT: Final = ("FluxPipeline",)
+"""Pipelines whose denoiser reads the guidance as a number, in one pass."""
 PICTURE_S: Final = {"gpu": 0.015, "cpu": 0.02}
 """Per batch: reading the request, the scheduler, PNG."""
 DISK_GB_S: Final = 1.5
@@ -79,7 +81,7 @@ class ImageTimes:
 def is_guided(load: ImageLoad, family: ImageFamily) -> bool:
     """Whether each step works on the prompt and on its opposite: classifier-free guidance."""
     guidance = family.guidance if load.guidance is None else load.guidance
-    return family.negative_prompt and guidance > 1
+    return family.pipeline not in GUIDED_BY_INPUT and guidance > 1
 
 
 def memory_of(

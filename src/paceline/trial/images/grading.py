@@ -73,7 +73,6 @@ class PictureGrader:
         self._references = references or {}
         self._latents = latents or {}
         self._decoded: dict[str, Pixels] = {}
-        self._undecoded: dict[str, Floats] = {}
 
     def grade(self, item: Item, reply: Reply) -> ItemScore:
         """0–1; a picture that is missing, unreadable or flat is 0 with its error."""
@@ -115,9 +114,8 @@ class PictureGrader:
         return found if noise_db is None else {**found, LATENT_PSNR_DB: noise_db}
 
     def _floats(self, path: str) -> Floats:
-        if path not in self._undecoded:
-            self._undecoded[path] = read_latents(self._archive.read(picture_ref(path)))
-        return self._undecoded[path]
+        """Not remembered: they are read in milliseconds, and those of a suite fill 100 MB."""
+        return read_latents(self._archive.read(picture_ref(path)))
 
     def _pixels(self, path: str) -> Pixels:
         if path not in self._decoded:

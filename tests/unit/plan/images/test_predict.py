@@ -151,6 +151,9 @@ def test_guidance_doubles_the_work_of_families_that_know_an_opposite() -> None:
     assert is_guided(SQUARE, sdxl)
     assert not is_guided(replace(SQUARE, guidance=0.0), sdxl)
     assert not is_guided(SQUARE, IMAGE_FAMILIES["flux-dev"])
+    turbo = IMAGE_FAMILIES["sdxl-turbo"]
+    assert not is_guided(SQUARE, turbo)
+    assert is_guided(replace(SQUARE, guidance=2.0), turbo)  # beside an empty opposite
     at = place("H100-SXM-80GB", "bf16", compiled=True)
     plain = image_times(shape("sdxl"), replace(SQUARE, guidance=1.0), sdxl, at)
     guided = image_times(shape("sdxl"), SQUARE, sdxl, at)
