@@ -16,7 +16,7 @@ from paceline.records.load_plan import LoadPlan, LoadShape, Stage
 from paceline.records.ranking import ConstraintVerdict
 from paceline.records.telemetry import Agreement, TelemetryGap, TelemetryWindow
 from paceline.trial.arrivals import plan_load
-from paceline.trial.attainment import judge_all, point_verdict
+from paceline.trial.attainment import judge_all, misses_anyway, point_verdict
 from paceline.trial.find_max import (
     MaxLoad,
     MaxLoadVerdict,
@@ -255,6 +255,13 @@ class _Bench:
         constraints = self._request.constraints
         summary = summarise(result.samples, open_loop=plan.open_loop)
         client = judge_client(result, limits_ms=latency_limits_ms(constraints))
+        client_bound = client.verdict is ClientState.CLIENT_BOUND and not misses_anyway(
+            result.samples,
+            summary,
+            constraints,
+            open_loop=plan.open_loop,
+            client_added_ms=client.added_ms,
+        )
         verdicts = judge_all(
             result.samples,
             summary,
@@ -279,9 +286,7 @@ class _Bench:
             summary=summary,
             client=client,
             verdicts=verdicts,
-            verdict=point_verdict(
-                verdicts, client_bound=client.verdict is ClientState.CLIENT_BOUND
-            ),
+            verdict=point_verdict(verdicts, client_bound=client_bound),
             goodput_rps=None if good is None else good.value,
             telemetry=windows,
             agreement=compare(summary, server) if server else (),

@@ -5,6 +5,7 @@ kept or missed, and the one list of what a load test cannot judge at all. Pure.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from paceline.errors import Code, SpecError
@@ -66,6 +67,32 @@ def judge_all(
             found = judged
         verdicts.append(found)
     return tuple(verdicts)
+
+
+def misses_anyway(
+    samples: SampleTable,
+    summary: LoadSummary,
+    constraints: Sequence[Constraint],
+    *,
+    open_loop: bool,
+    client_added_ms: float | None,
+) -> bool:
+    """Whether a latency surely misses its limit also without all that the client may have added.
+
+    That is known up to its p99: what it added to the slowest request of all is not. A client that
+    sent too little made the server look better, so the miss stands.
+    """
+    if client_added_ms is None:
+        return False
+    raised = [
+        replace(constraint, limit=constraint.limit + client_added_ms)
+        for constraint in constraints
+        if constraint.metric in LATENCIES
+        and constraint.comparison.wants_less
+        and constraint.statistic != "max"
+    ]
+    verdicts = judge_all(samples, summary, raised, open_loop=open_loop)
+    return any(found.verdict is Verdict.FAIL for found in verdicts)
 
 
 def point_verdict(verdicts: Sequence[ConstraintVerdict], *, client_bound: bool) -> ProbeVerdict:

@@ -9,7 +9,12 @@ from paceline.records.measurement import Verdict
 from paceline.records.ranking import ConstraintVerdict
 from paceline.records.samples import Outcome, RequestSample, SampleTable, table_of
 from paceline.spec.grammar import parse_constraint
-from paceline.trial.attainment import judge_all, point_verdict, refuse_unjudged
+from paceline.trial.attainment import (
+    judge_all,
+    misses_anyway,
+    point_verdict,
+    refuse_unjudged,
+)
 from paceline.trial.find_max import ProbeVerdict
 from paceline.trial.timeline import summarise
 
@@ -98,6 +103,26 @@ def test_a_server_that_gets_slower_meanwhile_keeps_no_limit_for_sure(text: str) 
     _, found = verdicts(table, "ttft p99 <= 100ms", text)
     assert found.verdict is Verdict.UNRESOLVED
     assert "slower" in found.because
+
+
+@pytest.mark.parametrize(
+    ("text", "added_ms", "expected"),
+    [
+        ("ttft p95 <= 10ms", 20.0, True),
+        ("ttft p95 <= 10ms", 95.0, False),  # the client may have added it all
+        ("ttft p95 <= 10ms", None, False),
+        ("ttft max <= 10ms", 20.0, False),  # of the slowest request nothing is known
+        ("goodput >= 100", 0.0, False),
+    ],
+)
+def test_a_miss_stands_without_all_that_the_client_may_have_added(
+    text: str, added_ms: float | None, expected: bool
+) -> None:
+    table = samples([0.1] * 200)
+    summary = summarise(table, open_loop=False, trim=False)
+    limits = [parse_constraint(text)]
+    found = misses_anyway(table, summary, limits, open_loop=False, client_added_ms=added_ms)
+    assert found is expected
 
 
 def test_goodput_counts_requests_that_keep_every_limit() -> None:
