@@ -27,9 +27,11 @@ def test_it_answers_admins_until_the_exit(shop: Workshop) -> None:
     secret = create_key(order, shop.store.access, shop.clock).secret
     with serving(build_api(shop, metrics=str), host="127.0.0.1", port=0) as port:
         url = f"http://127.0.0.1:{port}"
-        assert httpx.get(f"{url}/healthz").status_code == 200
-        assert httpx.get(f"{url}/api/keys").status_code == 401
-        keys = httpx.get(f"{url}/api/keys", headers={"authorization": f"Bearer {secret}"})
+        with httpx.Client(timeout=60.0) as client:
+            assert client.get(f"{url}/healthz").status_code == 200
+            assert client.get(f"{url}/api/keys").status_code == 401
+            known = {"authorization": f"Bearer {secret}"}
+            keys = client.get(f"{url}/api/keys", headers=known)
         assert [key["name"] for key in keys.json()["keys"]] == ["ops"]
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{url}/healthz")

@@ -16,8 +16,8 @@ SHORT = ("--engine", "fake", "--workload", "reference,duration=1s")
 
 
 WITHIN_S = 300.0
-GRACE_S = 2.0
-"""What the fake engine may take to stop."""
+GRACE_S = 10.0
+"""What the fake engine may take to stop, and a busy machine to notice."""
 
 
 def pruned(run: dict[str, Any]) -> list[dict[str, Any]]:
@@ -114,7 +114,7 @@ def test_killed_in_the_middle_it_leaves_no_engine_and_resumes_with_what_it_had(
     process = paceline.start("optimize", model, *SHORT, "--json")
     assert process.stderr is not None
     for line in process.stderr:
-        if " 3. " in line:  # two trials are stored, the third is under way
+        if " 2. " in line:  # one trial is stored, the second is under way
             break
     time.sleep(0.5)
     os.kill(process.pid, signal.SIGKILL)
@@ -170,7 +170,9 @@ def test_a_budget_is_kept_to_one_stop_and_what_it_left_out_is_named(
 ) -> None:
     done = paceline("optimize", model, *SHORT, "--budget", "6s", "--json")
     assert done.code == 0, done.err
-    assert done.document["search"]["measured_s"] < 6 + GRACE_S
+    search = done.document["search"]
+    # The baseline is measured however long it takes.
+    assert search["launches"] == 1 or search["measured_s"] < 6 + GRACE_S
     left_out = [r for r in done.document["rejected"] if r["reason"] == "over-budget"]
     assert left_out
     assert all(r["have"].endswith(" s") and r["need"].endswith(" s") for r in left_out)

@@ -74,7 +74,7 @@ class Toy:
             ready_path="/health",
             model_name=model.name,
             grace_s=2.0,
-            ready_timeout_s=20.0,
+            ready_timeout_s=300.0,
         )
 
     def classify(self, end):

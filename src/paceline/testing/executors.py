@@ -146,7 +146,7 @@ class ExecutorContract:
     ) -> None:
         with executor.start(program(), log_path=log) as server:
             assert server.wait_ready() is None
-            assert httpx.get(server.base_url).status_code == 200
+            assert httpx.get(server.base_url, timeout=GIVE_UP_S).status_code == 200
             assert server.base_url.endswith(f":{server.spec.port}")
             assert 0 < (server.ready_after_s() or 0) < GIVE_UP_S
             assert server.poll() is None

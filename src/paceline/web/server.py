@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from paceline.errors import Code, SetupError
 
-STARTS_WITHIN_S: Final = 10.0
+STARTS_WITHIN_S: Final = 60.0
 STEP_S: Final = 0.02
 
 

@@ -109,7 +109,7 @@ class Fake:
             ready_path="/health",
             model_name=model.name,
             grace_s=2.0,
-            ready_timeout_s=20.0,
+            ready_timeout_s=60.0,
         )
 
     def embeds(self, model: Model) -> bool:
