@@ -84,7 +84,7 @@ def _read_table(path: Path) -> list[dict[str, str]]:
         raise SpecError(
             Code.BAD_INPUT_FILE,
             f"the table {str(path)!r} lacks {', '.join(missing)}",
-            why=f"it has {len(columns)} columns: {', '.join(columns)}",
+            why=f"it has {', '.join(columns) or 'no first line'}",
             fix="add them; the columns are listed under `paceline predict --help`",
         )
     return rows
