@@ -7,7 +7,7 @@ from typing import Final, Generic, TypeVar
 
 import orjson
 
-from paceline.deploy.gateway.breaker import Breaker, BreakerState, may_eject
+from paceline.deploy.gateway.breaker import CLOSED, Breaker, BreakerState, may_eject
 from paceline.deploy.gateway.limits import KeyMeter, WorkspaceMeter
 from paceline.deploy.gateway.sse import ModelNames
 from paceline.deploy.gateway.tally import EndpointTally
@@ -79,7 +79,7 @@ class Replica:
     def take(self) -> None:
         """One more request is given to it."""
         self.in_flight += 1
-        if self.breaker.state is not BreakerState.CLOSED:
+        if self.breaker.state is not CLOSED:
             self.note_state()
 
     def request_head(self, path: str) -> bytes:
