@@ -33,25 +33,23 @@ NOTHING: Final = Reservation(tokens=0.0, usd=0.0)
 class Bucket:
     """`per_min` units a minute. Times are any seconds that rise."""
 
-    __slots__ = ("_at_s", "header_form", "level", "per_min")
+    __slots__ = ("_at_s", "_full", "_per_s", "header_form", "level", "per_min")
 
     def __init__(self, per_min: int, now_s: float) -> None:
         self.per_min = per_min
+        self._per_s = per_min / S_PER_MIN
         self.header_form = b""
-        self.level = float(per_min)
-        self._at_s = now_s
-
-    def refill(self, now_s: float) -> None:
-        """Let the time since the last look count."""
-        if now_s > self._at_s:
-            level = self.level + (now_s - self._at_s) * self.per_min / S_PER_MIN
-            self.level = level if level < self.per_min else float(self.per_min)
+        self.level = self._full = float(per_min)
         self._at_s = now_s
 
     def lacks(self, now_s: float, units: float) -> bool:
-        """Whether there is less than that, or than a full bucket, at this time."""
-        self.refill(now_s)
-        return self.level < units and self.level < self.per_min
+        """Whether there is less than that, or than a full bucket, now that time has passed."""
+        past_s, self._at_s = now_s - self._at_s, now_s
+        level, full = self.level, self._full
+        if past_s > 0:
+            level += past_s * self._per_s
+            self.level = level = level if level < full else full
+        return level < units and level < full
 
     def wait_s(self, units: float) -> float:
         """Until there is as much; a request larger than the bucket waits for a full one."""
@@ -61,7 +59,8 @@ class Bucket:
     def change(self, per_min: int) -> None:
         """Another limit from now on; what was used stays used."""
         self.header_form = b""
-        self.level = min(self.level + per_min - self.per_min, float(per_min))
+        self._per_s, self._full = per_min / S_PER_MIN, float(per_min)
+        self.level = min(self.level + per_min - self.per_min, self._full)
         self.per_min = per_min
 
 
@@ -116,10 +115,11 @@ class Meter(Generic[R]):
         self._reserved_usd += wanted.usd
         self.in_flight += 1
 
-    def settle(self, reserved: Reservation, *, tokens: int, usd: float) -> None:
-        """The request has ended and cost this."""
+    def give_back(self, reserved: Reservation, tokens: int, usd: float) -> None:
+        """A request has ended that reserved so much and cost this."""
         self.in_flight -= 1
-        self._reserved_usd = max(self._reserved_usd - reserved.usd, 0.0)
+        left_usd = self._reserved_usd - reserved.usd
+        self._reserved_usd = left_usd if left_usd > 0.0 else 0.0
         self._unaccounted_usd += usd
         if self.tokens is not None:
             self.tokens.level += reserved.tokens - tokens
@@ -166,9 +166,9 @@ class KeyMeter(Meter[KeyRule]):
 
     def settle(self, reserved: Reservation, *, tokens: int, usd: float) -> None:
         """The request has ended and cost this."""
-        super().settle(reserved, tokens=tokens, usd=usd)
+        self.give_back(reserved, tokens, usd)
         if self.workspace is not None:
-            self.workspace.settle(reserved, tokens=tokens, usd=usd)
+            self.workspace.give_back(reserved, tokens, usd)
 
     def headers(self) -> bytes:
         """`x-ratelimit-*` lines for what is limited; resets in ms to a full bucket.
@@ -215,8 +215,8 @@ def _lines(name: bytes, bucket: Bucket) -> bytes:
             )
         )
     return form % (
-        level if level > 0 else 0,
-        (per_min - level) * MS_PER_MIN / per_min if per_min else MS_PER_MIN,
+        int(level) if level > 0 else 0,  # a float is formatted more slowly
+        int((per_min - level) * MS_PER_MIN / per_min if per_min else MS_PER_MIN),
     )
 
 

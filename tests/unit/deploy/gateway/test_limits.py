@@ -17,16 +17,16 @@ def refusal(meter: KeyMeter, now_s: float, wanted: Reservation = SMALL) -> Probl
 def test_a_bucket_fills_evenly_and_no_further() -> None:
     bucket = Bucket(60, 0.0)
     bucket.level = 0.0
-    bucket.refill(2.0)
+    assert bucket.lacks(2.0, 3.0)
     assert bucket.level == 2.0 and bucket.wait_s(3.0) == 1.0
-    bucket.refill(1_000.0)
+    assert not bucket.lacks(1_000.0, 60.0)
     assert bucket.level == 60.0
 
 
 def test_time_that_goes_back_takes_nothing() -> None:
     bucket = Bucket(60, 100.0)
     bucket.level = 5.0
-    bucket.refill(50.0)
+    assert bucket.lacks(50.0, 6.0)
     assert bucket.level == 5.0
 
 
