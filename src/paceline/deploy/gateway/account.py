@@ -61,7 +61,9 @@ def settle(
         if ended is OK:
             endpoint.ratios.learn_input(ask.input_bytes, counts.input_tokens)
     if request.meter is not None and request.reserved is not None:
-        usd = price_usd(endpoint.route, request.route, counts, images)
+        usd = price_usd(
+            endpoint.route, request.route, counts.input_tokens, counts.output_tokens, images
+        )
         request.meter.settle(request.reserved, tokens=tokens, usd=usd)
 
 
@@ -81,12 +83,14 @@ def counted(endpoint: Endpoint[W], ask: Ask, events: EventFilter | None) -> Coun
     )
 
 
-def price_usd(route: EndpointRoute, asked: Route, counts: Counts, images: int) -> float:
+def price_usd(
+    route: EndpointRoute, asked: Route, input_tokens: int, output_tokens: int, images: int
+) -> float:
     """What an endpoint takes for an answer, or for what one may cost at most."""
     if asked is EMBEDDINGS:
-        return counts.input_tokens * route.usd_per_million_embedded_tokens / TOKENS_PER_MILLION
+        return input_tokens * route.usd_per_million_embedded_tokens / TOKENS_PER_MILLION
     tokens = (
-        counts.input_tokens * route.usd_per_million_input_tokens
-        + counts.output_tokens * route.usd_per_million_output_tokens
+        input_tokens * route.usd_per_million_input_tokens
+        + output_tokens * route.usd_per_million_output_tokens
     )
     return tokens / TOKENS_PER_MILLION + images * route.usd_per_image

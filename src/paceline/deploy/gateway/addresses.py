@@ -42,7 +42,7 @@ def reached_at(request: Request, *, tls: bool) -> str:
     A client that lies here is told a useless address and nobody else is. Without a host, as in
     HTTP/1.0, it is empty and an address is only a path.
     """
-    headers = request.headers
+    headers = request.head.headers
     host = _word(headers.get(b"x-forwarded-host", b""))
     if _HOST.fullmatch(host) is None:
         host = _word(headers.get(b"host", b""))

@@ -13,6 +13,7 @@ from paceline.deploy.gateway.heads import Request
 from paceline.deploy.gateway.idempotency import Answer
 from paceline.deploy.gateway.limits import KeyMeter
 from paceline.deploy.gateway.problems import REASONS, TYPES, Problem
+from paceline.deploy.gateway.settings import GatewaySettings
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
 CLOSE: Final = b"connection: close\r\n"
@@ -93,7 +94,7 @@ def chunk(data: bytes) -> bytes:
 def stream_head(answered: Answered, replica: Replica, overhead_us: int) -> bytes:
     """The head of a stream of events."""
     request, meter = answered.request, answered.meter
-    if request.http_1_0:
+    if request.head.http_1_0:
         framing = CLOSE
     elif answered.client.closes_after(request):
         framing = b"transfer-encoding: chunked\r\n" + CLOSE
@@ -198,12 +199,14 @@ def error_event(problem: Problem) -> bytes:
     return b"data: " + problem.body() + b"\n\n"
 
 
-def in_our_words(body: bytes, answered: Answered, replica: Replica, *, tls: bool) -> bytes:
+def in_our_words(
+    body: bytes, answered: Answered, replica: Replica, settings: GatewaySettings
+) -> bytes:
     """A replica's answer with the model's name and the addresses that the client knows."""
     body = replica.names(answered.ask.model).answered(body)
     if not answered.ask.wants_urls:
         return body
-    return with_our_addresses(body, replica.route, reached_at(answered.request, tls=tls))
+    return with_our_addresses(body, replica.route, reached_at(answered.request, tls=settings.tls))
 
 
 def reshaped(status: int, body: bytes) -> bytes:

@@ -180,8 +180,10 @@ class ClientConnection(asyncio.Protocol):
         """Take a request that begins like the last one; what is left for the parser."""
         most_bytes = self._listener.settings.max_body_bytes
         whole = known.whole_body(data)
-        if whole and len(whole) <= most_bytes:
-            return self._take_whole(known.meaning, whole)
+        if whole and len(whole) <= most_bytes:  # in one piece, as nearly all come
+            if self._holds(len(whole)):
+                self._pending.append(Request(known.meaning, whole, self._read_ns))
+            return b""
         body = known.begins(data)
         if body is None or body.size_bytes > most_bytes:
             return data
@@ -189,16 +191,6 @@ class ClientConnection(asyncio.Protocol):
         self._head_done = True
         self._body_left = body.size_bytes
         return self._more_body(data[body.at :])
-
-    def _take_whole(self, head: Head, body: bytes) -> bytes:
-        """A request that came in one piece, as nearly all do."""
-        try:
-            self._count_body(len(body))
-        except _Refused:
-            return b""
-        self._pending.append(Request(head, body, self._read_ns))
-        self._body_bytes = 0
-        return b""
 
     def _more_body(self, data: bytes) -> bytes:
         """Take the body as far as it has come; what is left for the parser."""
@@ -267,26 +259,29 @@ class ClientConnection(asyncio.Protocol):
         self._first = b""  # what follows in these bytes does not begin them
 
     def on_body(self, data: bytes) -> None:
-        self._count_body(len(data))
-        self._body.append(data)
-
-    def _count_body(self, size: int) -> None:
-        self._body_bytes += size
-        self._held_bytes += size
-        listener = self._listener
-        listener.buffered_bytes += size
-        settings = listener.settings
+        self._body_bytes += len(data)
+        settings = self._listener.settings
         if self._body_bytes > settings.max_body_bytes:
             self._problem = _body_too_large(settings)
             raise _Refused
-        if listener.buffered_bytes > settings.max_buffered_bytes:
-            self._problem = Problem(
-                status=503,
-                code="no_memory",
-                message="Too many large requests are under way.",
-                retry_after_s=1,
-            )
+        if not self._holds(len(data)):
             raise _Refused
+        self._body.append(data)
+
+    def _holds(self, size: int) -> bool:
+        """Count bytes that are kept until their request is done; `False` for too many of all."""
+        listener = self._listener
+        self._held_bytes += size
+        listener.buffered_bytes += size
+        if listener.buffered_bytes <= listener.settings.max_buffered_bytes:
+            return True
+        self._problem = Problem(
+            status=503,
+            code="no_memory",
+            message="Too many large requests are under way.",
+            retry_after_s=1,
+        )
+        return False
 
     def on_message_complete(self) -> None:
         # Behind a last message the parser takes no other, so neither do we.
@@ -314,7 +309,7 @@ class ClientConnection(asyncio.Protocol):
         """Whether the answer to this request is the last one on this connection."""
         return (
             not request.head.keep_alive
-            or request.http_1_0
+            or request.head.http_1_0
             or self._listener.draining
             or self._answered + 1 >= self._listener.settings.max_requests_per_connection
         )
@@ -324,10 +319,12 @@ class ClientConnection(asyncio.Protocol):
         if not self.gone:
             self.transport.write(data)
 
-    def done(self, request: Request, *, close: bool) -> None:
-        """The answer to the request is written."""
+    def done(self, request: Request, last: bytes, *, close: bool) -> None:
+        """Write what is left of the answer to the request, unless the client has gone."""
         if self.gone:
             return
+        if last:
+            self.transport.write(last)
         self.when_gone = self.when_writable = None
         self._busy = False
         self._answered += 1

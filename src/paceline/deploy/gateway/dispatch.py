@@ -47,7 +47,7 @@ class Dispatcher:
         """A new exchange that was admitted."""
         self.active.add(exchange)
         endpoint = exchange.endpoint
-        replica = None if endpoint.queue else self._choose(exchange, endpoint.replicas)
+        replica = None if endpoint.queue.length else self._choose(exchange, endpoint.replicas)
         if replica is not None:
             endpoint.tally.went_at_once()
             exchange.give_to(replica, now_s, now_s - self.settings.upstream_keep_alive_s)
@@ -94,7 +94,7 @@ class Dispatcher:
                 replica.note_state()
         elif replica.closed:  # an answer may have proved it
             replica.note_state()
-        if endpoint.queue:
+        if endpoint.queue.length:
             self._pump(endpoint)
 
     def ended(self, exchange: Exchange) -> None:

@@ -109,10 +109,9 @@ class Exchange:
         "ttft_s",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - by keyword it takes 2 % more instructions per answer
         self,
         dispatch: Dispatch,
-        *,
         client: ClientConnection,
         request: Request,
         request_id: bytes,
@@ -135,7 +134,8 @@ class Exchange:
         self.queued_at_s = self._arrived_s = self.started_s = self._comment_s = now_s
         self.queue_s = self.cold_s = 0.0
         self.ttft_s: float | None = None
-        self.trace_parent = trace_parent(request.headers.get(b"traceparent"))
+        traced = request.head.headers.get(b"traceparent")
+        self.trace_parent = None if traced is None else trace_parent(traced)
         self.replica: Replica | None = None
         self.tried: tuple[str, ...] = ()
         self.finished = False
@@ -143,7 +143,7 @@ class Exchange:
         self._upstream: UpstreamConnection | None = None
         self._attempts = 0
         self._filter: EventFilter | None = None
-        self._chunked = not request.http_1_0
+        self._chunked = not request.head.http_1_0
         self._head_sent = self._paused = self._closes = False
         self._held = b""
         self._deadline_s: float | None = None
@@ -202,14 +202,16 @@ class Exchange:
         ended = Ended.FAILED if self._attempts else Ended.REFUSED
         close = self.client.closes_after(self.request)
         data = problem_answer(problem, self, close=close)
-        self._answer(data, problem.status, ended, Counts(0, 0), close=close)
+        self._finish(problem.status, ended, Counts(0, 0))
+        self._leave_with(data, close=close, keep=True)
         self._tell(problem.status, b"application/json", problem.body(), problem.retry_after())
 
     def replay(self, answer: Answer) -> None:
         """Answer what another request was answered, at no charge."""
         close = self.client.closes_after(self.request)
         data, ended = replayed_answer(answer, self, close=close), end_of_answer(answer.status)
-        self._answer(data, answer.status, ended, Counts(0, 0), close=close)
+        self._finish(answer.status, ended, Counts(0, 0))
+        self._leave_with(data, close=close, keep=True)
 
     def look(self, now_s: float) -> None:
         """Called every now and then: time-outs, and comments that keep a stream alive."""
@@ -382,7 +384,7 @@ class Exchange:
         counts = counts_in(body) or Counts(0, 0)
         content_type = upstream.content_type
         if status < 300:  # noqa: PLR2004 - an answer
-            body = in_our_words(body, self, replica, tls=self._dispatch.settings.tls)
+            body = in_our_words(body, self, replica, self._dispatch.settings)
         else:
             body, content_type = reshaped(status, body), b"application/json"
         close = self.client.closes_after(self.request)
@@ -395,15 +397,9 @@ class Exchange:
             overhead_us=self._overhead_us(),
             close=close,
         )
-        self._answer(head + body, status, end_of_answer(status), counts, close=close)
+        self._finish(status, end_of_answer(status), counts)
+        self._leave_with(head + body, close=close, keep=True)
         self._tell(status, content_type, body)
-
-    def _answer(
-        self, data: bytes, status: int, ended: Ended, counts: Counts, *, close: bool
-    ) -> None:
-        """A whole answer in one write."""
-        self._finish(status, ended, counts)
-        self._leave_with(data, close=close, keep=True)
 
     def _leave_with(self, last: bytes, *, close: bool, keep: bool) -> None:
         """Send the end, after the account is written."""
@@ -412,8 +408,7 @@ class Exchange:
         self._dispatch.spool.when_written(self._leave)
 
     def _leave(self) -> None:
-        self.client.send(self._held)
-        self.client.done(self.request, close=self._closes)
+        self.client.done(self.request, self._held, close=self._closes)
 
     def _failed(self, failure: Failure) -> None:
         """The replica did not answer: another one, if the client has seen nothing yet."""

@@ -23,7 +23,6 @@ from paceline.deploy.gateway.limits import NOTHING, KeyMeter, Reservation
 from paceline.deploy.gateway.problems import Problem, malformed, no_such_model, not_told_yet
 from paceline.deploy.gateway.routes import HEALTH, MODELS, ROUTES, Route
 from paceline.deploy.gateway.settings import GatewaySettings
-from paceline.deploy.gateway.sse import Counts
 from paceline.records.gateway import EndpointRoute
 
 BEARER: Final = b"bearer "
@@ -55,11 +54,11 @@ class Front:
 
     def handle(self, client: ClientConnection, request: Request) -> None:
         """Answer a request, now or later."""
-        request_id = request.headers.get(b"x-request-id")
+        request_id = request.head.headers.get(b"x-request-id")
         if request_id is None or GOOD_ID.fullmatch(request_id) is None:
             self._made += 1
-            request_id = b"%b%08x" % (self._id_prefix, self._made)
-        route = ROUTES.get(request.target)
+            request_id = b"%b%x" % (self._id_prefix, self._made)
+        route = ROUTES.get(request.head.target)
         if route is None:
             self._other(client, request, request_id)
             return
@@ -81,15 +80,7 @@ class Front:
             return
         now_s = time.monotonic()
         exchange = Exchange(
-            self._dispatcher,
-            client=client,
-            request=request,
-            request_id=request_id,
-            route=route,
-            ask=ask,
-            endpoint=endpoint,
-            meter=meter,
-            now_s=now_s,
+            self._dispatcher, client, request, request_id, route, ask, endpoint, meter, now_s
         )
         endpoint.tally.arrivals += 1
         self._admit(exchange, now_s)
@@ -105,7 +96,7 @@ class Front:
         if problem is not None:
             exchange.refuse(problem)
             return
-        key = exchange.request.headers.get(b"idempotency-key")
+        key = exchange.request.head.headers.get(b"idempotency-key")
         if key is not None and not ask.stream and self._repeats(exchange, key, now_s):
             return
         if meter is not None:
@@ -123,16 +114,17 @@ class Front:
         Keys are looked up by digest: how long that takes depends on digests, which nobody can
         steer, and not on the key.
         """
-        digest = request.head.key_digest
+        head = request.head
+        digest = head.key_digest
         if digest is None:
-            digest = request.head.key_digest = _digest(request.headers.get(b"authorization", b""))
+            digest = head.key_digest = _digest(head.headers.get(b"authorization", b""))
         meter = self._fleet.meters.get(digest)
         if meter is None:
             if not self._fleet.table.keys_required:
                 return None
             if self._fleet.table.revision == 0:
                 return not_told_yet()
-            given = request.headers.get(b"authorization")
+            given = head.headers.get(b"authorization")
             code = "invalid_api_key" if given else "api_key_required"
             return _unauthorized(code, "Give a valid key as `Authorization: Bearer pl_live_…`.")
         expires_at_s = meter.rule.expires_at_s
@@ -148,7 +140,7 @@ class Front:
             return True
         name = (exchange.queue_of + "\0" + exchange.endpoint.route.name, key)
         body = exchange.request.body
-        digest = hashlib.sha256(exchange.request.target + b"\0" + body).digest()
+        digest = hashlib.sha256(exchange.request.head.target + b"\0" + body).digest()
         entry = self._idempotency.find(name, now_s)
         if entry is None:
             entry = self._idempotency.begin(name, digest, now_s)
@@ -167,9 +159,9 @@ class Front:
 
     def _other(self, client: ClientConnection, request: Request, request_id: bytes) -> None:
         """Models, files, health, and what does not exist."""
-        path = request.target.partition(b"?")[0]
-        if path != request.target and path in ROUTES:
-            request.target = path
+        path = request.head.target.partition(b"?")[0]
+        if path != request.head.target and path in ROUTES:
+            request.head.target = path  # for all that begin alike: a query means nothing here
             self.handle(client, request)
         elif path == HEALTH:
             self._say(client, request, request_id, b'{"status":"ok"}')
@@ -216,7 +208,7 @@ class Front:
         if request.head.method != b"GET":
             self._refuse(client, request, request_id, _not_allowed(request, b"GET"))
             return
-        found = self._files.find(request.target)
+        found = self._files.find(request.head.target)
         if isinstance(found, Problem):
             self._refuse(client, request, request_id, found)
             return
@@ -277,8 +269,7 @@ def _answer(client: ClientConnection, request: Request, answer: bytes, *, close:
     """Send it, to a HEAD without its body: that would be taken for the next answer."""
     if request.head.method == b"HEAD":
         answer = answer[: answer.index(HEAD_END) + len(HEAD_END)]
-    client.send(answer)
-    client.done(request, close=close)
+    client.done(request, answer, close=close)
 
 
 def _digest(given: bytes) -> str:
@@ -309,9 +300,9 @@ def _reservation(
 ) -> Reservation:
     if not meter.limits_tokens_or_money:
         return NOTHING
-    counts = Counts(endpoint.ratios.input_tokens(ask.input_bytes), ask.output_tokens)
-    usd = price_usd(endpoint.route, route, counts, ask.images)
-    return Reservation(counts.input_tokens + counts.output_tokens, usd)
+    input_tokens, output_tokens = endpoint.ratios.input_tokens(ask.input_bytes), ask.output_tokens
+    usd = price_usd(endpoint.route, route, input_tokens, output_tokens, ask.images)
+    return Reservation(input_tokens + output_tokens, usd)
 
 
 def _out_of_scope(meter: KeyMeter | None, endpoint: EndpointRoute, route: Route) -> Problem | None:

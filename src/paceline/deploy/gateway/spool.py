@@ -158,15 +158,12 @@ class Spool:
     def _who(self, request: Accounted) -> bytes:
         """The fields that many lines share, as JSON; made once, for a line costs microseconds."""
         replica, meter = request.replica, request.meter
-        key_id = None if meter is None else meter.rule.key_id
-        path = request.route.path
+        of = None if meter is None else meter.rule.key_id, request.route.path
         if replica is None:
-            return _shared(request.served_by, None, key_id, path)
-        shared = replica.usage_fields.get((key_id, path))
+            return _shared(request.served_by, None, *of)
+        shared = replica.usage_fields.get(of)
         if shared is None:
-            shared = replica.usage_fields[(key_id, path)] = _shared(
-                request.served_by, replica.route, key_id, path
-            )
+            shared = replica.usage_fields[of] = _shared(request.served_by, replica.route, *of)
         return shared
 
     def _begin_turn(self) -> None:

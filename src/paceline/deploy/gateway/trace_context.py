@@ -13,9 +13,9 @@ _TRACE_END: Final = 36
 """Of `00-` and the 32 digits of the trace, with the dash behind them."""
 
 
-def trace_parent(given: bytes | None) -> bytes | None:
+def trace_parent(given: bytes) -> bytes | None:
     """The header as it came, when it is one of this version; `None` otherwise."""
-    return given if given is not None and _TRACE_PARENT.fullmatch(given) else None
+    return given if _TRACE_PARENT.fullmatch(given) else None
 
 
 def span_id(request_id: bytes) -> bytes:

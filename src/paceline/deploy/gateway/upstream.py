@@ -54,12 +54,12 @@ class UpstreamConnection(asyncio.Protocol):
         "_framed",
         "_known",
         "_length",
-        "_lost",
         "_parser",
         "complete",
         "consumer",
         "content_type",
         "idle_since_s",
+        "lost",
         "on_lost",
         "parts",
         "reusable",
@@ -77,7 +77,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.idle_since_s = 0.0
         self.size = 0
         self.used = self.reusable = self.complete = False
-        self._framed = self._lost = False
+        self._framed = self.lost = False
         self._between, self._chunk_ended = True, False
         self._first = b""
         self._length: bytes | None = None
@@ -85,10 +85,6 @@ class UpstreamConnection(asyncio.Protocol):
         self.status: int | None = None
         self.content_type = b""
         self.parts: list[bytes] = []
-
-    @property
-    def lost(self) -> bool:
-        return self._lost
 
     @property
     def left(self) -> bool:
@@ -158,7 +154,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._parse(data, consumer)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._lost = True
+        self.lost = True
         del self._parser  # it holds our methods: without this only a collection frees us
         consumer, self.consumer = self.consumer, None
         if self.on_lost is not None:

@@ -26,10 +26,11 @@ class FairQueue(Generic[T]):
 
     def __init__(self) -> None:
         self._lines: OrderedDict[str, deque[T]] = OrderedDict()
-        self._length = 0
+        self.length = 0
+        """Of all lines."""
 
     def __len__(self) -> int:
-        return self._length
+        return self.length
 
     def push(self, item: T) -> None:
         """To the end of its key's line; the caller minds the length."""
@@ -37,7 +38,7 @@ class FairQueue(Generic[T]):
         if line is None:
             line = self._lines[item.queue_of] = deque()
         line.append(item)
-        self._length += 1
+        self.length += 1
 
     def push_first(self, item: T) -> None:
         """To the head of its key's line, and that line next: it was served and lost its replica."""
@@ -46,15 +47,15 @@ class FairQueue(Generic[T]):
             line = self._lines[item.queue_of] = deque()
         line.appendleft(item)
         self._lines.move_to_end(item.queue_of, last=False)
-        self._length += 1
+        self.length += 1
 
     def pop(self) -> T | None:
         """The head of the next line."""
-        if not self._length:
+        if not self.length:
             return None
         key, line = next(iter(self._lines.items()))
         item = line.popleft()
-        self._length -= 1
+        self.length -= 1
         if line:
             self._lines.move_to_end(key)
         else:
@@ -67,7 +68,7 @@ class FairQueue(Generic[T]):
         if line is None or item not in line:
             return
         line.remove(item)
-        self._length -= 1
+        self.length -= 1
         if not line:
             del self._lines[item.queue_of]
 
@@ -77,7 +78,7 @@ class FairQueue(Generic[T]):
         for line in self._lines.values():
             while line and line[0].queued_at_s < before_s:
                 late.append(line.popleft())
-        self._length -= len(late)
+        self.length -= len(late)
         for key in [key for key, line in self._lines.items() if not line]:
             del self._lines[key]
         return late

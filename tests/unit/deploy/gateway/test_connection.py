@@ -62,11 +62,11 @@ class Answers:
     heads: list[Any] = field(default_factory=list)
 
     def handle(self, client: ClientConnection, request: Request) -> None:
-        headers = tuple(sorted(request.headers.items()))
-        self.seen.append((request.head.method, request.target, headers, request.body))
+        headers = tuple(sorted(request.head.headers.items()))
+        self.seen.append((request.head.method, request.head.target, headers, request.body))
         self.heads.append(request.head)
         if not self.slow:
-            client.done(request, close=False)
+            client.done(request, b"", close=False)
 
 
 def connection(**given: Any) -> tuple[ClientConnection, Answers, Transport]:

@@ -301,7 +301,7 @@ def test_what_came_behind_a_request_is_no_matter_once_its_client_left(bench: Ben
     bench.open.remove(client)
     client.connection_lost(None)
     before = transport.written
-    client.done(exchange.request, close=False)  # its account was written only now
+    client.done(exchange.request, b"", close=False)  # its account was written only now
     assert transport.written == before and not transport.ended
 
 

@@ -67,3 +67,34 @@ def test_any_other_byte_is_another_head() -> None:
 )
 def test_what_cannot_be_known_again_is_not(head: bytes, length: bytes | None) -> None:
     assert known(head, length) is None
+
+
+@pytest.mark.parametrize("lengths", [(5, 50, 5), (1_000, 0, 9, 10, 99, 100, 101, 1_000)])
+def test_lengths_may_have_other_numbers_of_digits(lengths: tuple[int, ...]) -> None:
+    one = known()
+    assert one is not None
+    for size_bytes in lengths:
+        body = b"x" * size_bytes
+        assert one.whole_body(HEAD % size_bytes + body) == body
+
+
+@pytest.mark.parametrize("digits", [b"5", b"12", b"123", b"00012"])
+@pytest.mark.parametrize(
+    "length", [b"-1", b"-01", b"-5", b"0", b"05", b"5", b"12", b"100", b"1000"]
+)
+def test_a_body_is_as_long_as_its_head_says_whatever_came_before(
+    digits: bytes, length: bytes
+) -> None:
+    first = HEAD.replace(b"%d", digits)
+    one = known_head(first, digits, "meaning")
+    assert one is not None
+    head = HEAD.replace(b"%d", length)
+    for size_bytes in (0, 1, 4, 5, 6, 11, 12, 13, 99, 100, 101, 999, 1_000, 1_001):
+        fits = length.isdigit() and int(length) == size_bytes
+        assert (one.whole_body(head + b"x" * size_bytes) is not None) == fits
+
+
+def test_a_head_with_a_percent_sign_is_known_too() -> None:
+    head = b"POST /v1/%d%%20 HTTP/1.1\r\nContent-Length: 2\r\nX: 100%s\r\n\r\n"
+    one = known_head(head, b"2", "meaning")
+    assert one is not None and one.whole_body(head + b"ab") == b"ab"
