@@ -1,6 +1,7 @@
 """What the gateway costs, beside HAProxy, a bare relay in Python and an ASGI proxy in the same run.
 
-    python benchmarks/gateway.py [--seconds 4] [--rounds 5] [--only unary latency streams] [--log]
+    python benchmarks/gateway.py [--seconds 4] [--rounds 5] [--log]
+        [--only unary latency bursts streams]
 
 It needs `wrk` and `h2load`, and `haproxy` for the engine of whole answers (Debian packages wrk,
 nghttp2-client, haproxy). CPU is that of the proxy's process alone, divided by what it passed on;
@@ -11,7 +12,9 @@ falls out of it. A figure is the median of the rounds, with the lowest and the h
 The gateway has everything on: a key with all limits, the queue, the breaker, usage and metrics. The
 bare relay does one `recv` and one `send` for whatever comes and nothing else: less is not possible
 in Python. The ASGI proxy (uvicorn, aiohttp client) is installed into the cache at the first run.
-`--log` appends the tables to docs/log.md. About 4 minutes.
+Delays are of requests that come by chance, and again of 64 at a time, the next 64 when 64 more are
+due: there the last waits for the work of 63 others, and what is added is that work, not a delay.
+`--log` appends the tables to docs/log.md. About 6 minutes.
 """
 
 import argparse
@@ -31,7 +34,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from gateway_load import CONNECTIONS, LATENCY_RATE, Streams, run_h2load, run_wrk
+from gateway_load import CONNECTIONS, LATENCY_RATE, Streams, run_arrivals, run_h2load, run_wrk
 from gateway_peers import (
     FLOOR,
     HAPROXY_NAME,
@@ -86,14 +89,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", nargs="*", default=["unary", "latency", "streams"])
+    parser.add_argument("--only", nargs="*", default=["unary", "latency", "bursts", "streams"])
     parser.add_argument("--log", action="store_true")
     options = parser.parse_args()
     missing = [name for name in ("wrk", "h2load", "haproxy") if shutil.which(name) is None]
     if missing:
         print(f"not installed: {', '.join(missing)}", file=sys.stderr)
         return 3
-    measures = {"unary": unary, "latency": latency, "streams": streams}
+    measures = {"unary": unary, "latency": latency, "bursts": bursts, "streams": streams}
     tables = []
     for name in options.only:
         with tempfile.TemporaryDirectory() as folder:
@@ -146,12 +149,34 @@ def streams(folder: Path, seconds: float, rounds: int) -> Table:
 
 
 def latency(folder: Path, seconds: float, rounds: int) -> Table:
-    """Whole answers at a fixed rate: how long each takes, and how much of that is added."""
+    """Whole answers to requests that come by chance at a fixed mean rate."""
+    title = f"Whole answers at {LATENCY_RATE:,} requests/s that come by chance"
+    return delay_table(
+        title, folder, seconds, rounds, lambda proxy, seed: run_arrivals(proxy, seconds, seed)
+    )
+
+
+def bursts(folder: Path, seconds: float, rounds: int) -> Table:
+    """The same rate in bursts of all connections at once."""
+    title = f"Whole answers at {LATENCY_RATE:,} requests/s, {CONNECTIONS} at once"
+    return delay_table(
+        title, folder, seconds, rounds, lambda proxy, _: run_h2load(folder, proxy, seconds)
+    )
+
+
+def delay_table(
+    title: str,
+    folder: Path,
+    seconds: float,
+    rounds: int,
+    took_ms: Callable[[Proxy, int], list[float]],
+) -> Table:
+    """How long each request took, and how much of that is added."""
     found: dict[str, list[list[float]]] = {}
     with static_engine(folder) as engine, every_proxy(folder, engine) as proxies:
-        for _ in range(rounds):
+        for number in range(rounds):
             for proxy in (Proxy(name="direct", port=engine), *proxies):
-                found.setdefault(proxy.name, []).append(run_h2load(folder, proxy, seconds))
+                found.setdefault(proxy.name, []).append(took_ms(proxy, number))
     p50, p99 = (
         {name: [float(np.quantile(one, share)) for one in rows] for name, rows in found.items()}
         for share in (0.5, 0.99)
@@ -168,9 +193,7 @@ def latency(folder: Path, seconds: float, rounds: int) -> Table:
         for name in found
     ]
     return Table(
-        title=(
-            f"Whole answers at {LATENCY_RATE:,} requests/s, {rounds} rounds of {seconds:g} s each"
-        ),
+        title=f"{title}, {rounds} rounds of {seconds:g} s each",
         header=("way", "requests/s", "ms p50", "added p50", "ms p99", "added p99"),
         rows=tuple(rows),
     )
