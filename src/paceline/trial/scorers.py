@@ -181,7 +181,10 @@ def _schema(item: Item, reply: Reply) -> bool:
         return False
     schema = json.loads(item.schema or "{}")
     validator = jsonschema.validators.validator_for(schema)(schema)
-    if not validator.is_valid(said):
+    try:
+        if not validator.is_valid(said):
+            return False
+    except RecursionError:  # a reply nested hundreds deep
         return False
     wanted = json.loads(item.answer) if item.answer else {}
     return isinstance(said, dict | list) and all(

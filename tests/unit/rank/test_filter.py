@@ -1,6 +1,7 @@
 """Constraint × figures → verdict."""
 
 import random
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -32,7 +33,7 @@ def verdict(
     baseline: Pooled | None = None,
     comparison: QualityComparison | None = None,
     rate_rps: float | None = None,
-    **paired: QualityComparison,
+    paired: Mapping[str, QualityComparison] | None = None,
 ) -> ConstraintVerdict:
     measured = Measured(
         pooled=subject,
@@ -40,7 +41,7 @@ def verdict(
         comparison=comparison,
         workload=a_workload(rate_rps=rate_rps),
     )
-    measured = replace(measured, **paired)  # type: ignore[arg-type]  # fields of Measured
+    measured = replace(measured, **(paired or {}))  # type: ignore[arg-type]  # fields of Measured
     return judge(parse_constraint(text), measured).verdict
 
 
@@ -225,22 +226,20 @@ class TestRelative:
     def test_every_kind_of_quality_has_a_comparison_of_its_own(
         self, metric: str, paired: str
     ) -> None:
-        figures = dict.fromkeys(
-            ("quality_mine", "quality_under_load", "quality_long_context"),
-            a_metric(0.8, "", spread=0.01),
+        figure = a_metric(0.8, "", spread=0.01)
+        subject, baseline = (
+            pooled(
+                engine, quality_mine=figure, quality_under_load=figure, quality_long_context=figure
+            )
+            for engine in ("fake", "transformers")
         )
-        subject, baseline = pooled(**figures), pooled("transformers", **figures)
-        found = verdict(f"{metric} >= 0.95x", subject, baseline=baseline, **{paired: PAIRED})
+        mine = {paired: PAIRED}
+        found = verdict(f"{metric} >= 0.95x", subject, baseline=baseline, paired=mine)
         assert (found.verdict, found.value) == (Verdict.PASS, PAIRED.ratio)
         assert verdict(f"{metric} >= 0.7", subject).verdict is Verdict.PASS
         assert verdict(f"{metric} >= 0.9", subject).verdict is Verdict.FAIL
-        unpaired = verdict(
-            f"{metric} >= 0.95x",
-            subject,
-            baseline=baseline,
-            comparison=PAIRED,
-            loaded_comparison=PAIRED,
-        )
+        others = {"comparison": PAIRED, "loaded_comparison": PAIRED}
+        unpaired = verdict(f"{metric} >= 0.95x", subject, baseline=baseline, paired=others)
         assert unpaired.verdict is Verdict.UNRESOLVED
 
     def test_other_figures_are_judged_by_the_ratio_of_their_bounds(self) -> None:

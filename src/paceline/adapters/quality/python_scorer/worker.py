@@ -13,9 +13,10 @@ import sys
 from typing import Any
 
 REFUSED_EVENTS = (
-    "os.exec", "os.fork", "os.forkpty", "os.kill", "os.mkdir", "os.posix_spawn", "os.remove",
-    "os.rename", "os.rmdir", "os.symlink", "os.system", "os.truncate", "shutil.", "socket.",
-    "subprocess.",
+    "os.chflags", "os.chmod", "os.chown", "os.exec", "os.fork", "os.forkpty", "os.kill", "os.link",
+    "os.mkdir", "os.posix_spawn", "os.remove", "os.removexattr", "os.rename", "os.rmdir",
+    "os.setxattr", "os.symlink", "os.system", "os.truncate", "os.utime", "shutil.", "socket.",
+    "sqlite3.", "subprocess.",
 )  # fmt: skip
 WRITING_FLAGS = 0o3 | 0o100 | 0o1000 | 0o2000  # O_WRONLY|O_RDWR, O_CREAT, O_TRUNC, O_APPEND
 

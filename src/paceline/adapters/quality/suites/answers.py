@@ -97,6 +97,8 @@ def _read(path: Path, key: Key) -> Mapping[str, Reply]:
     whole = lines[:-1]  # what follows the last line break was cut off by a crash
     if lines[-1]:
         path.write_text("".join(f"{line}\n" for line in whole), encoding="utf-8")
+    if not whole:  # the crash was in the first line
+        return {}
     try:
         header, *entries = (json.loads(line) for line in whole)
         _require_same(path, header, key)

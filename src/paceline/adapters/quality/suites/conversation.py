@@ -117,11 +117,17 @@ def _joined(events: str) -> _Turn:
 def _text_of(choice: Mapping[str, object], field: str) -> str:
     """The text of a choice; a reply without content (only a tool call) is empty text."""
     if "text" in choice:
-        return str(choice["text"] or "")
+        return _encodable(str(choice["text"] or ""))
     message = choice[field]
     if not isinstance(message, dict):
         raise TypeError(f"{field!r} is no object")
-    return str(message.get("content") or "")
+    return _encodable(str(message.get("content") or ""))
+
+
+def _encodable(text: str) -> str:
+    """Halves of characters joined, and single ones shown as undecodable: they can neither be sent
+    back nor printed."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _reason(choice: Mapping[str, object]) -> str | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,7 @@ import httpx
 
 from paceline.adapters.quality.suites.answers import AnswerBook, asked_key, open_book
 from paceline.adapters.quality.suites.conversation import converse
+from paceline.adapters.quality.suites.deadline import TooSlow, deadline
 from paceline.ports.quality import Grader, OnProgress, StopRule
 from paceline.records.load import Target
 from paceline.records.quality import (
@@ -24,6 +26,9 @@ from paceline.records.quality import (
 
 ANSWER_TIMEOUT_S: Final = 180.0
 """For one turn; a quarter of a thousand tokens on a slow laptop take about two minutes."""
+
+MARKING_S: Final = 5.0
+"""For one answer by rules: microseconds, unless an expression or a schema is at fault."""
 
 
 class SuiteEvaluator:
@@ -97,7 +102,11 @@ class SuiteEvaluator:
 async def _grade(grader: Grader, item: Item, reply: Reply) -> ItemScore:
     if item.scorer is Scorer.PYTHON:  # waits for a process: must not hold up the other answers
         return await asyncio.to_thread(grader.grade, item, reply)
-    return grader.grade(item, reply)
+    try:
+        with deadline(MARKING_S):
+            return grader.grade(item, reply)
+    except TooSlow as error:
+        return grader.grade(item, replace(reply, error=str(error)))
 
 
 async def _work_off(

@@ -1,14 +1,14 @@
 """One item of a suite: its text form, and what makes it one that can be asked and marked."""
 
 import json
+import math
 import re
 from dataclasses import replace
 from typing import Final
 
-import jsonschema
-import jsonschema.validators
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue
 
+from paceline.adapters.quality.suites.schemas import why_unusable
 from paceline.records.image import MOST_SEED
 from paceline.records.quality import Check, CheckName, Item, Message, Scorer, Split
 
@@ -49,9 +49,9 @@ class ItemText(_Strict):
     choices: list[str] = []
     schema_: dict[str, JsonValue] | None = Field(default=None, alias="schema")
     checks: list[_CheckText] = []
-    tolerance: float = Field(default=0.0, ge=0.0)
+    tolerance: FiniteFloat = Field(default=0.0, ge=0.0)
     max_tokens: int = Field(default=DEFAULT_MAX_TOKENS, ge=1, le=32_768)
-    weight: float = Field(default=1.0, gt=0.0)
+    weight: FiniteFloat = Field(default=1.0, gt=0.0)
     split: Split = Split.MAIN
     seed: int | None = Field(default=None, ge=0, le=MOST_SEED)
     shows: str | None = None
@@ -66,6 +66,7 @@ def items_from(text: ItemText) -> tuple[Item, ...]:
     Unusable.
     """
     item = _record(text)
+    _require_sendable(item)
     _require_markable(item)
     if item.scorer is not Scorer.PICTURE:
         return (item,)
@@ -112,6 +113,13 @@ def _messages(text: ItemText) -> tuple[Message, ...]:
     if any(one.content is None and one.role != "assistant" for one in found):
         raise Unusable("only an assistant message may leave its content open")
     return found
+
+
+def _require_sendable(item: Item) -> None:
+    """Raises Unusable for text that cannot be written in UTF-8."""
+    asked = "".join(message.content or "" for message in item.messages)
+    half = next((letter for letter in asked if "\ud800" <= letter <= "\udfff"), None)
+    _require(half is None, f"the text holds half a character, {half!r}")
 
 
 def _scorer(text: ItemText) -> Scorer:
@@ -168,23 +176,24 @@ def _require_parsable(item: Item) -> None:
         try:
             match item.scorer:
                 case Scorer.NUMBER:
-                    float(answer)
+                    if not math.isfinite(float(answer)):
+                        raise ValueError("it is not finite")  # noqa: TRY301 - as float() raises
                 case Scorer.JSON:
                     json.loads(answer)
                 case Scorer.REGEX:
                     re.compile(answer)
-        except (ValueError, re.error) as error:
+        except (ValueError, re.error, OverflowError, RecursionError) as error:
             raise Unusable(f"the answer {answer!r} is no {item.scorer}: {error}") from error
 
 
 def _require_schema(item: Item) -> None:
     _require(item.schema is not None, "the scorer `schema` needs a `schema`")
-    schema = json.loads(item.schema or "{}")
+    wrong = why_unusable(json.loads(item.schema or "{}"))
+    _require(wrong is None, f"the schema cannot be used: {wrong}")
     try:
-        jsonschema.validators.validator_for(schema).check_schema(schema)
         wanted = json.loads(item.answer) if item.answer else {}
-    except (jsonschema.SchemaError, ValueError) as error:
-        raise Unusable(f"the schema or its answer cannot be used: {error}") from error
+    except ValueError as error:
+        raise Unusable(f"the answer beside the schema is no JSON: {error}") from error
     _require(isinstance(wanted, dict), "the answer beside a schema must be an object")
 
 

@@ -8,12 +8,13 @@ import csv
 import hashlib
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, FiniteFloat, ValidationError
 
 from paceline.adapters.quality.suites.items import ItemText, Unusable, items_from
 from paceline.errors import Code, SpecError
@@ -31,7 +32,7 @@ class _HeaderText(BaseModel):
     suite: str
     version: int | str
     sha256: str | None = None
-    weights: dict[str, float] | None = None
+    weights: dict[str, FiniteFloat] | None = None
     scorer_path: str | None = None
 
 
@@ -94,7 +95,7 @@ def _jsonl_lines(path: Path, text: str) -> Iterator[_Line]:
             continue
         try:
             value = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise _at(path, number, f"no JSON: {error}") from error
         if not isinstance(value, dict):
             raise _at(path, number, f"a {type(value).__name__} where an object belongs")
@@ -104,6 +105,10 @@ def _jsonl_lines(path: Path, text: str) -> Iterator[_Line]:
 def _csv_lines(path: Path, text: str) -> list[_Line]:
     reader = csv.DictReader(text.splitlines(keepends=True), strict=True)
     lines = []
+    names = Counter(reader.fieldnames or ())
+    twice = [name for name, count in names.items() if count > 1]
+    if twice:
+        raise _at(path, 1, f"a column is there twice: {', '.join(twice)}")
     try:
         for row in reader:
             if None in row or None in row.values():

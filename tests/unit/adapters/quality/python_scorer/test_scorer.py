@@ -29,6 +29,19 @@ def writes_low(reply, item):
     os.open("here", os.O_WRONLY | os.O_CREAT)
     return 1
 
+def links(reply, item):
+    os.link(__file__, "linked")
+    return 1
+
+def changes_rights(reply, item):
+    os.chmod(__file__, 0)
+    return 1
+
+def keeps_a_database(reply, item):
+    import sqlite3
+    sqlite3.connect("kept.db").execute("create table t (a)")
+    return 1
+
 def eats(reply, item):
     return len(bytearray(8 << 30))
 
@@ -88,6 +101,9 @@ def test_scores_a_reply_and_ignores_what_is_printed(path: Path) -> None:
     [
         ("writes", "may not write 'was-here'"),
         ("writes_low", "may not write 'here'"),
+        ("links", "may not use os.link"),
+        ("changes_rights", "may not use os.chmod"),
+        ("keeps_a_database", "may not use sqlite3.connect"),
         ("eats", "MemoryError"),
         ("connects", "may not use socket."),
         ("spawns", "may not use subprocess.Popen"),

@@ -55,6 +55,15 @@ def test_a_line_cut_off_by_a_crash_is_asked_again(tmp_path: Path) -> None:
     assert ask(Engine(fails_from=0), path).errors == 0
 
 
+def test_a_crash_in_the_first_line_starts_anew(tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    path.write_text(json.dumps(KEY)[:20])
+    engine = Engine()
+    assert ask(engine, path).score == 1.0
+    assert engine.asked == 6
+    assert ask(Engine(fails_from=0), path).errors == 0
+
+
 def test_replies_come_back_whole(tmp_path: Path) -> None:
     path = tmp_path / "answers.jsonl"
     reply = Reply(text="a\u2028\ud800b", earlier=("x", ""), finish_reason="stop")

@@ -131,5 +131,13 @@ def test_a_broken_connection_is_an_error_of_the_item(failure: Exception, error: 
     assert reply(handler).error == error
 
 
+def test_half_a_character_is_shown_as_undecodable() -> None:
+    """A server that cuts an emoji in two; sent back as it is, it could not be encoded."""
+    halves = httpx.Response(
+        200, text='{"choices": [{"message": {"content": "\\ud83d\\ude00 and \\ud83d"}}]}'
+    )
+    assert reply(lambda _: halves).text == "\U0001f600 and \ufffd"
+
+
 def test_a_reply_without_content_is_empty_text() -> None:
     assert reply(lambda _: said(None, None)) == Reply(text="")

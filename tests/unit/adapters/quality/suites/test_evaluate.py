@@ -1,13 +1,17 @@
 import asyncio
 import json
 import time
+from dataclasses import replace
 
 import httpx
 import pytest
 
+from paceline.adapters.quality.suites import evaluate
 from paceline.adapters.quality.suites.evaluate import SuiteEvaluator
 from paceline.records.load import Target
+from paceline.records.quality import Message, Scorer
 from paceline.testing.quality import PlainGrader, small_suite
+from paceline.trial.scoring import SuiteGrader
 
 TARGET = Target(base_url="http://engine", model="m")
 
@@ -48,6 +52,28 @@ def test_three_hundred_items_cost_no_waiting_of_our_own() -> None:
         TARGET, small_suite(300), grader=PlainGrader(), seed=0, concurrency=8
     )
     assert time.process_time() - started_s < 3.0
+
+
+def test_an_expression_that_never_ends_marks_its_item_and_the_asking_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(evaluate, "MARKING_S", 0.2)
+    first, *rest = small_suite(3).items
+    endless = replace(
+        first,
+        messages=(Message(role="user", content="x" * 60),),
+        scorer=Scorer.REGEX,
+        answer="(x+x+)+y",
+    )
+    suite = replace(small_suite(3), items=(endless, *rest))
+    result = SuiteEvaluator(transport=Engine(wait_for=1)).evaluate(
+        TARGET, suite, grader=SuiteGrader(), seed=0, concurrency=1
+    )
+    found = {score.item_id: score for score in result.items}
+    assert len(found) == 3
+    assert found[endless.item_id].score == 0
+    assert "not marked after 0.2 s" in str(found[endless.item_id].error)
+    assert [one.error for name, one in found.items() if name != endless.item_id] == [None, None]
 
 
 def test_refuses_no_concurrency() -> None:

@@ -74,6 +74,12 @@ def test_an_edited_suite_is_refused(tmp_path: Path) -> None:
         read_suite(jsonl(tmp_path, header, GOOD))
 
 
+def test_weights_are_finite(tmp_path: Path) -> None:
+    header = {"suite": "s", "version": 1, "weights": {"own": float("nan")}}
+    with pytest.raises(SpecError, match="finite"):
+        read_suite(jsonl(tmp_path, header, GOOD))
+
+
 def test_the_hash_covers_weights_and_items(tmp_path: Path) -> None:
     def hashed(weights: dict[str, float], answer: str) -> str:
         header = {"suite": "s", "version": 1, "weights": weights}
@@ -114,6 +120,19 @@ def test_a_line_separator_inside_a_text_does_not_end_the_line(tmp_path: Path) ->
         ({**GOOD, "id": "b", "scorer": "same"}, "an earlier reply of the model"),
         ({**GOOD, "id": "b", "scorer": "schema"}, "needs a `schema`"),
         ({"id": "b", "prompt": "?", "schema": {"type": "thing"}}, "cannot be used"),
+        ({"id": "b", "prompt": "?", "schema": {"$ref": "#/nope"}}, "'#/nope' names nothing"),
+        (
+            {"id": "b", "prompt": "?", "schema": {"$ref": "http://h/s"}},
+            "'http://h/s' names nothing",
+        ),
+        ({"id": "b", "prompt": "?", "schema": {"not": {"$ref": "#"}}}, "refers to itself"),
+        ('{"id": "b", "prompt": "?", "answer": "x", "weight": Infinity}', "`weight`"),
+        ('{"id": "b", "prompt": "?", "answer": "1", "tolerance": Infinity}', "`tolerance`"),
+        ({**GOOD, "id": "b", "answer": "inf", "scorer": "number"}, "'inf' is no number"),
+        ({"id": "b", "prompt": "?", "regex": "a{99999999999999}"}, "is no regex"),
+        ({"id": "b", "prompt": "?", "regex": "(" * 3000 + ")" * 3000}, "is no regex"),
+        ("[" * 100_000, "no JSON"),
+        ({**GOOD, "id": "b", "prompt": "half of \ud83d"}, "half a character"),
         ({**GOOD, "id": "b", "max_tokens": 0}, "`max_tokens`"),
         ({**GOOD, "id": "b", "weight": 0}, "`weight`"),
         ({"id": "b", "prompt": "?", "python": "import os"}, "is no function name"),
@@ -132,7 +151,13 @@ def test_a_malformed_item_is_named_by_its_line(tmp_path: Path, bad: object, beca
 
 
 @pytest.mark.parametrize(
-    "weights", [{"own": 0.9}, {"other": 1.0}, {"own": 1.5, "other": -0.5}, {"own": 0.5, "o": 0.5}]
+    "weights",
+    [
+        {"own": 0.9},
+        {"other": 1.0},
+        {"own": 1.5, "other": -0.5},
+        {"own": 0.5, "o": 0.5},
+    ],
 )
 def test_weights_must_fit_the_categories(tmp_path: Path, weights: dict[str, float]) -> None:
     header = {"suite": "s", "version": 1, "weights": weights}
@@ -163,6 +188,19 @@ def test_a_malformed_row_is_named_by_its_line(tmp_path: Path, row: str, because:
         read_suite(path)
     assert "line 3 of" in caught.value.what
     assert because in caught.value.why
+
+
+def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "own.csv", "id,prompt,answer,answer", "a,?,x,y")
+    with pytest.raises(SpecError, match="twice: answer"):
+        read_suite(path)
+
+
+def test_a_schema_may_refer_to_its_own_parts(tmp_path: Path) -> None:
+    tree = {"$defs": {"node": {"type": "object", "properties": {"next": {"$ref": "#/$defs/node"}}}}}
+    schema = {**tree, "$ref": "#/$defs/node", "default": {"$ref": "no reference"}}
+    (item,) = read_suite(jsonl(tmp_path, {"id": "a", "prompt": "?", "schema": schema})).items
+    assert item.scorer is Scorer.SCHEMA
 
 
 def test_an_absent_binary_or_empty_file_is_refused(tmp_path: Path) -> None:
