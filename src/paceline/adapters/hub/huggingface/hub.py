@@ -189,7 +189,9 @@ class HuggingFaceHub:
                     Code.BAD_MODEL,
                     f"{repo.name!r} wants to run Python code of its own",
                     why=f"{path} has 'auto_map', which makes engines import files of the model",
-                    fix="read that code; if you trust it, repeat with --allow-remote-code",
+                    fix=f"no engine here runs such code. Where it needs none, fetch the model, take"
+                    f" 'auto_map' out of {path} and name the folder; `paceline models inspect"
+                    f" {repo.name} --allow-remote-code` looks at it as it is",
                 )
 
 
@@ -232,7 +234,8 @@ def _check_libraries(name: str, index: Json) -> None:
             Code.BAD_MODEL,
             f"{name!r} wants to run Python code of its own",
             why=f"component {component!r} is from {library!r}; known are {', '.join(LIBRARIES)}",
-            fix="read that code; if you trust it, repeat with --allow-remote-code",
+            fix="no engine here runs such code: name a pipeline of known libraries;"
+            f" `paceline models inspect {name} --allow-remote-code` looks at it as it is",
         )
 
 

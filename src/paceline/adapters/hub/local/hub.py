@@ -157,7 +157,9 @@ class LocalHub:
                 Code.BAD_MODEL,
                 f"the model in {str(folder)!r} wants to run Python code of its own",
                 why=f"{where} has 'auto_map', which makes engines import files of the folder",
-                fix="read that code; if you trust it, repeat with --allow-remote-code",
+                fix="no engine here runs such code. Where it needs none, take 'auto_map' out of"
+                f" {where} in a copy; `paceline models inspect DIR --allow-remote-code` looks at it"
+                " as it is",
             )
 
 

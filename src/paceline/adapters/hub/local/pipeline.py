@@ -103,7 +103,8 @@ def _components(folder: Path, index: JsonObject, *, allow_remote_code: bool) -> 
                 Code.BAD_MODEL,
                 f"the model in {str(folder)!r} wants to run Python code of its own",
                 why=f"component {name!r} is from {library!r}; known are {', '.join(_LIBRARIES)}",
-                fix="read that code; if you trust it, repeat with --allow-remote-code",
+                fix="no engine here runs such code: name a pipeline of known libraries;"
+                " `paceline models inspect DIR --allow-remote-code` looks at it as it is",
             )
         named[name] = class_name
     return named
