@@ -43,6 +43,7 @@ class Code(StrEnum):
     PLUGIN_BROKEN = "plugin-broken"
     PORT_IN_USE = "port-in-use"
     RATE_LIMITED = "rate-limited"
+    QUOTA_SPENT = "quota-spent"
     RUN_BUSY = "run-busy"
     SCORER_FAILED = "scorer-failed"
     SERVE_BUSY = "serve-busy"

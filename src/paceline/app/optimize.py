@@ -10,6 +10,7 @@ from paceline.app.budget import estimated, refuse_too_small
 from paceline.app.campaign import CANCEL, Campaign
 from paceline.app.exams import find_exams
 from paceline.app.planning import Planned, plan_request, with_price
+from paceline.app.quotas import refuse_if_late, refuse_over_quota
 from paceline.app.serving.devices import measuring_alone
 from paceline.app.validation import without_invalid
 from paceline.app.watch import Watch
@@ -50,6 +51,7 @@ def begin_run(
     Raises SpecError when the budget cannot hold what the run must measure, CapacityError when
     something else uses its devices.
     """
+    refuse_over_quota(shop.workspace, shop)
     with _devices(planned, shop):
         return _begin(
             request,
@@ -90,13 +92,25 @@ def _begin(
         estimate=estimate,
         redirected_from=redirected_from,
         changes=changes,
+        workspace=shop.workspace,
     )
     shop.store.create_run(run)
+    _give_back_if_late(run, shop)
     if carried:
         with shop.store.write_run(run.run_id) as writer:
             for trial in carried:
                 writer.save_trial(trial)
     return _work(run, planned, shop, watch)
+
+
+def _give_back_if_late(run: RunRecord, shop: Workshop) -> None:
+    """Runs that began at the same moment were all let in; those above the quota end here."""
+    try:
+        refuse_if_late(run, shop)
+    except CapacityError as error:
+        with shop.store.write_run(run.run_id) as writer:
+            writer.move(RunState.PLANNED, RunState.FAILED, detail=f"{error.what} [{error.code}]")
+        raise
 
 
 def resume_run(run_id: str, shop: Workshop, watch: Watch) -> RunRecord:
@@ -114,6 +128,7 @@ def resume_run(run_id: str, shop: Workshop, watch: Watch) -> RunRecord:
             why="only a run that was killed, cancelled or failed can be resumed",
             fix=f"paceline runs show {run.run_id}",
         )
+    refuse_over_quota(run.workspace, shop, resumed=True)
     model = shop.hub.find(run.model.source or run.request.model)
     if model.sha256 != run.model.sha256:
         raise SpecError(

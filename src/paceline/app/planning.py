@@ -7,6 +7,7 @@ from paceline.app.checkpoints import why_none
 from paceline.app.drafting import find_draft, speculations_of
 from paceline.app.image_plan import image_kind, refuse_before_fetching
 from paceline.app.lessons import lessons_here, shape_of_model
+from paceline.app.quotas import quota_of, within_tier
 from paceline.app.registry import load_engine, usable_engines
 from paceline.app.wiring import Workshop
 from paceline.plan.enumerate import EngineOffer
@@ -43,7 +44,7 @@ def plan_request(request: Request, shop: Workshop, model: Model | None = None) -
     accelerators = shop.executor.inventory()
     _check_hardware(request, accelerators)
     if model is None:
-        refuse_before_fetching(request)
+        refuse_before_fetching(request, shop)
         model = shop.hub.find(request.model)
     kind = image_kind(request, model, accelerators)
     engines = _engines_in_play(request, model)
@@ -76,6 +77,7 @@ def plan_request(request: Request, shop: Workshop, model: Model | None = None) -
         lessons=lessons_here(shop.store, accelerators),
         kind=kind,
     )
+    plan = within_tier(plan, shop.workspace, quota_of(shop.workspace, shop))
     return Planned(model=model, accelerators=accelerators, plan=plan, draft=draft)
 
 

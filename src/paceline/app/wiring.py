@@ -26,7 +26,8 @@ if TYPE_CHECKING:  # ports bring in the records of every stage, and few commands
 class Workshop:
     """Adapters by port. Making one does not start anything.
 
-    `share_device` lets an optimization measure on a device that something else uses.
+    `share_device` lets an optimization measure on a device that something else uses; `workspace`
+    is in whose name it is made.
     """
 
     def __init__(
@@ -35,8 +36,10 @@ class Workshop:
         clock: Clock | None = None,
         *,
         share_device: bool = False,
+        workspace: str = "default",
     ) -> None:
         self.share_device = share_device
+        self.workspace = workspace
         self.places = places or find_places()
         self.clock: Clock = clock or SystemClock()
 

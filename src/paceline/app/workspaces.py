@@ -1,6 +1,6 @@
 """Workspaces: endpoints and keys that belong together, and what the keys may use in all."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 from paceline.app.audit import a_note, differences
 from paceline.app.limits import (
@@ -11,11 +11,12 @@ from paceline.app.limits import (
     month_began_s,
 )
 from paceline.app.names import NAME
+from paceline.app.quotas import RunsUsed, overage, runs_used
 from paceline.app.wiring import Workshop
 from paceline.clock import Clock
 from paceline.errors import Code, SpecError
 from paceline.ports.access import Access
-from paceline.records.access import UseLimits, Workspace
+from paceline.records.access import RunQuota, UseLimits, Workspace
 from paceline.records.audit import LOCAL, AuditKind
 from paceline.records.gateway import WorkspaceRule
 from paceline.records.usage import UsageBy
@@ -29,6 +30,7 @@ class ShownWorkspace:
     keys: int
     endpoints: tuple[str, ...]
     spent_usd: float
+    runs: RunsUsed
 
 
 def limit_workspace(
@@ -42,8 +44,35 @@ def limit_workspace(
     check_limits(limits)
     before = next((one for one in access.workspaces() if one.name == name), Workspace(name=name))
     changed = differences(before.limits, limits)
-    workspace = Workspace(name=name, limits=limits)
+    workspace = replace(before, limits=limits)
     note = a_note(AuditKind.LIMITS_CHANGED, changed, actor=actor, subject=name, clock=clock)
+    access.put_workspace(workspace, notes=[note] if changed else [])
+    return workspace
+
+
+def set_quota(
+    name: str, quota: RunQuota, access: Access, clock: Clock, *, actor: str = LOCAL
+) -> Workspace:
+    """What may be optimized in its name from now on; runs under way go on.
+
+    Raises SpecError for a name that cannot be one, or a number below 0.
+    """
+    check_workspace_name(name)
+    for option, count in (
+        ("--runs-per-month", quota.runs_per_month),
+        ("--concurrent-runs", quota.concurrent_runs),
+    ):
+        if count is not None and count < 0:
+            raise SpecError(
+                Code.BAD_OPTION,
+                f"{option} is {count}",
+                why="it is 0, for none, or more",
+                fix=f"leave {option} out for no limit",
+            )
+    before = next((one for one in access.workspaces() if one.name == name), Workspace(name=name))
+    changed = differences(before.quota, quota)
+    workspace = replace(before, quota=quota)
+    note = a_note(AuditKind.QUOTA_CHANGED, changed, actor=actor, subject=name, clock=clock)
     access.put_workspace(workspace, notes=[note] if changed else [])
     return workspace
 
@@ -62,6 +91,7 @@ def all_workspaces(shop: Workshop) -> tuple[ShownWorkspace, ...]:
             keys=keys.count(name),
             endpoints=tuple(sorted(one for one, owner in owners.items() if owner == name)),
             spent_usd=spent.get(name, 0.0),
+            runs=runs_used(name, shop),
         )
         for name in names
     )
@@ -101,4 +131,10 @@ def workspace_document(shown: ShownWorkspace) -> dict[str, object]:
         "spent_usd_this_month": shown.spent_usd,
         "keys": shown.keys,
         "endpoints": shown.endpoints,
+        "quota": asdict(shown.workspace.quota),
+        "runs": {
+            "this_month": len(shown.runs.this_month),
+            "over_quota": overage(shown.workspace.quota, shown.runs),
+            "running": len(shown.runs.running),
+        },
     }

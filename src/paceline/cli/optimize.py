@@ -70,6 +70,7 @@ SuiteNames = Annotated[
 ShareDevice = Annotated[
     bool, typer.Option("--share-device", help="Measure even where an endpoint has a replica.")
 ]
+WorkspaceName = Annotated[str, typer.Option(help="In whose name, for its quota.")]
 ResumedRun = Annotated[
     str | None,
     typer.Option("--resume", metavar="RUN", help="Go on with a run that was stopped."),
@@ -111,13 +112,13 @@ def optimize(
     from_: EarlierRun = None,
     dry_run: DryRun = False,
     share_device: ShareDevice = False,
+    workspace: WorkspaceName = "default",
     as_json: AsJson = False,
 ) -> None:
     """Find the best variant of a model: launch, measure, rank, write a receipt.
-
     Exits 5 when no variant satisfies the constraints.
     """
-    shop = Workshop(share_device=share_device)
+    shop = Workshop(share_device=share_device, workspace=workspace)
     asked = Asked(
         model=model,
         pipeline=pipeline,

@@ -9,11 +9,12 @@ from paceline.app.workspaces import (
     ShownWorkspace,
     all_workspaces,
     limit_workspace,
+    set_quota,
     workspace_document,
 )
 from paceline.cli.keys import KNOWN_WITHIN
 from paceline.cli.output import print_json, print_table
-from paceline.records.access import UseLimits
+from paceline.records.access import RunQuota, UseLimits
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -38,7 +39,7 @@ def list_workspaces(as_json: AsJson = False) -> None:
         "Workspaces",
         (
             *("workspace", "requests/min", "tokens/min", "at once", "USD/month", "spent"),
-            *("keys", "endpoints"),
+            *("runs", "keys", "endpoints"),
         ),
         [_row(one) for one in found],
     )
@@ -76,8 +77,47 @@ def limit(
         print_json(workspace_document(shown))
 
 
+@app.command()
+def quota(
+    name: Annotated[str, typer.Argument(help="As `optimize --workspace` names it.")],
+    runs_per_month: Annotated[
+        int | None, typer.Option(help="Most runs a calendar month; failed ones are given back.")
+    ] = None,
+    concurrent_runs: Annotated[int | None, typer.Option(help="Most runs at once.")] = None,
+    overage: Annotated[
+        bool, typer.Option("--overage", help="Runs above the month's number are made and counted.")
+    ] = False,
+    accelerator: Annotated[
+        list[str] | None, typer.Option(help="Only these accelerators (repeatable).")
+    ] = None,
+    format_: Annotated[
+        list[str] | None,
+        typer.Option("--format", help="Only these formats and the baseline's (repeatable)."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what may be optimized in the name of a workspace.
+
+    What is not given does not apply any more. Runs under way go on.
+    """
+    wanted = RunQuota(
+        runs_per_month=runs_per_month,
+        concurrent_runs=concurrent_runs,
+        overage=overage,
+        accelerators=tuple(accelerator) if accelerator else None,
+        formats=tuple(format_) if format_ else None,
+    )
+    shop = Workshop()
+    set_quota(name, wanted, shop.store.access, shop.clock)
+    what = "has no quota any more" if wanted == RunQuota() else "has a quota"
+    typer.echo(f"workspace {name!r} {what}", err=True)
+    if as_json:
+        shown = next(one for one in all_workspaces(shop) if one.workspace.name == name)
+        print_json(workspace_document(shown))
+
+
 def _row(shown: ShownWorkspace) -> tuple[str, ...]:
-    limits = shown.workspace.limits
+    limits, most = shown.workspace.limits, shown.workspace.quota.runs_per_month
     given = (
         *(limits.requests_per_min, limits.tokens_per_min),
         *(limits.concurrency, limits.budget_usd_per_month),
@@ -86,6 +126,7 @@ def _row(shown: ShownWorkspace) -> tuple[str, ...]:
         shown.workspace.name,
         *("–" if one is None else f"{one:g}" for one in given),
         f"{shown.spent_usd:.4f}",
+        f"{len(shown.runs.this_month)}/{'–' if most is None else most}",
         str(shown.keys),
         " ".join(shown.endpoints),
     )

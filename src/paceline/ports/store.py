@@ -5,6 +5,7 @@ SetupError `store-unusable` (unreadable, locked for too long, stored by a newer 
 `disk-full`; after either, what was stored before is intact.
 """
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -76,6 +77,10 @@ class RunStore(Protocol):
         self, *, pipeline: str | None = None, limit: int | None = None
     ) -> tuple[RunRecord, ...]:
         """Latest first."""
+        ...
+
+    def run_states(self, workspace: str) -> Mapping[str, RunState]:
+        """The state of every run of a workspace by its id, oldest first."""
         ...
 
     def trials(self, run_id: str) -> tuple[TrialRecord, ...]:

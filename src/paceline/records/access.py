@@ -25,6 +25,22 @@ class UseLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunQuota:
+    """What a workspace may optimize; `None` does not apply.
+
+    Runs count in the calendar's month (UTC) in which they began; those that failed do not. With
+    `overage` a run above `runs_per_month` is made all the same, and counted as that. Variants on
+    other `accelerators` or in other `formats` are above its tier; the baseline's format never is.
+    """
+
+    runs_per_month: int | None = None
+    concurrent_runs: int | None = None
+    overage: bool = False
+    accelerators: tuple[str, ...] | None = None
+    formats: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
     """A key as it is kept: never the key itself, only the SHA-256 of it in hex.
 
@@ -53,7 +69,11 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workspace:
-    """Endpoints and keys of one name see each other; here is what its keys may use together."""
+    """Endpoints and keys of one name see each other; here is what its keys may use together.
+
+    `quota` is what may be optimized in its name.
+    """
 
     name: str
     limits: UseLimits = UseLimits()
+    quota: RunQuota = RunQuota()

@@ -72,6 +72,7 @@ class RunRecord:
     estimate: Estimate | None = None
     redirected_from: str | None = None
     changes: tuple[str, ...] = ()
+    workspace: str = "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,6 +83,8 @@ class RejectionReason(StrEnum):
     DOES_NOT_FIT = "does-not-fit"
     ENGINE_NOT_INSTALLED = "engine-not-installed"
     NOT_REQUESTED = "not-requested"
+    ABOVE_TIER = "above-tier"
+    """The quota of the workspace does not have this accelerator or format."""
     OVER_BUDGET = "over-budget"
     KNOWN_FAILURE = "known-failure"
     LAUNCH_FAILED = "launch-failed"

@@ -7,7 +7,7 @@ import pytest
 from paceline.errors import Code, SpecError
 from paceline.ports.access import Access
 from paceline.ports.store import StaleWrite, Store
-from paceline.records.access import ApiKey, Purpose, UseLimits, Workspace
+from paceline.records.access import ApiKey, Purpose, RunQuota, UseLimits, Workspace
 from paceline.records.gateway import Ended, UsageLine
 from paceline.records.usage import PricedLine, SpoolPosition, UsageBy
 
@@ -66,7 +66,11 @@ class AccessContract:
 
     def test_a_workspace_comes_back_with_its_latest_limits(self, access: Access) -> None:
         assert access.workspaces() == ()
-        latest = Workspace(name="b", limits=UseLimits(budget_usd_per_month=0.5))
+        latest = Workspace(
+            name="b",
+            limits=UseLimits(budget_usd_per_month=0.5),
+            quota=RunQuota(runs_per_month=5, overage=True, formats=("int8",)),
+        )
         for workspace in (replace(latest, limits=UseLimits(concurrency=1)), latest):
             access.put_workspace(workspace)
         access.put_workspace(Workspace(name="a"))

@@ -112,6 +112,19 @@ class StoreContract:
         assert [run.run_id[:8] for run in store.runs(limit=1)] == ["20260103"]
         assert [run.run_id[:8] for run in store.runs(pipeline="p0")] == ["20260102"]
 
+    def test_the_states_of_a_workspaces_runs_are_known_oldest_first(self, store: Store) -> None:
+        for day, workspace in (("3", "a"), ("1", "a"), ("2", "b")):
+            run = a_run(f"2026010{day}-120000-ab12")
+            store.create_run(replace(run, workspace=workspace))
+        with store.write_run("20260101") as writer:
+            writer.move(RunState.PLANNED, RunState.FAILED)
+        assert list(store.run_states("a").items()) == [
+            ("20260101-120000-ab12", RunState.FAILED),
+            ("20260103-120000-ab12", RunState.PLANNED),
+        ]
+        assert store.run("20260102").workspace == "b"
+        assert store.run_states("default") == {}
+
     def test_the_beginning_of_an_id_is_enough_when_it_is_clear(self, store: Store) -> None:
         store.create_run(a_run("20260101-120000-ab12"))
         store.create_run(a_run("20260101-120000-ab12-longer"))

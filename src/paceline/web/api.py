@@ -14,8 +14,8 @@ from paceline.app.report import run_document
 from paceline.app.runs import ranking_of, receipt_path, stored_runs
 from paceline.app.usage import usage_document
 from paceline.app.wiring import Workshop
-from paceline.app.workspaces import all_workspaces, limit_workspace, workspace_document
-from paceline.records.access import ApiKey, Purpose, UseLimits
+from paceline.app.workspaces import all_workspaces, limit_workspace, set_quota, workspace_document
+from paceline.records.access import ApiKey, Purpose, RunQuota, UseLimits
 from paceline.records.audit import AuditKind
 from paceline.records.serial import dump
 from paceline.records.usage import UsageBy
@@ -53,6 +53,18 @@ class LimitsBody(BaseModel):
     tokens_per_min: int | None = None
     concurrency: int | None = None
     budget_usd_per_month: float | None = None
+
+
+class QuotaBody(BaseModel):
+    """What may be optimized in the name of a workspace; what is left out does not apply."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    runs_per_month: int | None = None
+    concurrent_runs: int | None = None
+    overage: bool = False
+    accelerators: tuple[str, ...] | None = None
+    formats: tuple[str, ...] | None = None
 
 
 class RotateBody(BaseModel):
@@ -218,6 +230,12 @@ def _workspaces(api: FastAPI, shop: Workshop) -> None:
         """Say what the keys of a workspace may use together; in force within a second."""
         limits = UseLimits(**body.model_dump())
         return dump(limit_workspace(name, limits, shop.store.access, shop.clock, actor=actor))
+
+    @api.put("/api/workspaces/{name}/quota", tags=["workspaces"])
+    def quota(name: str, body: QuotaBody, actor: Actor) -> Document:
+        """Say what may be optimized in its name; runs under way go on."""
+        wanted = RunQuota(**body.model_dump())
+        return dump(set_quota(name, wanted, shop.store.access, shop.clock, actor=actor))
 
 
 def _audit(api: FastAPI, shop: Workshop) -> None:

@@ -164,6 +164,18 @@ def test_a_workspace_gets_limits(admin: TestClient) -> None:
     assert "--concurrency is 0" in refused.json()["error"]["message"]
 
 
+def test_a_workspace_gets_a_quota(admin: TestClient, shop: Workshop) -> None:
+    wanted = {"runs_per_month": 3, "overage": True, "formats": ["int8"]}
+    answer = admin.put("/api/workspaces/team-a/quota", json=wanted)
+    assert answer.json()["quota"] == {**wanted, "concurrent_runs": None, "accelerators": None}
+    [_, shown] = admin.get("/api/workspaces").json()["workspaces"]
+    assert shown["quota"] == answer.json()["quota"]
+    assert shown["runs"] == {"this_month": 0, "over_quota": 0, "running": 0}
+    (noted,) = admin.get("/api/audit", params={"kind": "quota-changed"}).json()["events"]
+    assert noted["actor"] != "local" and "formats none -> int8" in noted["detail"]
+    assert admin.put("/api/workspaces/team-a/quota", json={"runs_per_month": -1}).status_code == 400
+
+
 @pytest.mark.parametrize("content_type", [None, "application/x-www-form-urlencoded", "text/plain"])
 def test_a_body_needs_no_content_type(admin: TestClient, content_type: str | None) -> None:
     headers = {} if content_type is None else {"content-type": content_type}

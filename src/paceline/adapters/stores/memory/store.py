@@ -1,6 +1,6 @@
 """The Store port in this process's memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -128,6 +128,13 @@ class MemoryStore:
         latest_first = (self._runs[run_id].record for run_id in sorted(self._runs, reverse=True))
         wanted = (run for run in latest_first if pipeline in (None, run.request.pipeline))
         return tuple(wanted)[:limit]
+
+    def run_states(self, workspace: str) -> Mapping[str, RunState]:
+        return {
+            run_id: self._runs[run_id].record.state
+            for run_id in sorted(self._runs)
+            if self._runs[run_id].record.workspace == workspace
+        }
 
     def trials(self, run_id: str) -> tuple[TrialRecord, ...]:
         kept = self._runs.get(run_id)

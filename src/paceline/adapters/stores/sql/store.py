@@ -1,6 +1,6 @@
 """The Store port on SQL."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +27,7 @@ from paceline.clock import Clock, SystemClock
 from paceline.errors import Code, SpecError
 from paceline.ports.store import RunWriter, StaleWrite
 from paceline.records.audit import LOCAL, AuditKind
-from paceline.records.run import AuditEvent, RunRecord, TrialTransition
+from paceline.records.run import AuditEvent, RunRecord, RunState, TrialTransition
 from paceline.records.serial import pack
 from paceline.records.trial import TrialRecord
 from paceline.records.version import FailureFact, Pipeline, Version
@@ -68,6 +68,7 @@ class SqlStore:
             "result": None if run.result is None else pack(run.result),
             "ended_at_utc": run.ended_at_utc,
             "detail": run.detail,
+            "workspace": run.workspace,
         }
         with self._database.writing() as connection:
             try:
@@ -91,6 +92,15 @@ class SqlStore:
             query = query.where(RUNS.c.pipeline == pipeline)
         with self._database.reading() as connection:
             return tuple(run_of(row) for row in connection.execute(query))
+
+    def run_states(self, workspace: str) -> Mapping[str, RunState]:
+        query = (
+            select(RUNS.c.run_id, RUNS.c.state)
+            .where(RUNS.c.workspace == workspace)
+            .order_by(RUNS.c.run_id)
+        )
+        with self._database.reading() as connection:
+            return {row.run_id: RunState(row.state) for row in connection.execute(query)}
 
     def trials(self, run_id: str) -> tuple[TrialRecord, ...]:
         query = select(TRIALS.c.record).where(TRIALS.c.run_id == run_id).order_by(TRIALS.c.number)

@@ -41,6 +41,7 @@ RUNS: Final = Table(
     Column("result", Text),
     Column("ended_at_utc", Text),
     Column("detail", Text),
+    Column("workspace", Text, nullable=False, server_default="default", index=True),
 )
 
 LEASES: Final = Table(
