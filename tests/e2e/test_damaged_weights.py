@@ -25,9 +25,8 @@ from paceline.records.model import Model
 pytestmark = [pytest.mark.e2e]
 
 LAYERS = 6
-OTHERS = sorted(
-    name for name, maker in makeable().items() if maker in ("llamacpp", "llmcompressor")
-)
+QUANTIZED = ("gptq-4", "awq-4", "w8a8", *(name for name in makeable() if name.startswith("gguf-")))
+"""One of each layout; `benchmarks/weights.py` goes through all formats."""
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +76,7 @@ def test_a_shuffle_in_any_layer_of_openvinos_checkpoints_is_found(
 
 
 @pytest.mark.more_engines
-@pytest.mark.parametrize("format_", [name for name in OTHERS if not name.startswith("llamacpp-")])
+@pytest.mark.parametrize("format_", QUANTIZED)
 def test_a_shuffle_in_any_layer_of_what_the_quantizers_make_is_found(
     format_: str, model: Model, shop: Workshop, tmp_path: Path
 ) -> None:

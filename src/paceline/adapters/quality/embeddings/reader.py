@@ -46,7 +46,11 @@ class OpenAiEmbeddings:
                     group.create_task(embed(texts[at : at + BATCH]))
                     for at in range(0, len(texts), BATCH)
                 ]
-        return tuple(vector for task in tasks for vector in task.result())
+        vectors = tuple(vector for task in tasks for vector in task.result())
+        lengths = sorted({len(vector) for vector in vectors})
+        if len(lengths) > 1:
+            raise _failed(target, Code.ENDPOINT_FAILED, f"vectors of lengths {lengths}")
+        return vectors
 
 
 async def _embed(client: httpx.AsyncClient, target: Target, texts: Sequence[str]) -> list[Vector]:
@@ -63,7 +67,7 @@ async def _embed(client: httpx.AsyncClient, target: Target, texts: Sequence[str]
     try:
         data = sorted(response.json()["data"], key=lambda one: one["index"])
         vectors = [tuple(float(value) for value in one["embedding"]) for one in data]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise _failed(target, Code.ENDPOINT_FAILED, response.text[:_DETAIL_CHARS]) from error
     if len(vectors) != len(texts) or len({len(vector) for vector in vectors}) != 1:
         why = f"{len(texts)} texts, {len(vectors)} vectors of lengths {sorted(map(len, vectors))}"

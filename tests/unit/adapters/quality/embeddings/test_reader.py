@@ -72,6 +72,28 @@ def test_an_endpoint_that_does_not_embed_is_told(answer: httpx.Response, why: st
     assert why in caught.value.why
 
 
+def test_vectors_whose_length_changes_between_batches_are_told() -> None:
+    asked: list[httpx.Request] = []
+
+    def growing(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        vector = [1.0] * (2 if len(asked) > 1 else 3)
+        data = [{"index": n, "embedding": vector} for n in range(BATCH)]
+        return httpx.Response(200, json={"data": data})
+
+    with pytest.raises(SetupError) as caught:
+        read(growing)
+    assert caught.value.why == "vectors of lengths [2, 3]"
+
+
+def test_numbers_that_are_none_are_told() -> None:
+    huge = httpx.Response(
+        200, text=json.dumps({"data": [{"index": 0, "embedding": [10**400]}] * BATCH})
+    )
+    with pytest.raises(SetupError, match="no embeddings"):
+        read(lambda _request: huge)
+
+
 def test_an_endpoint_that_is_not_there_is_told() -> None:
     def gone(_request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused")
