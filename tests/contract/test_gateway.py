@@ -254,11 +254,12 @@ class TestLimits:
     ) -> None:
         priced = endpoint(
             replica(golden.url),
+            name="vectors",  # what a request will cost is learned by endpoint, not from other tests
             usd_per_million_output_tokens=1e9,
             usd_per_million_embedded_tokens=1e6,
         )
         gateway.serve(priced, keys=(key_rule(budget_left_usd=30.0),))
-        asked = {"model": "demo", "input": "one two three four five"}
+        asked = {"model": "vectors", "input": "one two three four five"}
         before = len(gateway.usage())
         statuses = [gateway.ask(asked, path="/v1/embeddings").status for _ in range(20)]
         served = statuses.count(200)
