@@ -39,6 +39,16 @@ def test_commands_in_the_docs_exist(page: Path) -> None:
         assert command in COMMANDS, f"`paceline {command}` in {page.name}"
 
 
+def test_every_environment_variable_is_documented() -> None:
+    """But the mark by which the executor finds what it has left behind."""
+    sources = (path.read_text() for path in (ROOT / "src").rglob("*.py"))
+    read = {name for text in sources for name in re.findall(r"\bPACELINE_[A-Z_]*[A-Z]\b", text)}
+    page = (ROOT / "docs/reference/environment.md").read_text()
+    assert read - {"PACELINE_OWNER"} == set(
+        re.findall(r"^\| `(PACELINE_[A-Z_]*[A-Z])`", page, re.M)
+    )
+
+
 @pytest.mark.parametrize("engine", usable_engines().values(), ids=lambda engine: engine.name)
 def test_the_guide_has_every_format_and_every_value_of_a_knob(engine: Engine) -> None:
     text = (ROOT / "docs/guides/engines.md").read_text()
