@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -287,7 +288,7 @@ class TestIdempotency:
         self, gateway: RunningGateway, golden: Golden
     ) -> None:
         golden.clear()
-        sent = {"Idempotency-Key": "one"}
+        sent = {"Idempotency-Key": uuid4().hex}
         first, again = gateway.ask(headers=sent), gateway.ask(headers=sent)
         assert first.body == again.body and again.headers["idempotent-replayed"] == "true"
         assert len(golden.entries()) == 1
@@ -298,9 +299,10 @@ class TestIdempotency:
         with golden_server("--ttft-ms", "200", "--model", "golden") as slow:
             gateway.serve(endpoint(replica(slow.url)))
             bodies: list[bytes] = []
+            sent = {"Idempotency-Key": uuid4().hex}
 
             def ask() -> None:
-                bodies.append(gateway.ask(headers={"Idempotency-Key": "two"}).body)
+                bodies.append(gateway.ask(headers=sent).body)
 
             threads = [threading.Thread(target=ask) for _ in range(3)]
             for thread in threads:
