@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, Query
+from fastapi import FastAPI, Query
 from fastapi.responses import HTMLResponse, PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,13 +19,12 @@ from paceline.records.access import ApiKey, Purpose, RunQuota, UseLimits
 from paceline.records.audit import AuditKind
 from paceline.records.serial import dump
 from paceline.records.usage import UsageBy
-from paceline.web.gate import AdminOnly, BodiesAreJson, KnownKeys, actor_of, translate_errors
+from paceline.web.deploying import Actor, deploying
+from paceline.web.gate import AdminOnly, BodiesAreJson, KnownKeys, translate_errors
 from paceline.web.page import docs_page
 
 Document = Mapping[str, object]
 DAY_S = 86_400.0
-Actor = Annotated[str, Depends(actor_of)]
-"""The admin key that a change is made with."""
 
 
 class KeyBody(BaseModel):
@@ -99,6 +98,7 @@ def build_api(
     _open_routes(api, metrics)
     _history(api, shop)
     _serving(api, shop)
+    deploying(api, shop)
     _keys(api, shop)
     _workspaces(api, shop)
     _audit(api, shop)
