@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from paceline.app.bench import BenchPoint, BenchReport, Ended
+from paceline.app.output_files import write_output
 from paceline.app.wiring import Workshop
 from paceline.records.samples import pack
 
@@ -27,5 +28,5 @@ def _write(point: BenchPoint, report: BenchReport, path: Path) -> Path:
     place = path
     if report.request.search is not None:
         place = path.with_name(f"{path.stem}-{point.number:02d}{path.suffix}")
-    place.write_bytes(pack(point.result.samples))
+    write_output(place, pack(point.result.samples), "--samples")
     return place

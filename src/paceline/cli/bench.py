@@ -14,7 +14,7 @@ from paceline.app.bench import BenchReport, Ended, first_shape, run_bench
 from paceline.app.bench_document import bench_document, plan_document
 from paceline.app.bench_files import keep_samples
 from paceline.app.bench_request import BenchOptions, BenchRequest, bench_request
-from paceline.app.output_files import require_writable
+from paceline.app.output_files import require_writable, write_output
 from paceline.app.wiring import Workshop
 from paceline.cli import bench_options as options
 from paceline.cli.bench_page import bench_page
@@ -83,11 +83,7 @@ def bench(
         return
     shop = Workshop()
     report = _measured(request, shop)
-    kept = keep_samples(report, samples, shop)
-    if html is not None:
-        made_at = shop.clock.utc_now().strftime("%Y-%m-%d %H:%M UTC")
-        html.write_text(bench_page(report, made_at=made_at), encoding="utf-8")
-    _print(report, kept, as_json=as_json)
+    _leave(report, shop, html=html, samples=samples, as_json=as_json)
     _exit(report, fail_on_verdict=fail_on_verdict)
 
 
@@ -106,6 +102,20 @@ def _measured(request: BenchRequest, shop: Workshop) -> BenchReport:
             return run_bench(request, shop, view, stop)
     finally:
         view.close()
+
+
+def _leave(
+    report: BenchReport, shop: Workshop, *, html: Path | None, samples: Path | None, as_json: bool
+) -> None:
+    """Write the files and print; one that has no room must not take the figures with it."""
+    kept: tuple[Path, ...] = ()
+    try:
+        kept = keep_samples(report, samples, shop)
+        if html is not None:
+            made_at = shop.clock.utc_now().strftime("%Y-%m-%d %H:%M UTC")
+            write_output(html, bench_page(report, made_at=made_at).encode(), "--html")
+    finally:
+        _print(report, kept, as_json=as_json)
 
 
 def _print(report: BenchReport, kept: tuple[Path, ...], *, as_json: bool) -> None:

@@ -11,7 +11,7 @@ from paceline.app.endpoint_url import endpoint_url
 from paceline.app.evaluate import EvalRequest, Evaluation, examine
 from paceline.app.evaluation_report import evaluation_document, evaluation_page
 from paceline.app.harness import HarnessRequest, examine_tasks
-from paceline.app.output_files import require_writable
+from paceline.app.output_files import require_writable, write_output
 from paceline.app.wiring import Workshop
 from paceline.cli.evaluation import print_evaluation, show_progress
 from paceline.cli.output import print_json
@@ -130,9 +130,9 @@ def eval_command(
         return
     asked = HarnessRequest(tasks=tuple(tasks.split(",")), data=data, limit=limit) if tasks else None
     found = _examined(request, asked)
-    if html is not None:
-        html.write_text(evaluation_page(request, found), encoding="utf-8")
     _print(request, found, as_json=as_json)
+    if html is not None:
+        write_output(html, evaluation_page(request, found).encode(), "--html")
     if _is_worse(found):
         raise typer.Exit(WORSE)
 

@@ -7,7 +7,7 @@ import typer
 
 from paceline.app.image_samples import image_samples
 from paceline.app.optimize import cancel_run
-from paceline.app.output_files import require_writable
+from paceline.app.output_files import require_writable, write_output
 from paceline.app.report import prediction_document, run_document
 from paceline.app.runs import compare_runs, ranking_of, receipt_path, stored_run, stored_runs
 from paceline.app.search_report import search_document
@@ -90,7 +90,7 @@ def show(
     trials = shop.store.trials(run.run_id)
     if html is not None:
         samples = image_samples(run, ranking, trials, shop)
-        html.write_text(run_page(run, ranking, trials, samples), encoding="utf-8")
+        write_output(html, run_page(run, ranking, trials, samples).encode(), "--html")
         typer.echo(f"page: {html}", err=True)
     if as_json:
         document = run_document(run, ranking, str(path) if path else None)
