@@ -86,11 +86,11 @@ class TestBytes(SafetensorsContract):
         tensors: dict[str, tuple[str, Array]] = {
             "up.weight": ("I8", values),
             "up.weight_scale": ("BF16", bf16(scales)),
-            "down.weight": ("F8_E4M3", eights),
-            "down.weight_scale": ("BF16", bf16(np.full((1, 1), 0.5, dtype=np.float32))),
+            "down.weight": ("F8_E4M3", np.repeat(eights, 3, axis=0)),
+            "down.weight_scale": ("BF16", bf16(np.full(1, 0.5, dtype=np.float32))),
         }
         self.write(tmp_path, 8, tensors)
-        return {"norm": NORM, "up": values * scales, "down": fp8 / 2}
+        return {"norm": NORM, "up": values * scales, "down": np.repeat(fp8, 3, axis=0) / 2}
 
 
 class TestOpenVino(WeightReaderContract):

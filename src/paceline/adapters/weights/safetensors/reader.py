@@ -68,7 +68,8 @@ class _Folder:
         if plain is not None and plain.dtype in _PLAIN:
             return floats(plain, at)
         values = self._packed(name, at) if plain is None else floats(plain, at)
-        scales = floats(self._tensors[f"{name}.weight_scale"], at)
+        scale = self._tensors[f"{name}.weight_scale"]
+        scales = floats(scale, at * 0 if _is_single(scale) else at)
         zeros = self._zeros(name, at)
         per_scale = values.reshape(len(at), scales.shape[1], -1)
         shifted = per_scale if zeros is None else per_scale - zeros[:, :, None]
@@ -89,8 +90,10 @@ class _Folder:
         bits: float | None = {"I8": self._bits, "F8_E4M3": _E4M3_BITS}.get(place.dtype)
         if place.dtype == "I32" and self._bits:
             bits, columns = self._bits, self._unpacked(module, columns * _WORD_BITS // self._bits)
+        if bits is not None and _is_single(scale):
+            return Matrix(rows=rows, columns=columns, bits=bits, group=columns)
         if bits is None or scale.shape[0] != rows or columns % scale.shape[-1]:
-            return None  # one scale for the whole matrix, or for blocks of rows
+            return None  # a scale for each block of rows
         return Matrix(rows=rows, columns=columns, bits=bits, group=columns // scale.shape[-1])
 
     def _unpacked(self, module: str, at_most: int) -> int:
@@ -111,6 +114,11 @@ class _Folder:
         if place.dtype != "I32":
             return floats(place, at)
         return _unpack(mapped(place).T, self._bits or 0).T[at].astype(np.float32)
+
+
+def _is_single(scale: Place) -> bool:
+    """Whether it belongs to the whole matrix."""
+    return math.prod(scale.shape) == 1
 
 
 def _unpack(words: npt.NDArray[Any], bits: int) -> Integers:
