@@ -51,7 +51,7 @@ from paceline.testing.image_engines import (
 pytestmark = pytest.mark.more_engines
 SCHEMATHESIS = EnvironmentSpec(name="schemathesis", requirements=("schemathesis==4.32.5",))
 FLAT_MIB = 64
-START_S = 600.0
+START_S = 1200.0
 MOST_WAITING = 40
 LONG: Final[dict[str, Any]] = {"n": 4, "num_inference_steps": 50, "size": "256x256"}
 """Takes a hundred times as long as to ask for it, whatever the machine: both are computation."""
