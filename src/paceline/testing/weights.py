@@ -63,3 +63,6 @@ class WeightReaderContract(ABC):
         for path in tmp_path.iterdir():
             path.write_bytes(path.read_bytes()[:20])
         assert reader.open(tmp_path) is None
+        for path in tmp_path.iterdir():
+            path.write_bytes(path.read_bytes()[:4] + b"\xff" * 60)
+        assert reader.open(tmp_path) is None, "lengths beyond any memory"

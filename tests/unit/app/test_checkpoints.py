@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from paceline.adapters.quantizers.llmcompressor import LlmCompressor
+from paceline.app import checkpoints
 from paceline.app.calibration import built_in
 from paceline.app.checkpoints import (
     give_artefact,
@@ -87,6 +88,26 @@ def test_a_plan_learns_why_there_will_be_no_checkpoint(
     assert "paceline engines install llmcompressor" in absent
     monkeypatch.setattr(LlmCompressor, "refusal", lambda *_: "wider than the group")
     assert why_none(loader, a_model(), "w8a8", shop) == "wider than the group"
+
+
+def test_what_an_engine_made_from_is_what_it_is_compared_with(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seen: list[tuple[str, Path]] = []
+
+    def remember(made: Artefact, _model: object, original: Path, **_: object) -> Artefact:
+        seen.append((made.format, original))
+        return made
+
+    monkeypatch.setattr(checkpoints, "checked_weights", remember)
+    base = Artefact(folder=str(tmp_path), format="gguf", sha256="", size_bytes=1)
+    maker = load_engine("fake")
+    monkeypatch.setattr(type(maker), "original", lambda *_, **__: base, raising=False)
+    here = Environment(name="", python="", bin_dir="", lock=(), lock_sha256="")
+    for engine in (maker, load_engine("openvino")):
+        monkeypatch.setattr(type(engine), "prepare", lambda *_, **__: replace(base, format="int4"))
+        give_artefact(engine, a_model(), "int4", shop, environment=here, say=lambda _: None)
+    assert seen == [("int4", tmp_path), ("int4", Path(a_model().folder))]
 
 
 def test_an_engine_gets_the_text_for_the_formats_that_need_one(shop: Workshop) -> None:

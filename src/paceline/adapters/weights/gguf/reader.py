@@ -31,6 +31,8 @@ _VALUES: Final = {number: Struct(f"<{letter}") for number, letter in enumerate("
     12: Struct("<d"),
 }
 _MOST_DIMENSIONS: Final = 2
+_LONGEST_BYTES: Final = 1 << 26
+"""A text that claims more is a broken header; chat templates take some kilobytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +83,10 @@ def _read(file: BinaryIO, struct: Struct) -> Any:
 
 
 def _string(file: BinaryIO) -> bytes:
-    return file.read(_read(file, _U64))
+    length: int = _read(file, _U64)
+    if length > _LONGEST_BYTES:
+        raise ValueError(f"a text of {length:,} bytes")
+    return file.read(length)
 
 
 def _value(file: BinaryIO, type_: int) -> Any:

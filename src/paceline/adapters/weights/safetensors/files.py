@@ -17,6 +17,7 @@ import numpy.typing as npt
 from paceline.ports.weights import Floats, Rows
 
 _LENGTH_BYTES: Final = 8
+_MOST_BYTES: Final = 100_000_000  # of a header: the limit of the reference implementation
 DTYPES: Final[Mapping[str, str]] = {
     "BF16": "<u2", "F16": "<f2", "F32": "<f4", "F64": "<f8",
     "F8_E4M3": "u1", "U8": "u1", "I8": "i1", "I32": "<i4", "I64": "<i8",
@@ -43,6 +44,8 @@ def tensors_of(folder: Path) -> dict[str, Place]:
     for path in sorted(folder.glob("*.safetensors")):
         with path.open("rb") as file:
             length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+            if length > _MOST_BYTES:
+                raise ValueError(f"a header of {length:,} bytes")
             header: dict[str, Any] = json.loads(file.read(length))
         found |= {
             name: Place(
