@@ -5,7 +5,8 @@ the chat route with `logprobs` gives them for the endpoint's own continuation of
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import math
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Final
 
@@ -15,6 +16,9 @@ from paceline.records.fidelity import FidelityReading, NextToken, Reading, TextR
 from paceline.records.load import Route, Target
 
 ALTERNATIVES: Final = 20  # the most that servers commonly allow
+LEAST: Final = -100.0
+"""Natural logarithm of what is as good as impossible. Servers write -inf, -9999 or NaN for it, the
+last where a model's arithmetic broke down; exponents of such numbers overflow."""
 GREEDY_TOKENS: Final = 16
 OPENING_WORDS: Final = 20
 TIMEOUT_S: Final = 120.0
@@ -118,7 +122,7 @@ def _forced_tokens(listed: Any) -> Tokens:
     """
     inner = slice(1, -1)
     return tuple(
-        NextToken(text=token, logprob=float(logprob), top=dict(top or {}))
+        NextToken(text=token, logprob=_nats(logprob), top=_all_nats((top or {}).items()))
         for token, logprob, top in zip(
             listed["tokens"][inner],
             listed["token_logprobs"][inner],
@@ -133,11 +137,21 @@ def _greedy_tokens(listed: Any) -> Tokens:
     return tuple(
         NextToken(
             text=_name(at),
-            logprob=float(at["logprob"]),
-            top={_name(one): float(one["logprob"]) for one in at["top_logprobs"]},
+            logprob=_nats(at["logprob"]),
+            top=_all_nats((_name(one), one["logprob"]) for one in at["top_logprobs"]),
         )
         for at in listed["content"]
     )
+
+
+def _all_nats(listed: Iterable[tuple[str, Any]]) -> dict[str, float]:
+    return {token: LEAST if value is None else _nats(value) for token, value in listed}
+
+
+def _nats(value: Any) -> float:
+    """A logarithm of a probability as the comparison takes it. Raises TypeError and ValueError."""
+    found = float(value)
+    return LEAST if math.isnan(found) else max(found, LEAST)
 
 
 def _name(at: Mapping[str, Any]) -> str:

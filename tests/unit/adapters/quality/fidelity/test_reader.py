@@ -1,12 +1,14 @@
 import json
+import math
 from typing import Any
 
 import httpx
 import pytest
 
-from paceline.adapters.quality.fidelity.reader import LogprobReader, fixed_texts
+from paceline.adapters.quality.fidelity.reader import LEAST, LogprobReader, fixed_texts
 from paceline.records.fidelity import FidelityReading, NextToken, Reading
 from paceline.records.load import Target
+from paceline.trial.fidelity import compare_fidelity
 
 TARGET = Target(base_url="http://engine/", model="m", api_key="secret")
 
@@ -176,3 +178,22 @@ def test_positions_that_a_server_leaves_out_are_left_out() -> None:
     found = reader.read(TARGET, prompts=(), concurrency=1)
     assert found.reading is Reading.FORCED
     assert [token.text for token in found.texts[0].tokens] == [" a", " c"]
+
+
+@pytest.mark.parametrize("impossible", ["-Infinity", "-9999.0", "NaN", "null"])
+def test_what_is_no_logarithm_of_a_probability_is_as_good_as_impossible(impossible: str) -> None:
+    """A model whose arithmetic broke down: compared, it is far away, and nothing overflows."""
+    listed = (
+        '{"tokens": ["The", " a", "!"], "token_logprobs": [null, -9999.0, -1.0],'
+        f' "top_logprobs": [null, {{" b": 0.0, " c": {impossible}}}, null]}}'
+    )
+    answer = httpx.Response(200, text=f'{{"choices": [{{"logprobs": {listed}}}]}}')
+    reader = LogprobReader(transport=httpx.MockTransport(lambda _request: answer))
+    broken = reader.read(TARGET, prompts=(), concurrency=1)
+    assert broken.texts[0].tokens == (
+        NextToken(text=" a", logprob=LEAST, top={" b": 0.0, " c": LEAST}),
+    )
+    found = compare_fidelity(broken, read(Engine(*Reading)))
+    assert found is not None
+    assert 5 < found.mean_kl_nats < 50
+    assert math.isfinite(found.perplexity_ratio)
