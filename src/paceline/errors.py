@@ -91,3 +91,10 @@ class CapacityError(PacelineError):
 
 class CandidateError(PacelineError):
     """One variant died. The run records it and goes on."""
+
+
+def reason_of(error: Exception) -> str:
+    """What a library says, for `why`; of the system's errors without the path, which `what` has."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror} (errno {error.errno})"
+    return str(error)

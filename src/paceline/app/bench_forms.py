@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from paceline.errors import Code, SpecError
+from paceline.errors import Code, SpecError, reason_of
 from paceline.records.load_plan import Arrivals, Stage
 from paceline.spec.names import unknown_name
 from paceline.units import Seconds, parse_duration_s
@@ -102,7 +102,7 @@ def lines_of(path: Path | None, option: str) -> list[str] | None:
         raise SpecError(
             Code.BAD_INPUT_FILE,
             f"{str(path)!r} cannot be read",
-            why=str(error),
+            why=reason_of(error),
             fix=f"give a text file with {option}",
         ) from error
 

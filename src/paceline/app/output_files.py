@@ -3,7 +3,7 @@
 import errno
 from pathlib import Path
 
-from paceline.errors import Code, SetupError
+from paceline.errors import Code, SetupError, reason_of
 
 
 def require_writable(path: Path | None, option: str) -> None:
@@ -30,7 +30,7 @@ def write_output(path: Path, content: bytes, option: str) -> None:
 
 
 def _unwritable(path: Path, error: OSError, option: str) -> SetupError:
-    why = f"{error.strerror} (errno {error.errno})"
+    why = reason_of(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         fix = f"free some space, or give {option} a file on another disk"
         return SetupError(Code.DISK_FULL, f"no room to write {str(path)!r}", why=why, fix=fix)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from paceline.errors import Code, SpecError
+from paceline.errors import Code, SpecError, reason_of
 from paceline.plan.predict import COLUMNS, predict_table
 from paceline.plan.shapes import Shape, read_shape
 
@@ -71,7 +71,10 @@ def _parsed(path: Path) -> dict[str, object]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SpecError(
-            Code.BAD_MODEL, f"cannot read {str(path)!r}", why=str(error), fix="mend or remove it"
+            Code.BAD_MODEL,
+            f"cannot read {str(path)!r}",
+            why=reason_of(error),
+            fix="mend or remove it",
         ) from error
     return found if isinstance(found, dict) else {}
 
@@ -101,7 +104,10 @@ def _rows(path: Path) -> list[dict[str, str]]:
             return [{k: v or "" for k, v in row.items() if k} for row in csv.DictReader(file)]
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(
-            Code.BAD_INPUT_FILE, f"cannot read {str(path)!r}", why=str(error), fix="check the path"
+            Code.BAD_INPUT_FILE,
+            f"cannot read {str(path)!r}",
+            why=reason_of(error),
+            fix="check the path",
         ) from error
 
 

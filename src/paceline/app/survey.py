@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from paceline.app.wiring import Workshop
-from paceline.errors import Code, SpecError
+from paceline.errors import Code, SpecError, reason_of
 from paceline.plan.facts import tables
 from paceline.plan.facts.models import ShapeFinder, known_shapes
 from paceline.plan.facts.tables import Price
@@ -107,7 +107,7 @@ def _parsed(path: Path) -> Mapping[str, object]:
         raise SpecError(
             Code.BAD_MODEL,
             f"cannot read {str(path)!r}",
-            why=str(error),
+            why=reason_of(error),
             fix="MODEL is a folder with config.json, the file itself, or the name of a model",
         ) from error
     if not isinstance(found, dict):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from paceline.errors import Code, SpecError
+from paceline.errors import Code, SpecError, reason_of
 from paceline.spec.read import RequestText
 
 
@@ -16,6 +16,6 @@ def request_text(file: Path | None) -> RequestText | None:
         raise SpecError(
             Code.BAD_INPUT_FILE,
             f"cannot read {str(file)!r}",
-            why=str(error),
+            why=reason_of(error),
             fix="--file takes a request in YAML (docs/reference/constraints.md)",
         ) from error

@@ -7,7 +7,7 @@ from typing import Final
 from tokenizers import Tokenizer
 
 from paceline.adapters.load.openai_http.texts import WordTexts, english_words
-from paceline.errors import Code, SpecError
+from paceline.errors import Code, SpecError, reason_of
 
 WHOLE_WORD: Final = re.compile(r"[Ġ▁]([A-Za-z]{2,12})")  # the two marks of a leading space
 FIRST_WORD: Final = re.compile(r"[A-Za-z]{1,12}")
@@ -70,7 +70,7 @@ def _load(path: str) -> Tokenizer:
         raise SpecError(
             Code.BAD_INPUT_FILE,
             f"the tokenizer {str(file)!r} cannot be read",
-            why=str(error),
+            why=reason_of(error),
             fix="give a tokenizer.json or the folder of a model that has one",
         ) from error
     try:

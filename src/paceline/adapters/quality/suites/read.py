@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 from pydantic import BaseModel, FiniteFloat, ValidationError
 
 from paceline.adapters.quality.suites.items import ItemText, Unusable, items_from
-from paceline.errors import Code, SpecError
+from paceline.errors import Code, SpecError, reason_of
 from paceline.records.quality import Item, Suite
 
 MAX_FILE_MIB: Final = 256
@@ -84,7 +84,7 @@ def _read(path: Path) -> str:
         raise SpecError(
             Code.BAD_INPUT_FILE,
             f"cannot read the suite {str(path)!r}",
-            why=str(error),
+            why=reason_of(error),
             fix="give a readable .jsonl or .csv file in UTF-8",
         ) from error
 
