@@ -88,6 +88,9 @@ def test_an_image_model_of_the_hub_is_planned_from_its_configs(
     assert planned.code == 0, planned.err
     (placed,) = planned.document["by_accelerator"]
     assert placed["metrics"]["cost_usd_per_image"]["value"] > 0
+    unfitting = ask("optimize", "acme/flux")
+    assert unfitting.code == 2
+    assert "fix: --workload image" in unfitting.err
     assert not any("GET" in line and line.endswith("safetensors") for line in hub.asked)
 
 

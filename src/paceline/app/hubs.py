@@ -72,6 +72,10 @@ class AnyHub:
             return self._pictured(fetched)
         return _outline(fetched)
 
+    def is_elsewhere(self, name: str) -> bool:
+        """Whether the model would be fetched first; asks nobody."""
+        return self._source_of(name) is not None
+
     def _pictured(self, fetched: "Fetched") -> Model:
         """An image model from the configs of its components; the weights are where they were."""
         local = self._local

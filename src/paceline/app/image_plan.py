@@ -55,10 +55,15 @@ def image_model(name: str, shop: Workshop, *, pictures: bool = False) -> Model |
     return found if found is not None and found.image_family is not None else None
 
 
-def refuse_before_fetching(request: Request) -> None:
+def refuse_before_fetching(request: Request, shop: Workshop) -> None:
     """Raises SpecError for what is wrong with the request whatever the weights are: its load, its
-    limits, a licence that was not accepted. Weights of such models are tens of gigabytes."""
+    limits, a licence that was not accepted. Weights of such models are tens of gigabytes.
+
+    Of a model that is not here the small files are fetched, unless its name says enough.
+    """
     family = next((f for f in IMAGE_FAMILIES.values() if request.model == f.repository), None)
+    if family is None and shop.hub.is_elsewhere(request.model):
+        family = family_of(shop.hub.preview(request.model))
     if family is not None:
         refuse_unfitting(request, family)
         require_license(family, accepted=request.accept_license)

@@ -121,17 +121,17 @@ def test_a_non_commercial_model_is_planned_once_its_terms_are_accepted(shop: Wor
     assert request_json["accept_license"] is True
 
 
-def test_what_cannot_be_run_is_refused_before_weights_are_fetched() -> None:
+def test_what_cannot_be_run_is_refused_before_weights_are_fetched(shop: Workshop) -> None:
     dev = "black-forest-labs/FLUX.1-dev"
     with pytest.raises(SpecError) as raised:
-        refuse_before_fetching(asked(dev))
+        refuse_before_fetching(asked(dev), shop)
     assert raised.value.code is Code.LICENSE_NOT_ACCEPTED
-    refuse_before_fetching(asked(dev, accept_license=True))
+    refuse_before_fetching(asked(dev, accept_license=True), shop)
     with pytest.raises(SpecError, match="ttft"):
         refuse_before_fetching(
-            asked("black-forest-labs/FLUX.1-schnell", constraints=("ttft p95 <= 1s",))
+            asked("black-forest-labs/FLUX.1-schnell", constraints=("ttft p95 <= 1s",)), shop
         )
-    refuse_before_fetching(asked("acme/chat"))  # nothing is known of it yet
+    refuse_before_fetching(asked("reference"), shop)  # it is here
 
 
 def test_every_accelerator_gets_its_price_per_image_or_a_reason(

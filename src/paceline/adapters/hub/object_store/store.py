@@ -9,7 +9,8 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,11 @@ from paceline.records.model import FileHash
 from paceline.units import BYTES_PER_GIB, format_gib
 
 _LEFT: Final = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".gguf", ".onnx", ".h5", ".msgpack", ".ot")
+CONFIG: Final = "config.json"
+PIPELINE_INDEX: Final = "model_index.json"
+_WEIGHTS: Final = ".safetensors"
+_HALF: Final = ".fp16"
+"""In names of copies in 16 bits, which are left where the plain files are there."""
 _STAMPS: Final = ("ETag", "etag", "md5Hash", "checksum", "generation", "mtime", "created")
 """What stores say of a file that changes with its content; the first ones are hashes."""
 
@@ -80,38 +86,54 @@ class ObjectStore:
             files=_hashes(folder),
         )
 
-    def _entries(self, filesystem: Any, place: str, name: str) -> list[Mapping[str, Any]]:
-        """The files at the top of the folder that belong to the checkpoint."""
-        entries = [
-            entry
-            for entry in filesystem.ls(place, detail=True, refresh=True)
-            if entry["type"] == "file" and self._wanted(_base(entry))
-        ]
-        if "config.json" not in {_base(entry) for entry in entries}:
+    def _entries(self, filesystem: Any, place: str, name: str) -> list["_Entry"]:
+        """The files at the top of the folder that belong to the checkpoint, and of a pipeline those
+        of its components."""
+        entries = self._files(filesystem, place, "")
+        names = {entry.path for entry in entries}
+        if PIPELINE_INDEX in names:
+            for part in _components(filesystem.cat_file(f"{place.rstrip('/')}/{PIPELINE_INDEX}")):
+                entries += self._files(filesystem, f"{place.rstrip('/')}/{part}", f"{part}/")
+        elif CONFIG not in names:
             raise SpecError(
                 Code.BAD_MODEL,
                 f"{name!r} is no model",
-                why=f"no config.json among the {len(entries)} files there",
-                fix="name the folder that holds config.json and the weights",
+                why=f"no {CONFIG} or {PIPELINE_INDEX} among the {len(entries)} files there",
+                fix=f"name the folder that holds {CONFIG} and the weights",
             )
-        return sorted(entries, key=_base)
+        return sorted(entries, key=lambda entry: entry.path)
+
+    def _files(self, filesystem: Any, place: str, prefix: str) -> list["_Entry"]:
+        """Those of one folder; none where a component has no folder, which is found later."""
+        if prefix and not filesystem.isdir(place):
+            return []
+        told = filesystem.ls(place, detail=True, refresh=True)
+        found = {_base(entry): entry for entry in told if entry["type"] == "file"}
+        plain = any(name.endswith(_WEIGHTS) and _HALF not in name for name in found)
+        return [
+            _Entry(path=prefix + name, told=entry)
+            for name, entry in found.items()
+            if self._wanted(name) and not (prefix and plain and _HALF in name)
+        ]
 
     def _wanted(self, path: str) -> bool:
         if path.endswith(".py"):
             return self._allow_remote_code
         return not path.startswith(".") and not path.endswith(_LEFT)
 
-    def _copied(self, filesystem: Any, entries: list[Mapping[str, Any]], name: str) -> Path:
+    def _copied(self, filesystem: Any, entries: list["_Entry"], name: str) -> Path:
         folder = self._root / _identity(name, entries)
         if folder.is_dir():
             return folder
-        size_gib = sum(entry.get("size") or 0 for entry in entries) / BYTES_PER_GIB
+        size_gib = sum(entry.told.get("size") or 0 for entry in entries) / BYTES_PER_GIB
         self._say(f"fetching {name}: {len(entries)} files, {format_gib(size_gib)}")
         self._root.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(dir=self._root, prefix=".part-"))
         try:
             for entry in entries:
-                filesystem.get_file(entry["name"], str(scratch / _base(entry)))
+                copy = scratch / entry.path
+                copy.parent.mkdir(exist_ok=True)
+                filesystem.get_file(entry.told["name"], str(copy))
             if not folder.is_dir():  # another Paceline may have been faster
                 scratch.rename(folder)
         finally:
@@ -119,11 +141,30 @@ class ObjectStore:
         return folder
 
 
-def _identity(name: str, entries: list[Mapping[str, Any]]) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    """A file by its path in the model's folder, with what the store says of it."""
+
+    path: str
+    told: Mapping[str, Any]
+
+
+def _components(index: bytes) -> Iterator[str]:
+    """Names of folders that an index of a pipeline has; what is wrong with it is found later."""
+    try:
+        named = json.loads(index)
+    except ValueError:
+        return
+    for name, pair in named.items() if isinstance(named, dict) else ():
+        if isinstance(pair, list) and any(pair) and "/" not in name:
+            yield name
+
+
+def _identity(name: str, entries: list[_Entry]) -> str:
     """Changes when a file of the model does: names, sizes and what the store says of each."""
     stamps = [
-        [_base(entry), entry.get("size"), [str(entry[key]) for key in _STAMPS if key in entry]]
-        for entry in entries
+        [one.path, one.told.get("size"), [str(one.told[key]) for key in _STAMPS if key in one.told]]
+        for one in entries
     ]
     return hashlib.sha256(json.dumps([name, stamps]).encode()).hexdigest()[:24]
 
@@ -134,10 +175,11 @@ def _base(entry: Mapping[str, Any]) -> str:
 
 def _hashes(folder: Path) -> tuple[FileHash, ...]:
     hashes = []
-    for path in sorted(folder.iterdir()):
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        hashes.append(FileHash(path=path.name, sha256=sha256, size_bytes=path.stat().st_size))
+        name = path.relative_to(folder).as_posix()
+        hashes.append(FileHash(path=name, sha256=sha256, size_bytes=path.stat().st_size))
     return tuple(hashes)
 
 

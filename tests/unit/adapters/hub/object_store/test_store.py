@@ -4,9 +4,11 @@ from pathlib import Path
 import fsspec
 import pytest
 
+from paceline.adapters.hub.local import LocalHub
 from paceline.adapters.hub.object_store import ObjectStore
 from paceline.errors import Code, SetupError, SpecError
 from paceline.testing.hubs import write_model
+from paceline.testing.pipelines import write_pipeline
 
 
 @pytest.fixture
@@ -38,6 +40,45 @@ def test_a_model_is_copied_once(url: str, tmp_path: Path) -> None:
     ]
     assert len(said) == 1
     assert not list((tmp_path / "cache" / "fetched").glob(".part-*"))
+
+
+@pytest.fixture
+def pictures(memory: fsspec.AbstractFileSystem, tmp_path: Path) -> Path:
+    """A pipeline at `memory://models/flux`, with what is not needed of it."""
+    folder = write_pipeline(tmp_path / "flux")
+    plain = folder / "vae/diffusion_pytorch_model.safetensors"
+    plain.with_name("diffusion_pytorch_model.fp16.safetensors").write_bytes(b"the same in 16 bits")
+    weights = folder / "text_encoder/model.safetensors"
+    weights.rename(weights.with_name("model.fp16.safetensors"))
+    (folder / "vae_old").mkdir()
+    (folder / "vae_old/config.json").write_text("{}")
+    memory.put(f"{folder}/", "/models/flux/", recursive=True)
+    return folder
+
+
+def test_a_pipeline_is_copied_with_its_components(pictures: Path, tmp_path: Path) -> None:
+    fetched = ObjectStore(tmp_path / "cache").fetch("memory://models/flux", weights=True)
+    copied = {file.path for file in fetched.files}
+    assert {"model_index.json", "tokenizer/vocab.json", "vae/config.json"} < copied
+    assert {path for path in copied if path.endswith("safetensors")} == {
+        "text_encoder/model.fp16.safetensors",
+        "transformer/diffusion_pytorch_model.safetensors",
+        "vae/diffusion_pytorch_model.safetensors",
+    }
+    assert not any(path.startswith("vae_old") for path in copied)
+    model = LocalHub(tmp_path / "cache").find(fetched.folder)
+    assert (model.image_family, {file.path for file in model.files}) == ("flux-schnell", copied)
+    assert (pictures / "vae_old").exists()
+
+
+def test_a_component_that_the_store_lacks_is_named(
+    pictures: Path, memory: fsspec.AbstractFileSystem, tmp_path: Path
+) -> None:
+    assert pictures.exists()
+    memory.rm("/models/flux/tokenizer", recursive=True)
+    fetched = ObjectStore(tmp_path / "cache").fetch("memory://models/flux", weights=True)
+    with pytest.raises(SpecError, match="lacks 'tokenizer'"):
+        LocalHub(tmp_path / "cache").find(fetched.folder)
 
 
 def test_a_changed_model_is_another_copy(
