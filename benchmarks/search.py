@@ -13,10 +13,13 @@
         is told what the predictor says with the row's whole group left out.
 
 Settings were chosen on the models whose name hashes to an even number; `chosen on` and `judged on`
-are told apart in the output, which is Markdown, ready for docs/log.md. `time` is the share of
-measuring every variant once, whole, with its launch; `floor` what the baseline and the best alone
-take, which on few variants is most of it: so the sizes are told apart as well, and the last line of
-a table has the sweeps alone whose floor leaves room for the aim.
+are told apart in the output, which is Markdown, ready for docs/log.md. `level` counts winners, too,
+that a launch of each does not tell from the best at 95 %: whose record is less than 1.96 √2 sd of a
+launch behind. `a second sweep` is what measuring everything once more is worth:
+how often its best would be within 2 % of the first one's. `time` is the share of measuring every
+variant once, whole, with its launch; `floor` what the baseline and the best alone take, which on
+few variants is most of it: so the sizes are told apart as well, and the last line of a table has
+the sweeps alone whose floor leaves room for the aim.
 """
 
 import argparse
@@ -42,6 +45,11 @@ LARGE: Final = 8
 WHOLE: Final = 14
 """The same where a sweep is everything that was measured: the floor is below the aim."""
 SIZES: Final = ((3, 4), (5, 7), (8, 13), (14, 39), (40, 999))
+COLUMNS: Final = (
+    "sweeps", "side", "searches", "variants", "found within 2 %", "or level with it",
+    "or tied with it", "a second sweep", "time", "floor", "best excluded", "audits, wrong",
+    "launches", "worst loss",
+)  # fmt: skip
 AIM: Final = 0.15
 """Share of the exhaustive time that a search should take."""
 
@@ -65,9 +73,8 @@ def main() -> None:
 
 
 def replay(tables: Path, sweeps: Path) -> None:
-    print("| sweeps | side | searches | variants | found within 2 % | or tied with it | time |"
-          " floor | best excluded | audits, wrong | launches | worst loss |")  # fmt: skip
-    print("|" + "---|" * 12)
+    print("| " + " | ".join(COLUMNS) + " |")
+    print("|" + "---|" * len(COLUMNS))
     if all((tables / name).exists() for name in (*SETS, MEASURED)):
         outlooks = left_out(tables / MEASURED)
         rows = [row for name in SETS for row in read_rows(tables / name)]
@@ -101,7 +108,9 @@ def report(name: str, side: str, sweeps: Sequence[Sweep], *, seeds: int = SEEDS)
     print(
         f"| {name} | {side} | {len(found)} | {_mean(len(o.sweep.rates) for o in found):.1f} |"
         f" {_mean(o.loss <= NEAR for o in found):.1%} |"
+        f" {_mean(o.level for o in found):.1%} |"
         f" {_mean(o.tied_loss <= NEAR for o in found):.1%} |"
+        f" {_mean(o.second_loss <= NEAR for o in found):.1%} |"
         f" {_share(found):.1%} | {_floor(found):.1%} |"
         f" {sum(o.excluded_best for o in found)} |"
         f" {sum(o.audits for o in found)}, {sum(o.audits_wrong for o in found)} |"

@@ -25,6 +25,9 @@ from paceline.testing.builders import a_request, a_trial
 
 NEAR: Final = 0.02
 """Ending so near the best counts as finding it: repeats of one variant differ by as much."""
+LEVEL: Final = 1.96 * math.sqrt(2)
+"""Deviations of a launch by which two figures, of a launch each, must differ to be told apart at
+95 %. The best of a record is the luckiest too, so this is on the strict side."""
 REQUEST: Final = a_request()
 
 
@@ -71,10 +74,18 @@ class Outcome:
     """How far the winner's recorded figure is behind the best one's, as a share."""
     tied_loss: float
     """The same of the best among the winner and those reported as tied with it."""
+    second_loss: float
+    """The same of the best in a second complete sweep, drawn with the noise between launches: what
+    measuring everything once is worth itself."""
     excluded_best: bool
     """The best was pruned or ended early, by a claim that its record contradicts."""
     audits: int
     audits_wrong: int
+
+    @property
+    def level(self) -> bool:
+        """Within `NEAR` of the best, or not to be told from it by a launch of each."""
+        return self.loss <= max(NEAR, 1 - math.exp(-LEVEL * self.sweep.run_sd))
 
     @property
     def whole_seconds(self) -> float:
@@ -175,10 +186,16 @@ class _Replay:
             seconds=self._seconds,
             loss=loss,
             tied_loss=1 - max(tied) / rates[best],
+            second_loss=1 - rates[self._second_best()] / rates[best],
             excluded_best=best not in whole and best not in stop.left_out and loss > NEAR,
             audits=len(checks),
             audits_wrong=sum(rate >= check.needed for check, rate in checks),
         )
+
+    def _second_best(self) -> Variant:
+        sd, rates = self._sweep.run_sd, self._sweep.rates
+        again = {v: math.log(rate) + self._random.gauss(0, sd) for v, rate in rates.items()}
+        return max(again, key=lambda v: again[v])
 
 
 def _check(step: Step) -> PruningCheck | None:

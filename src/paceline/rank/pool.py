@@ -125,9 +125,11 @@ def pool(variant: Variant, trials: Iterable[TrialRecord]) -> Pooled | None:
 
 def doubt_about(trial: TrialRecord) -> str | None:
     """Why no verdict rests on the load of a trial, `None` when it can be trusted."""
+    doubts = [_other_doubt(trial)]  # first: a busy machine is what slows a client, too
     if trial.client is not None and trial.client.verdict is not ClientState.OK:
-        return f"client-bound: {'; '.join(trial.client.reasons) or 'the client was the limit'}"
-    return _other_doubt(trial)
+        reasons = "; ".join(trial.client.reasons) or "the client was the limit"
+        doubts.append(f"client-bound: {reasons}")
+    return "; ".join(doubt for doubt in doubts if doubt) or None
 
 
 def _first(found: Iterable[Known | None]) -> Known | None:

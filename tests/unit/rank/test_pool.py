@@ -101,6 +101,8 @@ def test_what_the_client_added_is_known_when_it_alone_is_in_doubt() -> None:
     contended = replace(trial(50.0), client=slow, foreign_cpu_share=0.5)
     both = pool(VARIANT, [contended])
     assert both is not None and both.client_added_ms is None
+    assert both.unsound is not None
+    assert both.unsound.index("contended") < both.unsound.index("client-bound"), "cause first"
     unknown = pool(VARIANT, [replace(trial(50.0), client=BOUND)])
     assert unknown is not None and unknown.client_added_ms is None
 

@@ -3,10 +3,12 @@
 A guess may leave out what is like something measured. It may not leave out a way of guessing ahead
 before its acceptance is known: that is a property of the workload, and no roofline has it. Nor the
 first variant of an engine in 16, 8 or 4 bits where the predictor cannot tell its speed within a
-factor of two: kernels of one width differ more between engines than widths do.
+factor of two: kernels of one width differ more between engines than widths do; unless the engine is
+far behind in two widths already.
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -24,6 +26,9 @@ TELLING_SD: Final = math.log(2.0) / 1.96
 """A prediction with a smaller deviation tells a speed within a factor of two."""
 WIDTHS: Final = (("4 bits", 3.5, 5.0), ("8 bits", 7.5, 9.0), ("16 bits", 15.5, 16.5))
 """The widths that are owed a look, from and to how many bits per weight, scales included."""
+BEHIND: Final = math.log(3.0)
+"""An engine so far behind the best in two widths is owed no look in the third: with the same
+server around them, kernels of a third width do not make up for that."""
 PATIENCE: Final = 2.0
 """How many times as long as the quickest the best variant may take for a look at a way of guessing
 ahead: acceptance belongs to the text, and any engine that has the method tells it."""
@@ -38,7 +43,7 @@ def owed(
     """Variants of `fresh`, which were not launched yet, to look at before knobs are turned, and
     why; those that take the least time first, so that a small budget buys most of them. Widths come
     before ways of guessing ahead, each on the best variant so far that has it and starts soon."""
-    looks = _widths(fresh, trials, outlooks) | _methods(fresh, trials, standings)
+    looks = _widths(fresh, trials, standings, outlooks) | _methods(fresh, trials, standings)
     return dict(sorted(looks.items(), key=lambda look: expected_s(look[0], trials)))
 
 
@@ -56,8 +61,12 @@ def mean_lengths(trials: Sequence[TrialRecord]) -> Mapping[str, float]:
 
 
 def _widths(
-    fresh: Sequence[Variant], trials: Sequence[TrialRecord], outlooks: Sequence[Outlook]
+    fresh: Sequence[Variant],
+    trials: Sequence[TrialRecord],
+    standings: Sequence[Standing],
+    outlooks: Sequence[Outlook],
 ) -> dict[Variant, str]:
+    behind = _behind(standings)
     expected = {outlook.variant_id: outlook for outlook in outlooks}
     seen = {_kind(trial.variant) for trial in trials if _loaded(trial)}
     found: dict[object, Variant] = {}
@@ -65,9 +74,19 @@ def _widths(
         outlook = expected.get(variant.id)
         untold = outlook is None or outlook.sd > TELLING_SD
         plain = not variant.knobs and variant.speculation is None
-        if plain and untold and _width(variant) is not None and _kind(variant) not in seen:
+        due = _width(variant) is not None and _kind(variant) not in seen
+        if plain and untold and due and _server(variant) not in behind:
             found.setdefault(_kind(variant), variant)
     return {v: f"{v.engine} was not seen in {_width(v)} yet" for v in found.values()}
+
+
+def _behind(standings: Sequence[Standing]) -> set[object]:
+    """Engines on accelerators that were seen in two widths and are far behind in both."""
+    scores = {s.variant: s.score for s in standings if s.score is not None}
+    best = max(scores.values(), default=0.0)
+    near = {_server(v) for v, score in scores.items() if score >= best - BEHIND}
+    widths = Counter(server for server, _ in {(_server(v), _width(v)) for v in scores})
+    return {server for server, count in widths.items() if count > 1 and server not in near}
 
 
 def _methods(
@@ -104,8 +123,12 @@ def _loaded(trial: TrialRecord) -> bool:
     return trial.cause is Cause.FINISHED
 
 
+def _server(variant: Variant) -> object:
+    return variant.accelerator, variant.count, variant.engine
+
+
 def _kind(variant: Variant) -> object:
-    return variant.accelerator, variant.count, variant.engine, _width(variant)
+    return _server(variant), _width(variant)
 
 
 def _width(variant: Variant) -> str | None:

@@ -200,3 +200,13 @@ def test_a_look_comes_before_the_repeats_that_a_small_budget_has_room_for() -> N
     step = next_step(known, left_s=15.0, rules=SURE)
     assert isinstance(step, Step)
     assert step.variant == FAST_NGRAM
+
+
+def test_an_engine_that_is_far_behind_in_two_widths_is_owed_no_look_in_the_third() -> None:
+    slow16, slow8, slow4 = (a_variant("slow", name) for name in ("bf16", "int8", "int4"))
+    trials = [a_trial(v) for v in (FAST, slow16, slow8)]
+    far = [standing(FAST, 900), standing(slow16, 200), standing(slow8, 250)]
+    assert not owed([slow4], trials, far, ())
+    near = [*far[:2], standing(slow8, 350)]
+    assert list(owed([slow4], trials, near, ())) == [slow4]
+    assert list(owed([slow4], trials[:2], far[:2], ())) == [slow4], "one width says little"

@@ -200,9 +200,9 @@ def test_a_variant_whose_own_prediction_reaches_the_leader_is_not_left_out_by_a_
         rates = {BASE: 100.0, INT8: 400.0, INT4: rate}
         return tuple(Outlook(variant_id=v.id, score=math.log(r), sd=0.3) for v, r in rates.items())
 
-    assert step(*done, plan=plan, outlooks=told(120)).variant == INT4, "120 e^(1.96 x 0.3) = 216"
+    assert step(*done, plan=plan, outlooks=told(120)).variant == INT4, "120 e^(2.33 x 0.3) = 241"
     bounds = stop(*done, plan=plan, outlooks=told(100)).pruned
-    assert [out.variant for out in bounds] == [INT4], "100 e^(1.96 x 0.3) = 180"
+    assert [out.variant for out in bounds] == [INT4], "100 e^(2.33 x 0.3) = 201"
 
 
 def test_a_vague_prediction_has_no_say_against_what_trials_say_of_its_like() -> None:
@@ -213,7 +213,7 @@ def test_a_vague_prediction_has_no_say_against_what_trials_say_of_its_like() -> 
     done = [standing(BASE, 100), standing(INT8, 300, launches=2)]
     done += [standing(v, 100 + n) for n, v in enumerate(kin[:8])]
     pruned = [out.variant for out in stop(*done, plan=plan, outlooks=told).pruned]
-    assert pruned == kin[8:], "500 e^(1.96 x 0.6) = 1620, but eight of twelve reached 107"
+    assert pruned == kin[8:], "500 e^(2.33 x 0.6) = 2023, but eight of twelve reached 107"
 
 
 def test_who_was_left_out_by_prediction_comes_back_when_the_run_proves_it_wrong() -> None:
