@@ -37,10 +37,15 @@ def a_note(
 
 def differences(before: object, after: object) -> str:
     """Fields of two records of one kind that differ: `max_replicas 3 -> 5, mode flex -> active`."""
+    return ", ".join(f"{name} {old} -> {new}" for name, old, new in changed_fields(before, after))
+
+
+def changed_fields(before: object, after: object) -> tuple[tuple[str, str, str], ...]:
+    """Name, value before and after of each field that differs; `none` where there is nothing."""
     old, new = dict(_leaves(dump(before))), dict(_leaves(dump(after)))
-    names = list(dict.fromkeys((*old, *new)))
+    names = dict.fromkeys((*old, *new))
     changed = (name for name in names if old.get(name) != new.get(name))
-    return ", ".join(f"{name} {_word(old.get(name))} -> {_word(new.get(name))}" for name in changed)
+    return tuple((name, _word(old.get(name)), _word(new.get(name))) for name in changed)
 
 
 def audit_trail(

@@ -120,8 +120,8 @@ def compare_runs(first_id: str, second_id: str, shop: Workshop) -> Comparison:
                     "metric": name,
                     "first": before.value,
                     "second": after.value,
-                    "change": _change(before, after),
-                    "more_than_noise": _apart(before, after),
+                    "change": change_of(before, after),
+                    "more_than_noise": more_than_noise(before, after),
                 }
                 for variant, name, before, after in pairs
             ],
@@ -150,8 +150,8 @@ def _told(value: object) -> str:
 
 
 def _row(variant: str, name: str, before: Metric, after: Metric) -> tuple[str, ...]:
-    change = _change(before, after)
-    apart = _apart(before, after)
+    change = change_of(before, after)
+    apart = more_than_noise(before, after)
     return (
         variant,
         name,
@@ -162,11 +162,13 @@ def _row(variant: str, name: str, before: Metric, after: Metric) -> tuple[str, .
     )
 
 
-def _change(before: Metric, after: Metric) -> float | None:
+def change_of(before: Metric, after: Metric) -> float | None:
+    """From one figure to another, relative to the first; `None` from nothing."""
     return after.value / before.value - 1 if before.value else None
 
 
-def _apart(before: Metric, after: Metric) -> bool | None:
+def more_than_noise(before: Metric, after: Metric) -> bool | None:
+    """Whether their intervals are apart; `None` where one has none."""
     one, other = before.ci95, after.ci95
     if one is None or other is None:
         return None

@@ -13,6 +13,7 @@ from paceline.app.keys import KeyOrder, NewKey, create_key, revoke_key, rotate_k
 from paceline.app.report import run_document
 from paceline.app.runs import ranking_of, receipt_path, stored_runs
 from paceline.app.usage import usage_document
+from paceline.app.versions import compare_versions, comparison_document
 from paceline.app.wiring import Workshop
 from paceline.app.workspaces import all_workspaces, limit_workspace, set_quota, workspace_document
 from paceline.records.access import ApiKey, Purpose, RunQuota, UseLimits
@@ -154,6 +155,11 @@ def _history(api: FastAPI, shop: Workshop) -> None:
     def versions(pipeline: str) -> Document:
         """Oldest first."""
         return {"versions": [dump(version) for version in shop.store.versions(pipeline)]}
+
+    @api.get("/api/pipelines/{pipeline}/compare", tags=["versions"])
+    def compare(pipeline: str, first: int, second: int) -> Document:
+        """How two versions differ, and what each was measured to do."""
+        return comparison_document(compare_versions(pipeline, first, second, shop))
 
     @api.post("/api/pipelines/{pipeline}/rollback", tags=["versions"])
     def rollback(pipeline: str, body: RollbackBody, actor: Actor) -> Document:
