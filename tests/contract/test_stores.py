@@ -22,7 +22,7 @@ from paceline.adapters.stores.sql import SqlStore, owner, sqlite
 from paceline.adapters.stores.sql.migrations import HEAD
 from paceline.adapters.stores.sql.tables import METADATA
 from paceline.adapters.stores.sql.upgrade import scripts_config
-from paceline.errors import CapacityError, Code, SetupError
+from paceline.errors import CapacityError, Code, SetupError, SpecError
 from paceline.ports.store import RunWriter, Store
 from paceline.records.run import RunState
 from paceline.records.serial import pack
@@ -249,6 +249,13 @@ def test_two_that_open_a_new_database_at_once_both_can(path: Path) -> None:
     )
     processes = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(2)]
     assert [process.wait() for process in processes] == [0, 0]
+
+
+def test_of_an_unknown_pipeline_the_command_that_makes_it_is_told(path: Path) -> None:
+    for store in opened(path):
+        with pytest.raises(SpecError) as caught:
+            store.versions("demo")
+        assert caught.value.fix == "paceline optimize MODEL --pipeline demo"
 
 
 def test_a_newer_schema_is_refused_with_both_versions(path: Path) -> None:

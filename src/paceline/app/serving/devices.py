@@ -65,7 +65,7 @@ def measuring_alone(folder: Path, accelerators: Iterable[str], *, share: bool) -
                     Code.DEVICE_BUSY,
                     f"{accelerator!r} is in use",
                     why=f"{SERVING} has a replica on it, or {MEASURING} measures there",
-                    fix="wait until the endpoint is idle (`paceline endpoints`), or accept that"
-                    " both disturb each other: --share-device",
+                    fix="wait for it (`paceline runs` and `paceline endpoints` show which), or"
+                    " accept that both disturb each other: --share-device",
                 )
         yield

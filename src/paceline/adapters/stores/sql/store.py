@@ -295,5 +295,5 @@ def _no_pipeline(connection: Connection, name: str) -> SpecError:
         Code.UNKNOWN_NAME,
         f"no pipeline is called {name!r}",
         why=f"known: {', '.join(known)}" if known else "no run has left a version yet",
-        fix="paceline pipelines",
+        fix="name one of them" if known else f"paceline optimize MODEL --pipeline {name}",
     )
