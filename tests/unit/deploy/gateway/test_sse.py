@@ -88,6 +88,13 @@ def test_what_has_the_shape_of_an_event_at_both_ends_only_is_looked_at() -> None
     assert events.done and events.events == 4
 
 
+def test_events_of_one_piece_may_end_in_different_ways() -> None:
+    stream = TOKEN + TOKEN.replace(b"\n\n", b"\r\n\r\n") + TOKEN + DONE
+    events = a_filter()
+    assert events.feed(stream) == stream.replace(b"eng", b"demo")
+    assert events.events == 3 and events.done
+
+
 def test_half_an_event_is_kept_back() -> None:
     assert a_filter().feed(TOKEN[:-1]) == b""
 
