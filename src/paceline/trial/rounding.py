@@ -30,6 +30,10 @@ REST_TIMES: Final = 4.0
 """How much more error than rounding explains is damage. Seen with the reference model in every
 format that is made here: at most 0.32 of the limit in sound ones, at least 2.4 times the limit with
 the scales of a layer shuffled (docs/log.md, 2026-11-21)."""
+SCALE_LEAST: Final = 0.02
+REST_LEAST: Final = 0.5
+"""Shares of the size of the weights below which an error is no damage on any grid. A shuffle of
+scales makes 0.1 and more; weights of another matrix, or in another order, make 1.4."""
 SCALE_PRECISION: Final = 2.0**-9
 """Scales are kept in bf16 at worst: a relative error of at most half the last of 8 bits."""
 SMALLEST_SCALE: Final = 2.0**-25
@@ -75,8 +79,8 @@ def find_damage(original: Weights, made: Weights, *, seed: int) -> Deviation | N
 def deviations(original: Weights, made: Weights, *, seed: int) -> tuple[Deviation, ...]:
     """Both parts of the error of every quantized matrix that both have.
 
-    The limit is several times what the grid of a matrix explains, and as many times what the other
-    matrices have beyond that, if they have more.
+    The limit is several times what the grid of a matrix explains, as many times what the other
+    matrices have beyond that, if they have more, and never below what is no damage on any grid.
     """
     pairs = _pairs(original, made)
     if all(matrix.bits is None for matrix in pairs.values()):
@@ -91,8 +95,8 @@ def deviations(original: Weights, made: Weights, *, seed: int) -> tuple[Deviatio
         measured = _measure(name, matrix, original.rows(name, at), made.rows(name, at), smoothed)
         found += [measured] if measured is not None else []
     return (
-        *_judged("scales", SCALE_TIMES, [(one, one.scale) for one in found]),
-        *_judged("weights", REST_TIMES, [(one, one.rest) for one in found]),
+        *_judged("scales", SCALE_TIMES, SCALE_LEAST, [(one, one.scale) for one in found]),
+        *_judged("weights", REST_TIMES, REST_LEAST, [(one, one.rest) for one in found]),
     )
 
 
@@ -142,6 +146,7 @@ def _measure(
     whole = matrix.columns // group * group
     was: Doubles = before[:, :whole].astype(np.float64)
     now: Doubles = after[:, :whole].astype(np.float64)
+    was = _without_unused(was, now)
     if smoothed:
         was = _fitted(was, now)
     was, now = was.reshape(-1, group), now.reshape(-1, group)
@@ -170,6 +175,17 @@ def _root(square: float) -> float:
     return math.sqrt(square) if math.isfinite(square) else math.inf
 
 
+def _without_unused(was: Doubles, now: Doubles) -> Doubles:
+    """Without the columns that are zero in what was made, unless they are most.
+
+    GPTQ empties the columns whose input it never saw (Frantar and others 2022, in their code).
+    """
+    unused = ~now.any(axis=0)
+    if unused.sum() > unused.size / 2:
+        return was
+    return np.where(unused, 0.0, was)
+
+
 def _fitted(was: Doubles, now: Doubles) -> Doubles:
     """The original with the factor per column and per row that brings it closest.
 
@@ -185,10 +201,12 @@ def _fitted(was: Doubles, now: Doubles) -> Doubles:
     return fitted
 
 
-def _judged(what: str, times: float, parts: Sequence[tuple[_Found, _Part]]) -> Iterator[Deviation]:
+def _judged(
+    what: str, times: float, least: float, parts: Sequence[tuple[_Found, _Part]]
+) -> Iterator[Deviation]:
     """Each matrix with its limit: what rounding explains, and what the others have beyond it."""
     for one, part in parts:
         others = [other.times for same, other in parts if same is not one]
         usual = max(1.0, statistics.median(others)) if others else 1.0
-        limit = times * usual * part.explained
+        limit = max(times * usual * part.explained, least)
         yield Deviation(name=one.name, part=what, bits=one.bits, error=part.error, limit=limit)

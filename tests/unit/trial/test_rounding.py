@@ -136,6 +136,29 @@ def test_an_error_that_all_matrices_share_is_the_recipe() -> None:
     assert found.name == "2.up"
 
 
+def test_columns_whose_input_was_never_seen_may_be_empty() -> None:
+    original = trained()
+    made = quantized(original, 4)
+    values = made["1.up"].values.copy()
+    values[:, ::10] = 0
+    emptied = {**made, "1.up": replace(made["1.up"], values=values)}
+    assert find_damage(Checkpoint(original), Checkpoint(emptied), seed=0) is None
+    nothing = {**made, "1.up": replace(made["1.up"], values=np.zeros_like(values))}
+    found = find_damage(Checkpoint(original), Checkpoint(nothing), seed=0)
+    assert found is not None
+    assert found.name == "1.up"
+
+
+def test_rows_in_another_order_are_damage_of_the_weights() -> None:
+    original = trained()
+    made = quantized(original, 8)
+    held = made["3.up"]
+    turned = replace(held, values=held.values[::-1], scales=held.scales[::-1])
+    found = find_damage(Checkpoint(original), Checkpoint({**made, "3.up": turned}), seed=0)
+    assert found is not None
+    assert found.name == "3.up"
+
+
 def smoothed(original: Mapping[str, Held]) -> dict[str, Held]:
     """Factors moved from each layer's norm, and from `up`'s outputs, into the next inputs."""
     chance = np.random.default_rng(3)
