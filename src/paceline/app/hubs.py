@@ -72,9 +72,15 @@ class AnyHub:
             return self._pictured(fetched)
         return _outline(fetched)
 
-    def is_elsewhere(self, name: str) -> bool:
-        """Whether the model would be fetched first; asks nobody."""
-        return self._source_of(name) is not None
+    def pictures_elsewhere(self, name: str) -> Model | None:
+        """The image model that would have to be fetched, from its small files; `None` for one that
+        is here, and for a language model. Raises like `find`."""
+        source = self._source_of(name)
+        if source is None:
+            return None
+        fetched = source.fetch(name, weights=False)
+        known = (Path(fetched.folder) / PIPELINE_INDEX).exists()
+        return self._pictured(fetched) if known else None
 
     def _pictured(self, fetched: "Fetched") -> Model:
         """An image model from the configs of its components; the weights are where they were."""

@@ -62,8 +62,9 @@ def refuse_before_fetching(request: Request, shop: Workshop) -> None:
     Of a model that is not here the small files are fetched, unless its name says enough.
     """
     family = next((f for f in IMAGE_FAMILIES.values() if request.model == f.repository), None)
-    if family is None and shop.hub.is_elsewhere(request.model):
-        family = family_of(shop.hub.preview(request.model))
+    if family is None:
+        found = shop.hub.pictures_elsewhere(request.model)
+        family = None if found is None else family_of(found)
     if family is not None:
         refuse_unfitting(request, family)
         require_license(family, accepted=request.accept_license)
