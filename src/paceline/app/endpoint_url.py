@@ -17,7 +17,8 @@ def endpoint_url(text: str) -> str:
 
     Raises SpecError for what nothing can be sent to. Sends nothing.
     """
-    scheme, _, rest = text.rpartition("://")
+    scheme, _, rest = text.strip().rpartition("://")
+    scheme = scheme.lower()
     if scheme not in (*SCHEMES, ""):
         why = f"it begins with {scheme}://, and an endpoint with http:// or https://"
         raise _refused(text, why, rest)

@@ -11,6 +11,7 @@ from paceline.errors import SpecError
         ("https://host:8443/base/", "https://host:8443/base"),
         ("http://[::1]:8000", "http://[::1]:8000"),
         ("localhost:8000", "http://localhost:8000"),
+        (" HTTP://host:1\n", "http://host:1"),
         ("gpu-box:8000", "http://gpu-box:8000"),
         ("10.0.0.7", "http://10.0.0.7"),
         ("http://host:1/v1", "http://host:1"),
