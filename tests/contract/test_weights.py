@@ -1,6 +1,7 @@
 """Every reader of checkpoints passes the same tests, on files written here byte by byte."""
 
 import json
+import math
 from pathlib import Path
 from struct import pack
 from typing import Any
@@ -74,6 +75,19 @@ class TestPackedWithZeroPoints(SafetensorsContract):
         per_group = values.reshape(ROWS, 2, GROUP) - zeros[:, :, None]
         weights = (per_group * scales[:, :, None]).reshape(ROWS, COLUMNS)
         return {"norm": NORM, "up": weights.astype(np.float32)}
+
+
+def test_words_with_gaps_are_another_layout(tmp_path: Path) -> None:
+    """Earlier versions put ten numbers of 3 bits into a word, and left two bits."""
+    tensors = {
+        "up.weight_packed": ("I32", np.zeros((ROWS, math.ceil(COLUMNS / 10)), dtype=np.int32)),
+        "up.weight_shape": ("I64", np.array([ROWS, COLUMNS])),
+        "up.weight_scale": ("BF16", bf16(np.ones((ROWS, 2), dtype=np.float32))),
+    }
+    TestPackedWithZeroPoints().write(tmp_path, 3, tensors)
+    weights = SafetensorsReader().open(tmp_path)
+    assert weights is not None
+    assert set(weights.matrices()) == {"norm"}
 
 
 class TestBytes(SafetensorsContract):

@@ -8,6 +8,7 @@ AutoGPTQ and AutoAWQ (`qweight`), and not fp4.
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -83,18 +84,16 @@ class _Folder:
         if place.dtype in _PLAIN:
             return Matrix(rows=math.prod(place.shape[:-1]), columns=place.shape[-1])
         scale = self._tensors.get(f"{module}.weight_scale")
-        unordered = f"{module}.weight_g_idx" not in self._tensors
-        if scale is None or not unordered or len(place.shape) != _MATRIX_DIMENSIONS:
+        ordered = f"{module}.weight_g_idx" in self._tensors
+        bits = {"I8": self._bits, "I32": self._bits, "F8_E4M3": _E4M3_BITS}.get(place.dtype)
+        if scale is None or ordered or bits is None or len(place.shape) != _MATRIX_DIMENSIONS:
             return None
         rows, columns = place.shape
-        bits: float | None = {"I8": self._bits, "F8_E4M3": _E4M3_BITS}.get(place.dtype)
-        if place.dtype == "I32" and self._bits:
-            bits, columns = self._bits, self._unpacked(module, columns * _WORD_BITS // self._bits)
-        if bits is not None and _is_single(scale):
-            return Matrix(rows=rows, columns=columns, bits=bits, group=columns)
-        if bits is None or scale.shape[0] != rows or columns % scale.shape[-1]:
-            return None  # a scale for each block of rows
-        return Matrix(rows=rows, columns=columns, bits=bits, group=columns // scale.shape[-1])
+        if place.dtype == "I32":
+            words, columns = columns, self._unpacked(module, int(columns * _WORD_BITS // bits))
+            if words != math.ceil(columns * bits / _WORD_BITS):
+                return None  # as earlier versions packed 3 bits: with gaps
+        return _scaled(scale, Matrix(rows=rows, columns=columns, bits=bits))
 
     def _unpacked(self, module: str, at_most: int) -> int:
         """Columns before packing: the last word may be filled up."""
@@ -114,6 +113,15 @@ class _Folder:
         if place.dtype != "I32":
             return floats(place, at)
         return _unpack(mapped(place).T, self._bits or 0).T[at].astype(np.float32)
+
+
+def _scaled(scale: Place, matrix: Matrix) -> Matrix | None:
+    """The matrix with its groups; `None` where blocks of rows share a scale."""
+    if _is_single(scale):
+        return replace(matrix, group=matrix.columns)
+    if scale.shape[0] != matrix.rows or matrix.columns % scale.shape[-1]:
+        return None
+    return replace(matrix, group=matrix.columns // scale.shape[-1])
 
 
 def _is_single(scale: Place) -> bool:
