@@ -109,7 +109,16 @@ def paint(prompt, seed):
         pixels += chance.integers(-3, 4, pixels.shape, dtype=np.int16)
     if FORMAT == "int4":
         pixels[:] = 0
-    return write_png(pixels.clip(0, 255).astype(np.uint8))
+    return pixels.clip(0, 255).astype(np.uint8)
+
+
+def item(pixels, asked):
+    found = {"b64_json": base64.b64encode(write_png(pixels)).decode()}
+    if asked.get("latents"):
+        latents = (pixels[::8, ::8].transpose(2, 0, 1) / 128 - 1).astype("<f2")
+        found["latents"] = base64.b64encode(latents.tobytes()).decode()
+        found["latents_shape"] = list(latents.shape)
+    return found
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -121,8 +130,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
         assert self.path == "/v1/images/generations" and asked["size"] == "64x64"
-        png = paint(asked["prompt"], asked["seed"])
-        self.answer({"created": 1, "data": [{"b64_json": base64.b64encode(png).decode()}]})
+        pixels = paint(asked["prompt"], asked["seed"])
+        self.answer({"created": 1, "data": [item(pixels, asked)]})
 
     def answer(self, document):
         body = json.dumps(document).encode()
@@ -208,6 +217,7 @@ def test_an_image_model_is_measured_ranked_checked_and_served(
     assert set(ranked) == {"bf16", "int8"}
     assert ranked["bf16"]["quality"]["score"] == 1.0
     assert 0.9 < ranked["int8"]["quality"]["against_baseline"]["ratio"] < 1.0
+    assert 0.9 < ranked["int8"]["metrics"]["latents_ssim"]["value"] < 1.0
     assert ranked["int8"]["inside"]["quantized"] == {"int8 dynamic": 4}
     assert ranked["int8"]["chips"][:4] == ["8 steps", "gs 0", "FlowMatch", "int8 dynamic"]
     assert "start: import 0.1 s, load 0.2 s" in ranked["int8"]["notes"]
@@ -221,7 +231,9 @@ def test_an_image_model_is_measured_ranked_checked_and_served(
     assert paceline("verify", done.document["receipt"]).code == 0
     page = tmp_path / "run.html"
     assert paceline("runs", "show", done.document["run_id"], "--html", str(page)).code == 0
-    assert "a red circle" in page.read_text(encoding="utf-8")
+    shown = page.read_text(encoding="utf-8")
+    assert "a red circle" in shown
+    assert "of latents 1.000" in shown
 
     said = paceline("deploy", "easel", "--mode", "active").err
     assert "per image, as it was measured" in said
