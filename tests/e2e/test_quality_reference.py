@@ -61,7 +61,7 @@ def model() -> Model:
 def damaged(artefact: Artefact, how: str, folder: Path, environment: Environment) -> Artefact:
     script = str(Path(__file__).with_name("damage.py"))
     command = [environment.python, script, artefact.folder, str(folder), how]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     return replace(artefact, folder=str(folder))
 
