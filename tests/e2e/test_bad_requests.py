@@ -1,10 +1,13 @@
 """Wrong requests: one clear error, the right exit code, nothing half-written."""
 
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from tests.e2e.conftest import Paceline
+
+from paceline.adapters.stores.sql import SqlStore
 
 pytestmark = [pytest.mark.e2e, pytest.mark.enable_socket]
 
@@ -57,7 +60,9 @@ def test_a_wrong_request_is_refused_before_anything_is_stored(
     for word in words:
         assert word in done.err
     assert done.out == ""
-    assert paceline("runs", "list", "--json").document == {"runs": []}
+    paceline.data.mkdir(exist_ok=True)
+    with closing(SqlStore(paceline.data / "paceline.db")) as store:
+        assert store.runs() == ()
 
 
 def test_a_model_too_large_is_refused_with_both_numbers(

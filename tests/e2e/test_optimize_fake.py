@@ -26,10 +26,10 @@ def pruned(run: dict[str, Any]) -> list[dict[str, Any]]:
     return [r for r in out if r["variant"]["engine"] == "fake"]
 
 
-@pytest.fixture
-def model(paceline: Paceline, tmp_path: Path) -> str:
-    folder = tmp_path / "tiny"
-    made = paceline("models", "synth", "tiny", str(folder))
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    made = Paceline(folder.parent, shared_cache=False)("models", "synth", "tiny", str(folder))
     assert made.code == 0, made.err
     return str(folder)
 
