@@ -35,18 +35,7 @@ def enumerate_variants(
 
     The order follows the arguments, so that the same request gives the same plan.
     """
-    plain = [
-        Variant(
-            accelerator=place.name,
-            count=1,
-            format=format_,
-            engine=offer.name,
-            unverified=offer.unverified,
-        )
-        for place in accelerators
-        for offer in offers
-        for format_ in offer.formats
-    ]
+    plain = unchanged(offers, accelerators)
     knobs = {offer.name: offer.knobs for offer in offers}
     turned = [
         _with_knob(variant, name, value)
@@ -60,6 +49,22 @@ def enumerate_variants(
         for method in guessing[variant.engine]
     ]
     return (*plain, *turned, *speculative)
+
+
+def unchanged(offers: Sequence[EngineOffer], accelerators: Sequence[Accelerator]) -> list[Variant]:
+    """Every engine × format on every accelerator, at default knobs."""
+    return [
+        Variant(
+            accelerator=place.name,
+            count=1,
+            format=format_,
+            engine=offer.name,
+            unverified=offer.unverified,
+        )
+        for place in accelerators
+        for offer in offers
+        for format_ in offer.formats
+    ]
 
 
 def _alternatives(knobs: Iterable[Knob]) -> Iterator[tuple[str, Scalar]]:

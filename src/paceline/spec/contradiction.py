@@ -32,6 +32,17 @@ def refuse_contradictions(constraints: Sequence[Constraint]) -> None:
             )
 
 
+def subject(constraint: Constraint) -> tuple[object, ...]:
+    """What a constraint limits, and from which side."""
+    return (
+        constraint.metric,
+        constraint.statistic,
+        constraint.unit,
+        constraint.relative,
+        constraint.comparison.wants_less,
+    )
+
+
 def _crossed(least: Constraint, most: Constraint) -> bool:
     """Whether no value is left between the two limits."""
     if least.limit > most.limit:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from paceline.errors import Code, SpecError
 from paceline.records.image import Mode
 from paceline.records.request import Beside, Budget, Constraint, Priority, Request, Workload
-from paceline.spec.contradiction import refuse_contradictions
+from paceline.spec.contradiction import refuse_contradictions, subject
 from paceline.spec.grammar import parse_budget, parse_constraint
 from paceline.spec.images import model_of_mode, read_mode, usual_preset
 from paceline.spec.names import unknown_name
@@ -340,9 +340,9 @@ def _refuse_conflicts(typed: _Told, said: Understood) -> None:
         (typed.budget.seconds, said.budget.seconds, "the time of the run"),
         (typed.budget.usd, said.budget.usd, "the dollars of the run"),
     ]
-    by_subject = {_subject(constraint): constraint for constraint in typed.constraints}
+    by_subject = {subject(constraint): constraint for constraint in typed.constraints}
     for constraint in said.constraints:
-        flag = by_subject.get(_subject(constraint))
+        flag = by_subject.get(subject(constraint))
         pairs.append((flag and flag.text, constraint.text, "the same figure"))
     for flagged, spoken, what in pairs:
         if flagged is not None and spoken is not None and flagged != spoken:
@@ -358,22 +358,11 @@ def _plain(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else repr(str(value))
 
 
-def _subject(constraint: Constraint) -> tuple[object, ...]:
-    """What a constraint limits, and from which side."""
-    return (
-        constraint.metric,
-        constraint.statistic,
-        constraint.unit,
-        constraint.relative,
-        constraint.comparison.wants_less,
-    )
-
-
 def _merged(typed: _Told, said: Understood, stored: _Told) -> tuple[Constraint, ...]:
     """Of flags and words, then those of the file that limit something else."""
     now = (*typed.constraints, *said.constraints)
-    taken = {_subject(constraint) for constraint in now}
-    kept = (constraint for constraint in stored.constraints if _subject(constraint) not in taken)
+    taken = {subject(constraint) for constraint in now}
+    kept = (constraint for constraint in stored.constraints if subject(constraint) not in taken)
     return tuple(dict.fromkeys((*now, *kept)))
 
 

@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 
 from paceline.errors import Code, SpecError
 from paceline.records.request import Budget, Constraint, Request
+from paceline.spec.contradiction import subject
 from paceline.spec.grammar import parse_budget, parse_constraint
 from paceline.spec.metrics import TIMES_S
 from paceline.spec.names import unknown_name
@@ -185,8 +186,8 @@ def _with(before: Request, flags: Asked, said: Understood) -> Request:
     check_pipeline(flags.pipeline)
     check_share(flags.quality_share)
     constraints = (*(parse_constraint(text) for text in flags.constraints), *said.constraints)
-    taken = {_subject(constraint) for constraint in constraints}
-    kept = tuple(c for c in before.constraints if _subject(c) not in taken)
+    taken = {subject(constraint) for constraint in constraints}
+    kept = tuple(c for c in before.constraints if subject(c) not in taken)
     suites = parse_suites(flags.suites)
     given = Budget() if flags.budget is None else parse_budget(flags.budget)
     priority = said.priority if flags.priority is None else read_priority(flags.priority)
@@ -288,24 +289,13 @@ def _question_changes(before: Request, now: Request) -> Iterable[str]:
 
 
 def _limit_changes(before: Sequence[Constraint], now: Sequence[Constraint]) -> Iterable[str]:
-    earlier = {_subject(constraint): constraint for constraint in before}
+    earlier = {subject(constraint): constraint for constraint in before}
     for constraint in now:
-        old = earlier.get(_subject(constraint))
+        old = earlier.get(subject(constraint))
         if old is None:
             yield f"limit {constraint.text} (new)"
         elif old != constraint:
             yield f"limit {constraint.text} (was {old.text})"
-
-
-def _subject(constraint: Constraint) -> tuple[object, ...]:
-    """What a constraint limits, and from which side."""
-    return (
-        constraint.metric,
-        constraint.statistic,
-        constraint.unit,
-        constraint.relative,
-        constraint.comparison.wants_less,
-    )
 
 
 def _plain(name: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from paceline.plan.enumerate import EngineOffer
+from paceline.plan.enumerate import EngineOffer, unchanged
 from paceline.plan.images.predict import (
     ImagePlace,
     image_figures,
@@ -38,18 +38,7 @@ class ImageJudge:
 
         Where the parts fit a card only by taking turns, every variant of it has them take turns.
         """
-        plain = [
-            Variant(
-                accelerator=place.name,
-                count=1,
-                format=format_,
-                engine=offer.name,
-                unverified=offer.unverified,
-            )
-            for place in self.accelerators
-            for offer in offers
-            for format_ in offer.formats
-        ]
+        plain = unchanged(offers, self.accelerators)
         knobs = {offer.name: offer.knobs for offer in offers}
         turned = [
             changed
