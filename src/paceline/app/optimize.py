@@ -128,7 +128,7 @@ def resume_run(run_id: str, shop: Workshop, watch: Watch) -> RunRecord:
             why="only a run that was killed, cancelled or failed can be resumed",
             fix=f"paceline runs show {run.run_id}",
         )
-    refuse_over_quota(run.workspace, shop, resumed=True)
+    refuse_over_quota(run.workspace, shop, counted=run.state is not RunState.FAILED)
     model = shop.hub.find(run.model.source or run.request.model)
     if model.sha256 != run.model.sha256:
         raise SpecError(

@@ -54,13 +54,14 @@ def overage(quota: RunQuota, used: RunsUsed) -> int:
     return max(len(used.this_month) - quota.runs_per_month, 0)
 
 
-def refuse_over_quota(workspace: str, shop: Workshop, *, resumed: bool = False) -> None:
+def refuse_over_quota(workspace: str, shop: Workshop, *, counted: bool = False) -> None:
     """Before a run begins. Raises CapacityError `quota-spent`.
 
-    A run that goes on was counted when it began, so only those under way stand against it.
+    A run that goes on was `counted` when it began, unless it failed and was given back since; only
+    those under way stand against it.
     """
     quota, used = quota_of(workspace, shop), runs_used(workspace, shop)
-    if not resumed and quota.runs_per_month is not None and not quota.overage:
+    if not counted and quota.runs_per_month is not None and not quota.overage:
         _refuse_above("this month", len(used.this_month), quota.runs_per_month, workspace)
     if quota.concurrent_runs is not None:
         _refuse_above("at once", len(used.running), quota.concurrent_runs, workspace)

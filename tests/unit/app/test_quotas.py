@@ -99,9 +99,9 @@ def test_only_so_many_at_once_and_a_killed_one_is_not_under_way(shop: Workshop) 
     run_id = begin(shop, 1)
     with shop.store.write_run(run_id) as writer:
         writer.move(RunState.PLANNED, RunState.RUNNING)
-        for resumed in (False, True):
+        for counted in (False, True):
             with pytest.raises(CapacityError, match="at once"):
-                refuse_over_quota("team", shop, resumed=resumed)
+                refuse_over_quota("team", shop, counted=counted)
     assert shop.store.run(run_id).state is RunState.RUNNING, "as a killed process leaves it"
     refuse_over_quota("team", shop)
 
@@ -109,7 +109,9 @@ def test_only_so_many_at_once_and_a_killed_one_is_not_under_way(shop: Workshop) 
 def test_a_run_that_goes_on_was_counted_when_it_began(shop: Workshop) -> None:
     allow(shop, RunQuota(runs_per_month=1))
     begin(shop, 1)
-    refuse_over_quota("team", shop, resumed=True)
+    refuse_over_quota("team", shop, counted=True)
+    with pytest.raises(CapacityError):  # as one that failed and was given back
+        refuse_over_quota("team", shop, counted=False)
 
 
 def test_of_runs_that_began_together_the_later_ones_are_too_many(shop: Workshop) -> None:
