@@ -18,7 +18,8 @@ from paceline.trial.images.shapes import shows
 pytestmark = [pytest.mark.e2e, pytest.mark.more_engines, pytest.mark.enable_socket]
 
 MODEL = "reference-image"
-START_S = 240.0
+START_S = 600.0
+ANSWER_S = 300.0
 ORDER = (
     *("optimize", MODEL, "--engine", "diffusers", "--price", "0.5", "--json"),
     *("--workload", "reference-image,duration=3s", "--quality-items", "16"),
@@ -27,7 +28,7 @@ ORDER = (
 
 @pytest.fixture(scope="module")
 def paceline(tmp_path_factory: pytest.TempPathFactory) -> Paceline:
-    return Paceline(tmp_path_factory.mktemp("images"), shared_cache=True, timeout_s=1200.0)
+    return Paceline(tmp_path_factory.mktemp("images"), shared_cache=True, timeout_s=3600.0)
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +90,7 @@ def test_a_page_shows_what_baseline_and_winner_painted(
 
 
 def test_a_red_circle_is_a_red_circle_and_the_same_for_the_same_seed(served: Serving) -> None:
-    client = openai.OpenAI(base_url=served.url, api_key="none", timeout=60.0)
+    client = openai.OpenAI(base_url=served.url, api_key="none", timeout=ANSWER_S)
     first, again, other = (_painted(client, "a red circle", seed=seed) for seed in (7, 7, 8))
     assert shows(read_png(first), "red circle")
     assert first == again
@@ -98,7 +99,7 @@ def test_a_red_circle_is_a_red_circle_and_the_same_for_the_same_seed(served: Ser
 
 
 def test_a_picture_is_fetched_by_its_address_without_a_key(served: Serving) -> None:
-    client = openai.OpenAI(base_url=served.url, api_key="none", timeout=60.0)
+    client = openai.OpenAI(base_url=served.url, api_key="none", timeout=ANSWER_S)
     answer = client.images.generate(
         model=MODEL,
         prompt="a red circle",
@@ -109,9 +110,9 @@ def test_a_picture_is_fetched_by_its_address_without_a_key(served: Serving) -> N
     assert answer.data is not None
     url = answer.data[0].url or ""
     assert url.startswith(served.url + "/images/files/")
-    fetched = httpx.get(url, timeout=10.0, trust_env=False)
+    fetched = httpx.get(url, timeout=ANSWER_S, trust_env=False)
     assert fetched.content == _painted(client, "a red circle", seed=7)
-    assert httpx.get(url[:-1], timeout=10.0, trust_env=False).status_code == 404
+    assert httpx.get(url[:-1], timeout=ANSWER_S, trust_env=False).status_code == 404
 
 
 def test_what_the_engine_turns_down_is_counted_apart(paceline: Paceline, served: Serving) -> None:
@@ -123,7 +124,7 @@ def test_what_the_engine_turns_down_is_counted_apart(paceline: Paceline, served:
 
 
 def test_images_are_counted_and_priced(paceline: Paceline, served: Serving) -> None:
-    client = openai.OpenAI(base_url=served.url, api_key="none", timeout=60.0)
+    client = openai.OpenAI(base_url=served.url, api_key="none", timeout=ANSWER_S)
     _painted(client, "a green triangle", seed=3)
     served.until(lambda _: _usage(paceline)["images"] > 0, "accounted for")
     used = _usage(paceline)
@@ -133,7 +134,7 @@ def test_images_are_counted_and_priced(paceline: Paceline, served: Serving) -> N
 
 def _turned_down(paceline: Paceline, served: Serving) -> dict[str, int]:
     """The accounts of all requests once that of one more refused one is there."""
-    client = openai.OpenAI(base_url=served.url, api_key="none", timeout=60.0, max_retries=0)
+    client = openai.OpenAI(base_url=served.url, api_key="none", timeout=ANSWER_S, max_retries=0)
     before = _usage(paceline)["requests"]["rejected"]
     with pytest.raises(openai.UnprocessableEntityError):
         client.images.generate(model=MODEL, prompt="a red circle", extra_body={"seed": -1})

