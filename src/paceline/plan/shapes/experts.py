@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from paceline.errors import Code, SpecError
 from paceline.plan.shapes.families import Family
 from paceline.plan.shapes.fields import Config, integer, integers, needed
 
@@ -48,6 +49,13 @@ def feed_forward(config: Config, family: Family) -> FeedForward:
     if latent:
         always += moe * 2 * hidden * latent
     top_k = needed(config, "top_k")
+    if top_k > experts:
+        raise SpecError(
+            Code.BAD_MODEL,
+            f"config.json of a {config.get('model_type')!r} model asks for too many experts",
+            why=f"{top_k} experts per token > {experts} experts",
+            fix="correct the number of experts per token",
+        )
     return FeedForward(
         always=always,
         routed=moe * experts * one,

@@ -3,6 +3,7 @@
 Covers the spellings of the architectures listed in `paceline.plan.shapes.families`.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 from paceline.errors import Code, SpecError
@@ -54,7 +55,9 @@ def integer(config: Config, meaning: str) -> int | None:
     """The first spelling of `meaning` that is set, as an integer."""
     for key in SPELLINGS.get(meaning, (meaning,)):
         value = config.get(key)
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            continue
+        if math.isfinite(value):  # json reads NaN and Infinity, too
             return int(value)
     return None
 

@@ -34,14 +34,21 @@ def layer_kinds(config: Config, family: Family) -> list[str]:
         kinds = reader(config)
         if kinds:
             return kinds[:layers]
-    if (every := integer(config, "full_attention_interval")) is not None:
-        return ["full" if (i + 1) % every == 0 else "state" for i in range(layers)]
+    interval = integer(config, "full_attention_interval") or 0
+    if interval > 0:
+        return ["full" if (i + 1) % interval == 0 else "state" for i in range(layers)]
     if integer(config, "attention_chunk_size") and config.get("model_type") in LLAMA4:
         return ["full" if (i + 1) % 4 == 0 else "window" for i in range(layers)]
     every = integer(config, "sliding_window_pattern") or family.window_every
-    if every is None or not integer(config, "sliding_window"):
+    if every is None or not _window(config):
         return ["full"] * layers
     return ["full" if every > 1 and (i + 1) % every == 0 else "window" for i in range(layers)]
+
+
+def _window(config: Config) -> int | None:
+    """Tokens a sliding window keeps; some configs write 0 or -1 where there is none."""
+    window = integer(config, "sliding_window") or 0
+    return window if window > 0 else None
 
 
 LLAMA4: Final = frozenset({"llama4", "llama4_text"})
@@ -84,7 +91,7 @@ def _attention(
     hidden, heads = needed(config, "hidden"), needed(config, "heads")
     kv_heads = _kv_heads(config, family, heads)
     size = integer(config, "head_size") or hidden // heads
-    window = integer(config, "sliding_window") or integer(config, "attention_chunk_size")
+    window = _window(config) or integer(config, "attention_chunk_size")
     if kind == "window":
         kv_heads = integer(config, "swa_num_key_value_heads") or kv_heads
     else:
@@ -158,7 +165,7 @@ def _compressed(config: Config, layers: int, *, ratio: int) -> tuple[MixerGroup,
         kv_elements=max(1, size // ratio) if ratio else size,
         kv_heads=1,
         dot_width=2 * heads * size // max(1, ratio),
-        window_tokens=None if ratio else integer(config, "sliding_window"),
+        window_tokens=None if ratio else _window(config),
     )
     return group, weights
 

@@ -105,3 +105,21 @@ def test_every_shipped_model_has_a_shape_and_kind() -> None:
     shapes = known_shapes()
     assert len(shapes) > 200
     assert {shape.kind for shape in shapes.values()} == set(ShapeKind)
+
+
+@pytest.mark.parametrize("off", [0, -1, None])
+def test_a_window_that_is_switched_off_keeps_every_token(off: int | None) -> None:
+    config = LLAMA_8B | {"model_type": "mistral", "sliding_window": off}
+    assert read_shape(config).kv_elements_per_token(100_000) == 65536
+
+
+def test_a_number_that_is_none_is_said_to_be_missing() -> None:
+    with pytest.raises(SpecError, match="hidden_size"):
+        read_shape(LLAMA_8B | {"hidden_size": float("nan")})
+
+
+def test_more_experts_per_token_than_experts_are_refused() -> None:
+    config = {"model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 16}
+    with pytest.raises(SpecError) as found:
+        read_shape(LLAMA_8B | config)
+    assert "16 experts per token > 8" in found.value.why
