@@ -12,24 +12,13 @@ from paceline.app.hubs import AnyHub
 from paceline.errors import Code, PacelineError, SetupError, SpecError
 from paceline.testing.hubs import write_safetensors
 from paceline.testing.model_hub import TOKEN, DoubleRepo, ModelHub
-from paceline.testing.pipelines import DENOISER, PARAMETERS, Configs, write_pipeline
+from paceline.testing.pipelines import DENOISER, PARAMETERS, SMALL, Configs, write_pipeline
 
 pytestmark = pytest.mark.enable_socket
 
 NAME = "acme/pictures"
 CONFIGS: Configs = {
-    "transformer": {
-        "num_attention_heads": 2,
-        "attention_head_dim": 4,
-        "num_layers": 1,
-        "num_single_layers": 1,
-    },
-    "text_encoder": {
-        "hidden_size": 4,
-        "intermediate_size": 8,
-        "num_hidden_layers": 1,
-        "vocab_size": 8,
-    },
+    **SMALL,
     "vae": {"block_out_channels": [4, 8, 8, 8], "layers_per_block": 1},
 }
 NOT_NEEDED = {

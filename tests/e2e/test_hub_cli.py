@@ -9,25 +9,11 @@ from tests.e2e.conftest import Done, Paceline
 
 from paceline.testing.hubs import CONFIG, PARAMETERS, write_model
 from paceline.testing.model_hub import DoubleRepo, ModelHub, serve_hub
-from paceline.testing.pipelines import write_pipeline
+from paceline.testing.pipelines import SMALL, write_pipeline
 
 pytestmark = [pytest.mark.e2e, pytest.mark.enable_socket]
 
 Command = Callable[..., Done]
-SMALL = {
-    "transformer": {
-        "num_attention_heads": 2,
-        "attention_head_dim": 4,
-        "num_layers": 1,
-        "num_single_layers": 1,
-    },
-    "text_encoder": {
-        "hidden_size": 4,
-        "intermediate_size": 8,
-        "num_hidden_layers": 1,
-        "vocab_size": 8,
-    },
-}
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from paceline.plan.images.read import Config, read_image_shape
 from paceline.plan.images.shape import ImageShape
 from paceline.records.hardware import Accelerator
 from paceline.records.image_families import IMAGE_FAMILIES
-from paceline.records.model import Model
+from paceline.records.model import Model, outlined
 from paceline.records.request import Request
 from paceline.spec.images import preset_of_family, refuse_unfitting, require_license, usual_preset
 from paceline.spec.workloads import REFERENCE_IMAGE
@@ -34,20 +34,12 @@ def image_model(name: str, shop: Workshop, *, pictures: bool = False) -> Model |
     for family in IMAGE_FAMILIES.values():
         shape = known_image_shape(family.name)
         if name in (family.name, family.repository) and shape is not None:
-            return Model(
-                name=family.name,
+            return outlined(
+                family.name,
                 folder="",
-                architecture=family.pipeline,
-                format="bf16",
-                parameters=round(shape.parameters),
-                layers=0,
-                hidden_size=0,
-                kv_heads=0,
-                head_size=0,
-                max_context_tokens=None,
-                files=(),
+                pipeline=family.pipeline,
                 image_family=family.name,
-                has_chat_template=False,
+                parameters=round(shape.parameters),
             )
     if is_image_folder(name):
         return shop.hub.find(name)

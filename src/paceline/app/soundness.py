@@ -62,7 +62,7 @@ def _found(
     try:
         return _remembered(kept)
     except (OSError, ValueError, TypeError, LookupError):
-        damage = _compared(Path(made.folder), original, say)
+        damage = compared_weights(Path(made.folder), original, say)
         _remember(kept, damage)
         return damage
 
@@ -89,7 +89,11 @@ def _remember(path: Path, damage: Deviation | None) -> None:
         scratch.replace(path)
 
 
-def _compared(folder: Path, original: Path, say: Say) -> Deviation | None:
+def compared_weights(folder: Path, original: Path, say: Say) -> Deviation | None:
+    """The worst damage of the checkpoint in `folder`; `None` where there is none to be told.
+
+    Raises OSError, and ValueError for a file that ends too early.
+    """
     before, after = open_weights(original), open_weights(folder)
     if before is None or after is None:
         return None

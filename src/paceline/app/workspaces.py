@@ -19,6 +19,7 @@ from paceline.ports.access import Access
 from paceline.records.access import RunQuota, UseLimits, Workspace
 from paceline.records.audit import LOCAL, AuditKind
 from paceline.records.gateway import WorkspaceRule
+from paceline.records.run import AuditEvent
 from paceline.records.usage import UsageBy
 
 
@@ -42,12 +43,10 @@ def limit_workspace(
     """
     check_workspace_name(name)
     check_limits(limits)
-    before = next((one for one in access.workspaces() if one.name == name), Workspace(name=name))
+    before = _workspace(name, access)
     changed = differences(before.limits, limits)
-    workspace = replace(before, limits=limits)
     note = a_note(AuditKind.LIMITS_CHANGED, changed, actor=actor, subject=name, clock=clock)
-    access.put_workspace(workspace, notes=[note] if changed else [])
-    return workspace
+    return _put(replace(before, limits=limits), note, access)
 
 
 def set_quota(
@@ -69,11 +68,20 @@ def set_quota(
                 why="it is 0, for none, or more",
                 fix=f"leave {option} out for no limit",
             )
-    before = next((one for one in access.workspaces() if one.name == name), Workspace(name=name))
+    before = _workspace(name, access)
     changed = differences(before.quota, quota)
-    workspace = replace(before, quota=quota)
     note = a_note(AuditKind.QUOTA_CHANGED, changed, actor=actor, subject=name, clock=clock)
-    access.put_workspace(workspace, notes=[note] if changed else [])
+    return _put(replace(before, quota=quota), note, access)
+
+
+def _workspace(name: str, access: Access) -> Workspace:
+    """As it is stored, or a new one."""
+    return next((one for one in access.workspaces() if one.name == name), Workspace(name=name))
+
+
+def _put(workspace: Workspace, note: AuditEvent, access: Access) -> Workspace:
+    """Stored together with the note of what changed, where anything did."""
+    access.put_workspace(workspace, notes=[note] if note.detail else [])
     return workspace
 
 

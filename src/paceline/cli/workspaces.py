@@ -73,8 +73,7 @@ def limit(
     what = "has no limits any more" if limits == UseLimits() else "is limited"
     typer.echo(f"workspace {name!r} {what}; {KNOWN_WITHIN}", err=True)
     if as_json:
-        shown = next(one for one in all_workspaces(shop) if one.workspace.name == name)
-        print_json(workspace_document(shown))
+        _print_one(name, shop)
 
 
 @app.command()
@@ -112,8 +111,12 @@ def quota(
     what = "has no quota any more" if wanted == RunQuota() else "has a quota"
     typer.echo(f"workspace {name!r} {what}", err=True)
     if as_json:
-        shown = next(one for one in all_workspaces(shop) if one.workspace.name == name)
-        print_json(workspace_document(shown))
+        _print_one(name, shop)
+
+
+def _print_one(name: str, shop: Workshop) -> None:
+    shown = next(one for one in all_workspaces(shop) if one.workspace.name == name)
+    print_json(workspace_document(shown))
 
 
 def _row(shown: ShownWorkspace) -> tuple[str, ...]:

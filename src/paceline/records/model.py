@@ -55,6 +55,27 @@ class Model:
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
+def outlined(
+    name: str, *, folder: str, pipeline: str, image_family: str, parameters: int = 0
+) -> Model:
+    """An image model whose weights are not at hand: no files, and what is not known is 0."""
+    return Model(
+        name=name,
+        folder=folder,
+        architecture=pipeline,
+        format="bf16",
+        parameters=parameters,
+        layers=0,
+        hidden_size=0,
+        kv_heads=0,
+        head_size=0,
+        max_context_tokens=None,
+        files=(),
+        has_chat_template=False,
+        image_family=image_family,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthPlan:
     """A random-weight model that could be made."""

@@ -95,6 +95,18 @@ MEMORY: Final = _spelled(
 SHARES: Final = _spelled("", {"": 1.0, "%|percent": 0.01})
 
 
+def _score(name: str, meaning: str) -> MetricSpec:
+    """A share of right answers."""
+    return MetricSpec(
+        name=name,
+        meaning=meaning,
+        units=SHARES,
+        less_is_better=False,
+        unit_free=True,
+        ceilings={"": 1.0},
+    )
+
+
 def _latency(name: str, meaning: str) -> MetricSpec:
     return MetricSpec(
         name=name, meaning=meaning, units=TIMES_MS, less_is_better=True, statistics=STATISTICS
@@ -127,37 +139,15 @@ _ALL: Final = (
         less_is_better=False,
         unit_free=True,
     ),
-    MetricSpec(
-        name="quality",
-        meaning="composite score of the built-in or the model's own suite, 0–1",
-        units=SHARES,
-        less_is_better=False,
-        unit_free=True,
-        ceilings={"": 1.0},
+    _score("quality", "composite score of the built-in or the model's own suite, 0–1"),
+    _score("quality(mine)", "score of the test set that you gave, 0–1"),
+    _score(
+        "quality(load)",
+        "score of items of the suite that were asked again in full batches, 0–1",
     ),
-    MetricSpec(
-        name="quality(mine)",
-        meaning="score of the test set that you gave, 0–1",
-        units=SHARES,
-        less_is_better=False,
-        unit_free=True,
-        ceilings={"": 1.0},
-    ),
-    MetricSpec(
-        name="quality(load)",
-        meaning="score of items of the suite that were asked again in full batches, 0–1",
-        units=SHARES,
-        less_is_better=False,
-        unit_free=True,
-        ceilings={"": 1.0},
-    ),
-    MetricSpec(
-        name="quality(long)",
-        meaning="score of codes hidden in texts as long as the workload's prompts, 0–1",
-        units=SHARES,
-        less_is_better=False,
-        unit_free=True,
-        ceilings={"": 1.0},
+    _score(
+        "quality(long)",
+        "score of codes hidden in texts as long as the workload's prompts, 0–1",
     ),
     MetricSpec(
         name="cost",

@@ -25,7 +25,8 @@ from paceline.ports.engine import MakesImages, why_refused
 from paceline.ports.executor import Executor, Server
 from paceline.records.image import ImageFacts
 from paceline.testing.builders import a_cpu, a_model
-from paceline.testing.engines import POLL_S, Bench, EngineDeclarations, Kept
+from paceline.testing.engines import Bench, EngineDeclarations, Kept
+from paceline.testing.executors import until
 
 ANSWER_TIMEOUT_S: Final = 120.0
 ROUTE: Final = "/v1/images/generations"
@@ -247,14 +248,13 @@ class ImageEngineContract(EngineDeclarations):
             with Easel(easel.server) as own:
                 answers.append(own.ask(n=4).status_code)
 
-        while easel.number(_RUNNING):  # what was answered last is over a moment later
-            time.sleep(POLL_S)
+        # What was answered last is over a moment later.
+        assert until(lambda: not easel.number(_RUNNING))
         made = easel.number(_MADE)
         reader = threading.Thread(target=read)
         reader.start()
         # Begun, or finished already: a picture is counted before its batch is over.
-        while not easel.number(_RUNNING) and easel.number(_MADE) == made and reader.is_alive():
-            time.sleep(POLL_S)
+        assert until(lambda: easel.number(_RUNNING) > 0 or easel.number(_MADE) != made)
         kept.stop()
         reader.join()
         assert answers == [200]

@@ -12,6 +12,21 @@ DENOISER = {"blocks.0.weight": (8, 8), "blocks.0.bias": (8,)}
 ENCODER = {"layers.0.weight": (4, 4)}
 DECODER = {"up.weight": (2, 3)}
 PARAMETERS = 72 + 16 + 6
+SMALL: Configs = {
+    "transformer": {
+        "num_attention_heads": 2,
+        "attention_head_dim": 4,
+        "num_layers": 1,
+        "num_single_layers": 1,
+    },
+    "text_encoder": {
+        "hidden_size": 4,
+        "intermediate_size": 8,
+        "num_hidden_layers": 1,
+        "vocab_size": 8,
+    },
+}
+"""Configs that a plan can be made from."""
 CLASSES = {
     "FluxPipeline": ("transformer", "FluxTransformer2DModel"),
     "StableDiffusion3Pipeline": ("transformer", "SD3Transformer2DModel"),

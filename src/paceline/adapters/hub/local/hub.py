@@ -28,7 +28,7 @@ from paceline.adapters.hub.local.weights import (
 )
 from paceline.errors import Code, SpecError
 from paceline.ports.engine import Say
-from paceline.records.model import FileHash, Model, SynthPlan
+from paceline.records.model import FileHash, Model, SynthPlan, outlined
 
 NOT_LOADED: Final = (".safetensors", *PICKLES, ".gguf", ".onnx", ".h5", ".msgpack", ".ot")
 """Weights in files that are not part of the checkpoint: no engine reads them; not hashed."""
@@ -121,19 +121,10 @@ class LocalHub:
         pipeline = read_pipeline(
             Path(folder), allow_remote_code=self._allow_remote_code, weights=False
         )
-        return Model(
-            name=Path(folder).name,
+        return outlined(
+            Path(folder).name,
             folder=folder,
-            architecture=pipeline.class_name,
-            format="bf16",
-            parameters=0,
-            layers=0,
-            hidden_size=0,
-            kv_heads=0,
-            head_size=0,
-            max_context_tokens=None,
-            files=(),
-            has_chat_template=False,
+            pipeline=pipeline.class_name,
             image_family=family_of(pipeline).name,
         )
 
