@@ -103,9 +103,7 @@ def test_256_streams_are_measured_as_they_were() -> None:
     shape = LoadShape(
         concurrency=256, requests=1024, output_tokens=Lengths(kind=LengthKind.FIXED, mean=64)
     )
-    truth = load(shape)
-    assert_accurate(truth, mean_share=0.04, p99_ms=20.0)
-    assert truth.result.health.cpu_s <= 2.0
+    assert_accurate(load(shape), mean_share=0.04, p99_ms=20.0)
 
 
 def test_jitter_of_the_server_is_seen_and_not_added() -> None:
