@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from paceline.app.wiring import Workshop
 from paceline.ports.engine import CanValidate, Engine, Say
 from paceline.records.launch import Artefact, Environment, Validator
 from paceline.records.variant import Rejection, RejectionReason, Variant
+from paceline.scratch import scratch_folder
 
 _PORT: Final = 8000
 """Stands for the port that a launch will get; nothing listens on it."""
@@ -97,14 +97,14 @@ def judged(
     """
     asked = [list(launch[validator.skipped :]) for launch in launches]
     nothing: list[str | None] = [None] * len(launches)
-    with tempfile.TemporaryDirectory() as scratch:
-        answers = Path(scratch) / "answers.json"
+    with scratch_folder("check") as scratch:
+        answers = scratch.path / "answers.json"
         try:
             done = subprocess.run(  # noqa: S603 - the engine's adapter built it
                 [*validator.argv, str(answers)],
                 input=json.dumps(asked),
                 # Its own home: engines keep there what they found out about a model class.
-                env={**validator.env, "HOME": str(Path.home()), "TMPDIR": scratch},
+                env={**validator.env, "HOME": str(Path.home()), "TMPDIR": str(scratch.path)},
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 text=True,

@@ -78,11 +78,16 @@ class Executor(Protocol):
     ) -> AbstractContextManager[Server]:
         """Start `build(port)` on a port of the executor's choosing; on exit nothing is left.
 
+        Its `TMPDIR` is a folder of its own that goes with it, with a name that leaves room for a
+        socket below (107 bytes in all).
+
         Leaving the context sends SIGTERM to the process group, waits `grace_s`, then SIGKILL.
         Raises CapacityError when no port or device is free.
         """
         ...
 
     def sweep(self) -> tuple[int, ...]:
-        """End processes that a killed Paceline left behind; their ids."""
+        """End processes that a killed Paceline left behind, and remove their temporary folders.
+
+        The ids of the processes."""
         ...

@@ -45,6 +45,12 @@ if os.fork() == 0:
         import time; time.sleep(600)
     os._exit(0)
 """
+LITTER: Final = """
+import pathlib, tempfile
+folder = tempfile.gettempdir()
+pathlib.Path(folder, "left").touch()
+print("litter", folder, flush=True)
+"""
 PACELINE: Final = """
 import sys, time
 from pathlib import Path
@@ -105,6 +111,13 @@ def logged_process(log: Path, name: str) -> int:
     return int(words[words.index(name) + 1])
 
 
+def littered(log: Path) -> Path:
+    """The temporary folder that a program printed and left something in."""
+    assert until(lambda: "litter " in log.read_text())
+    words = log.read_text().split()
+    return Path(words[words.index("litter") + 1])
+
+
 @pytest.mark.enable_socket
 class ExecutorContract:
     """Starting, waiting, and above all ending."""
@@ -126,7 +139,9 @@ class ExecutorContract:
     @pytest.fixture
     def other_paceline(self, executor_source: str, log: Path) -> Iterator[subprocess.Popen[str]]:
         """A second Paceline with a ready engine that has a daemon."""
-        text = PACELINE.format(executor=executor_source, program=SERVER.format(before=DAEMON))
+        text = PACELINE.format(
+            executor=executor_source, program=SERVER.format(before=DAEMON + LITTER)
+        )
         with subprocess.Popen(  # noqa: S603 - the text above
             [sys.executable, "-c", text, str(log)], stdout=subprocess.PIPE, text=True
         ) as process:
@@ -304,6 +319,18 @@ class ExecutorContract:
         assert f"cores {{{core}}}" in log.read_text()
         assert core in os.sched_getaffinity(0), "Paceline itself is not kept to them"
 
+    def test_an_engine_has_a_temporary_folder_of_its_own_that_ends_with_it(
+        self, executor: Executor, log: Path
+    ) -> None:
+        with executor.start(program(LITTER), log_path=log) as server:
+            assert server.wait_ready() is None
+            folder = littered(log)
+            with executor.start(program(LITTER), log_path=log.with_name("other")) as other:
+                assert other.wait_ready() is None
+                assert littered(log.with_name("other")) != folder
+            assert (folder / "left").exists()
+        assert not folder.exists()
+
     def test_a_taken_port_is_replaced_by_another(self, executor: Executor, log: Path) -> None:
         with ExitStack() as stack:
             built: list[int] = []
@@ -356,6 +383,8 @@ class ExecutorContract:
         if not gone(daemon):
             assert daemon in executor.sweep()
         assert until(lambda: gone(daemon))
+        executor.sweep()
+        assert not littered(log).exists()
 
     def test_sweep_leaves_living_pacelines_alone(
         self, executor: Executor, other_paceline: subprocess.Popen[str], log: Path
@@ -363,4 +392,5 @@ class ExecutorContract:
         engine = logged_process(log, "engine")
         assert engine not in executor.sweep()
         assert not gone(engine)
+        assert littered(log).exists()
         assert other_paceline.poll() is None

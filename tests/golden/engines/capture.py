@@ -4,6 +4,7 @@ Starts the real engines in ways that fail and keeps what they write, one file pe
 `CAUSE--CASE.log`. The first line holds the exit code. Needs the engines' environments; minutes.
 """
 
+import atexit
 import json
 import re
 import shutil
@@ -144,8 +145,8 @@ def quantization(bits: int, kind: str, form: str, **weights: object) -> Damage:
 
 
 def hide_module(name: str) -> Change:
-    folder = Path(tempfile.mkdtemp()) / "hidden"
-    folder.mkdir()
+    folder = Path(tempfile.mkdtemp(prefix="hidden-"))
+    atexit.register(shutil.rmtree, folder)
     (folder / f"{name}.py").write_text(f"raise ModuleNotFoundError(\"No module named '{name}'\")")
     return lambda spec: replace(spec, env={**spec.env, "PYTHONPATH": str(folder)})
 

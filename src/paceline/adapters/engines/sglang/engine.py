@@ -146,6 +146,8 @@ def _variables(environment: Environment) -> dict[str, str]:
         "HF_HUB_OFFLINE": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "PYTHONUNBUFFERED": "1",
+        # Beside what compiled it; PyTorch's own choice ends with the process.
+        "TORCHINDUCTOR_CACHE_DIR": str(Path(environment.bin_dir).parent / "compiled"),
         # ninja, which compiles kernels at the first start, lies beside the interpreter.
         "PATH": os.pathsep.join([environment.bin_dir, os.environ.get("PATH", os.defpath)]),
     }

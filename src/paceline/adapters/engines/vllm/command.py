@@ -67,6 +67,9 @@ def offline_variables(environment: Environment) -> dict[str, str]:
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
         "PYTHONUNBUFFERED": "1",
+        # Beside what compiled it, where the next start finds it; PyTorch's own choice is the
+        # temporary folder, which ends with the process. vLLM has a place for most of it.
+        "TORCHINDUCTOR_CACHE_DIR": str(Path(environment.bin_dir).parent / "compiled"),
         # ninja, which compiles kernels at the first start, lies beside the interpreter.
         "PATH": os.pathsep.join([environment.bin_dir, os.environ.get("PATH", os.defpath)]),
     }

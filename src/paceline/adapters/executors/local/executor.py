@@ -15,6 +15,7 @@ from paceline.ports.executor import Server
 from paceline.records.hardware import Accelerator
 from paceline.records.launch import LaunchSpec
 from paceline.records.placement import Device
+from paceline.scratch import remove_abandoned
 
 
 class LocalExecutor:
@@ -49,4 +50,6 @@ class LocalExecutor:
             server.stop()
 
     def sweep(self) -> tuple[int, ...]:
-        return end_orphans()
+        ended = end_orphans()
+        remove_abandoned()
+        return ended

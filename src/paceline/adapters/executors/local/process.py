@@ -6,8 +6,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import psutil
 
@@ -18,6 +19,7 @@ from paceline.adapters.executors.local.use import tree_use
 from paceline.errors import CandidateError, Code
 from paceline.records.launch import LaunchSpec, ProcessEnd
 from paceline.records.telemetry import ProcessUse
+from paceline.scratch import Scratch, scratch_folder
 
 LOG_TAIL_BYTES: Final = 16 * 1024
 _POLL_S: Final = 0.03
@@ -27,7 +29,7 @@ _PORT_ATTEMPTS: Final = 2
 # What engines may need of the user's environment. Everything else (proxies, tokens, PYTHONPATH) is
 # kept from them, so that a launch is what its spec says.
 _INHERITED: Final = (
-    *("PATH", "HOME", "USER", "LANG", "LC_ALL", "TMPDIR", "XDG_CACHE_HOME"),
+    *("PATH", "HOME", "USER", "LANG", "LC_ALL", "XDG_CACHE_HOME"),
     *("LD_LIBRARY_PATH", "CUDA_HOME", "CUDA_VISIBLE_DEVICES"),
 )
 
@@ -96,30 +98,44 @@ class LocalServer:
                 self._process.kill()
                 self._process.wait()
             self._memory.stop()
-            self._log.close()
+            self._opened.close()
 
     def _launch(self) -> None:
         self._spec = self._build(self._find_port())
         self._log_path.parent.mkdir(parents=True, exist_ok=True)
-        self._log = self._log_path.open("ab")
-        self._log_start = self._log.tell()
+        with ExitStack() as opened:
+            scratch = opened.enter_context(scratch_folder("engine"))
+            log = opened.enter_context(self._log_path.open("ab"))
+            self._log_start = log.tell()
+            self._process = self._begin(scratch, log)
+            self._opened = opened.pop_all()
+        self._stopped = False
+        self._started_s = time.monotonic()
+        self._memory = MemoryWatch(self._process.pid)
+
+    def _begin(self, scratch: Scratch, log: IO[bytes]) -> subprocess.Popen[bytes]:
         watched, self._control = os.pipe()
         try:
-            self._process = subprocess.Popen(  # noqa: S603 - the launch spec is ours
+            return subprocess.Popen(  # noqa: S603 - the launch spec is ours
                 [
                     *(sys.executable, "-I", "-S", shim.__file__, str(watched)),
                     *(shim.written(self._spec.cores), *self._spec.argv),
                 ],
                 stdin=subprocess.DEVNULL,
-                stdout=self._log,
+                stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**_inherited(), **self._spec.env, **orphans.marker()},
-                pass_fds=(watched,),
+                env={
+                    **_inherited(),
+                    "TMPDIR": str(scratch.path),
+                    **self._spec.env,
+                    **orphans.marker(),
+                },
+                # Whatever is left running when we are killed goes on using its folder.
+                pass_fds=(watched, scratch.lock),
                 start_new_session=True,
             )
         except OSError as error:
             os.close(self._control)
-            self._log.close()
             raise CandidateError(
                 Code.ENGINE_FAILED,
                 "the engine's process cannot be started",
@@ -128,9 +144,6 @@ class LocalServer:
             ) from error
         finally:
             os.close(watched)
-        self._stopped = False
-        self._started_s = time.monotonic()
-        self._memory = MemoryWatch(self._process.pid)
 
     def _wait_ready_once(self, stop: Callable[[], bool]) -> ProcessEnd | None:
         deadline_s = self._started_s + self._spec.ready_timeout_s

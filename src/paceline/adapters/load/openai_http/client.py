@@ -1,10 +1,8 @@
 """The adapter's face: probes an endpoint, runs a plan in one or several processes, collects."""
 
 import os
-import tempfile
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
 from paceline.adapters.load.openai_http.collect import health_of, read_samples, read_tallies
@@ -17,6 +15,7 @@ from paceline.errors import Code, SpecError
 from paceline.ports.load import OnProgress, Stop
 from paceline.records.load import LoadProgress, LoadResult, Probe, Target
 from paceline.records.load_plan import LoadPlan
+from paceline.scratch import scratch_folder
 
 STREAMS_PER_PROCESS: Final = 1000
 """What one core holds at 50 tokens/s each (docs/log.md); more streams get more processes."""
@@ -48,8 +47,8 @@ class OpenAiHttp:
         probe = probe or probe_endpoint(target, plan, endpoint)
         started_at = datetime.now(UTC)
         processes = _processes(plan)
-        with tempfile.TemporaryDirectory(prefix="paceline-load-") as folder:
-            folders = [Path(folder, str(index)) for index in range(max(processes, 1))]
+        with scratch_folder("load") as folder:
+            folders = [folder.path / str(index) for index in range(max(processes, 1))]
             jobs = [
                 Job(
                     endpoint=endpoint,

@@ -6,7 +6,6 @@ samples are logged per task in `samples_TASK_TIME.jsonl`, one line per item and 
 
 import os
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -18,6 +17,7 @@ from paceline.ports.quality import Grader
 from paceline.records.launch import Environment, EnvironmentSpec
 from paceline.records.load import Route, Target
 from paceline.records.quality import QualityResult
+from paceline.scratch import scratch_folder
 
 VERSION: Final = "0.4.13"
 NO_KEY: Final = "none"  # the harness refuses to start without any
@@ -51,8 +51,8 @@ class LmEval:
         say: Say,
     ) -> QualityResult:
         """See `Harness.evaluate`."""
-        with tempfile.TemporaryDirectory(prefix="paceline-lm-eval-") as folder:
-            out = Path(folder)
+        with scratch_folder("eval") as folder:
+            out = folder.path
             argv = command(
                 target, tasks, seed=seed, concurrency=concurrency, limit=limit, data=data, out=out
             )

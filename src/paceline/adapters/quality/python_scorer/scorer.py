@@ -7,12 +7,12 @@ hostile code: the process can still read what this user can read.
 import json
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Final
 
 from paceline.errors import CandidateError, Code, SpecError
 from paceline.records.quality import Item, Reply
+from paceline.scratch import scratch_folder
 
 WORKER: Final = Path(__file__).with_name("worker.py")
 SHOWN_CHARS: Final = 300
@@ -52,7 +52,7 @@ class PythonScorer:
         return _read_score(item, self._run(item, json.dumps(task)))
 
     def _run(self, item: Item, task: str) -> subprocess.CompletedProcess[str]:
-        with tempfile.TemporaryDirectory(prefix="paceline-scorer-") as folder:
+        with scratch_folder("scorer") as folder:
             try:
                 return subprocess.run(  # noqa: S603 - our interpreter and our worker
                     [sys.executable, "-I", "-B", str(WORKER)],
@@ -61,7 +61,7 @@ class PythonScorer:
                     text=True,
                     errors="replace",
                     timeout=self._timeout_s,
-                    cwd=folder,
+                    cwd=folder.path,
                     env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
                     check=False,
                 )

@@ -47,6 +47,7 @@ def test_serves_the_folder_offline_with_metrics(tmp_path: Path) -> None:
     assert text.startswith("/e/bin/python -m sglang.launch_server --model-path")
     assert "--host 127.0.0.1 --port 20001 --enable-metrics --dtype bfloat16" in text
     assert spec.env["HF_HUB_OFFLINE"] == "1"
+    assert spec.env["TORCHINDUCTOR_CACHE_DIR"].endswith("/compiled"), "kept between starts"
 
 
 @pytest.mark.parametrize(

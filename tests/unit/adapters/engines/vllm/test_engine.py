@@ -67,6 +67,7 @@ def test_serves_the_folder_offline_on_the_loopback(tmp_path: Path) -> None:
     assert value_of(spec, "--host") == "127.0.0.1"
     assert value_of(spec, "--served-model-name") == spec.model_name == MODEL.name
     assert spec.env["HF_HUB_OFFLINE"] == "1"
+    assert spec.env["TORCHINDUCTOR_CACHE_DIR"].endswith("/compiled"), "kept between starts"
     assert spec.env["VLLM_NO_USAGE_STATS"] == "1"
     assert spec.env["PATH"].startswith(str(tmp_path / "bin"))
 
