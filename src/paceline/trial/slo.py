@@ -19,9 +19,9 @@ from paceline.records.metric_names import LATENCIES, SCHEDULED
 from paceline.records.ranking import ConstraintVerdict
 from paceline.records.request import Comparison, Constraint
 from paceline.records.samples import OUTCOMES, Floats, Outcome, SampleTable
-from paceline.stats import exceedance_effect, mean_bounds, proportion_bounds
+from paceline.stats import design_effect, exceedance_effect, mean_bounds, proportion_bounds
 from paceline.trial.describe import PERCENTILES, interval_of
-from paceline.trial.timeline import RATE_REQUESTS, RATE_SLICES, Timings, gaps_ms
+from paceline.trial.timeline import RATE_REQUESTS, RATE_SLICES, Mask, Timings, gaps_ms
 from paceline.units import MS_PER_S
 
 RATES: Final = ("output_tokens_per_s", "requests_per_s")
@@ -34,6 +34,22 @@ class Finding:
     verdict: Verdict
     value: float | None
     because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """What a test has no value of, counted as its values are: requests, or gaps within them.
+
+    `failed` are beyond any limit; `unknown` ended before they could tell and count against either
+    verdict. `effect` is the design effect of failing: an outage takes many requests at once.
+    """
+
+    failed: float
+    unknown: float
+    effect: float
+
+
+NOTHING_LOST: Final = Lost(failed=0.0, unknown=0.0, effect=1.0)
 
 
 def judge(
@@ -63,7 +79,7 @@ def judge(
     return told(found, summary, constraint)
 
 
-def in_window(samples: SampleTable, summary: LoadSummary) -> "np.typing.NDArray[np.bool_]":
+def in_window(samples: SampleTable, summary: LoadSummary) -> Mask:
     """Which requests belong to the steady window: where no ramp was cut off, all of them.
 
     The window then starts when the first request was written, which is later than it was due.
@@ -86,35 +102,29 @@ def told(found: Finding, summary: LoadSummary, constraint: Constraint) -> Constr
 
 
 def percentile_verdict(
-    values: Floats, misses: int, unknown: int, *, share: float, limit: float, comparison: Comparison
+    values: Floats, lost: Lost = NOTHING_LOST, *, share: float, limit: float, comparison: Comparison
 ) -> Finding:
-    """Whether the `share` quantile keeps a limit, by the exact bounds of the share that does not.
-
-    `misses` failed and count as beyond the limit; `unknown` ended before they could tell and
-    count against either verdict.
-    """
-    n = len(values) + misses + unknown
+    """Whether the `share` quantile keeps a limit: by exact bounds of the share that does not."""
+    n = len(values) + lost.failed + lost.unknown
     if n == 0:
         return Finding(verdict=Verdict.UNRESOLVED, value=None, because="no request ended")
     beyond = int((~kept(values, limit, comparison)).sum())
     allowed = 1 - share if comparison.wants_less else share
-    effect = exceedance_effect(values, share)
-    bad = misses if comparison.wants_less else 0
+    effect = max(exceedance_effect(values, share), lost.effect)
+    bad = lost.failed if comparison.wants_less else 0.0
     fewest = proportion_bounds((beyond + bad) / effect, n / effect)
-    most = proportion_bounds((beyond + misses + unknown) / effect, n / effect)
-    counted = f"{beyond + misses} of {n} requests miss {limit:g} ms"
-    if misses:
-        counted += f" ({misses} of them failed)"
+    most = proportion_bounds((beyond + lost.failed + lost.unknown) / effect, n / effect)
+    counted = f"{beyond + lost.failed:.0f} of {n:.0f} miss {limit:g} ms"
+    if lost.failed:
+        counted += f" ({lost.failed:.0f} of them failed)"
     if most.hi <= allowed:
-        verdict, sign = Verdict.PASS, "<="
-        because = f"{counted}: at most {most.hi:.2%} {sign} {allowed:.2%}"
+        verdict, because = Verdict.PASS, f"{counted}: at most {most.hi:.2%} <= {allowed:.2%}"
     elif fewest.lo > allowed:
-        verdict = Verdict.FAIL
-        because = f"{counted}: at least {fewest.lo:.2%} > {allowed:.2%}"
+        verdict, because = Verdict.FAIL, f"{counted}: at least {fewest.lo:.2%} > {allowed:.2%}"
     else:
         verdict = Verdict.UNRESOLVED
         because = f"{counted}: {fewest.lo:.2%}–{most.hi:.2%} around {allowed:.2%}"
-    value = _quantile_with_misses(values, misses, share)
+    value = _quantile_with_misses(values, round(lost.failed), share)
     return Finding(verdict=verdict, value=value, because=because)
 
 
@@ -143,7 +153,7 @@ def mean_verdict(
     return Finding(verdict=comparison.verdict(lo, hi, limit), value=value, because=text)
 
 
-def kept(values: Floats, limit: float, comparison: Comparison) -> "np.typing.NDArray[np.bool_]":
+def kept(values: Floats, limit: float, comparison: Comparison) -> Mask:
     """Which values keep a limit: `Comparison.holds` for many."""
     match comparison:
         case Comparison.AT_MOST:
@@ -158,7 +168,7 @@ def kept(values: Floats, limit: float, comparison: Comparison) -> "np.typing.NDA
 
 def good_requests(
     samples: SampleTable, constraints: Sequence[Constraint], *, open_loop: bool
-) -> "np.typing.NDArray[np.bool_]":
+) -> Mask:
     """Which requests meet the limit of every latency constraint themselves; failures do not."""
     times = Timings(samples)
     good = times.ok.copy()
@@ -218,30 +228,48 @@ def _judge_latency(
         values = values[~np.isnan(values)]
     if values is None or constraint.statistic is None:
         return None
-    unfinished = samples.outcome == OUTCOMES.index(Outcome.UNFINISHED)
-    since = samples.scheduled_s if metric.startswith("scheduled") else samples.sent_s
-    waited_ms = (samples.end_s - since) * MS_PER_S
-    late = unfinished & (metric in ("e2e", "scheduled_e2e")) & (waited_ms > constraint.limit)
-    misses = int((~times.ok & ~unfinished).sum() + late.sum())
-    unknown = int((unfinished & ~late).sum())
+    missed = ~times.ok & ~_unknown(samples, times, metric, constraint.limit)
     if constraint.statistic == "mean":
         return mean_verdict(
             values,
-            misses + unknown,
+            int((~times.ok).sum()),
             limit=constraint.limit,
             comparison=constraint.comparison,
             worst=None if timeout_s is None else timeout_s * MS_PER_S,
         )
     if constraint.statistic == "max":
-        return _max_verdict(values, misses, constraint)
+        return _max_verdict(values, int(missed.sum()), constraint)
     return percentile_verdict(
         values,
-        misses,
-        unknown,
+        _lost(times.ok, missed, values=len(values) if metric == "itl" else None),
         share=PERCENTILES[constraint.statistic],
         limit=constraint.limit,
         comparison=constraint.comparison,
     )
+
+
+def _unknown(samples: SampleTable, times: Timings, metric: str, limit_ms: float) -> Mask:
+    """Requests that were in flight at the end and had not waited longer than the limit by then."""
+    unfinished: Mask = samples.outcome == OUTCOMES.index(Outcome.UNFINISHED)
+    scheduled = metric in SCHEDULED.values()
+    since_s = samples.scheduled_s if scheduled else samples.sent_s
+    waited_ms = (samples.end_s - since_s) * MS_PER_S
+    if metric in ("ttft", "scheduled_ttft"):  # of one whose first output came, that long
+        first_ms = times.scheduled_ttft_ms if scheduled else times.ttft_ms
+        waited_ms = np.where(np.isnan(first_ms), waited_ms, first_ms)
+    elif metric not in ("e2e", "scheduled_e2e"):
+        return unfinished
+    return unfinished & ~(waited_ms > limit_ms)
+
+
+def _lost(ok: Mask, missed: Mask, *, values: int | None) -> Lost:
+    """Requests without a value; each stands for as many `values` as an answered one has."""
+    each = 1.0 if values is None else values / max(int(ok.sum()), 1)
+    failed, unknown = int(missed.sum()), int((~ok & ~missed).sum())
+    if not failed + unknown:
+        return NOTHING_LOST
+    effect = design_effect(missed[ok | missed]) * max(each, 1.0)
+    return Lost(failed=failed * each, unknown=unknown * each, effect=effect)
 
 
 def _max_verdict(values: Floats, misses: int, constraint: Constraint) -> Finding:

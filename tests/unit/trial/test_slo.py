@@ -31,8 +31,8 @@ def table(times_ms: list[float], *, failed: int = 0) -> SampleTable:
         for index, at_ms in enumerate(times_ms)
     ]
     samples += [
-        replace(samples[0], index=len(samples) + number, outcome=Outcome.RESET, chunk_s=())
-        for number in range(failed)
+        replace(row, index=len(samples) + number, outcome=Outcome.RESET, chunk_s=())
+        for number, row in enumerate(samples[:: max(len(samples) // max(failed, 1), 1)][:failed])
     ]
     return table_of(samples)
 
@@ -91,6 +91,39 @@ def test_unfinished_requests_are_misses_only_when_they_waited_long_enough() -> N
     assert verdict_on(e2e, table_of(early + rows[30:])) is Verdict.UNRESOLVED
 
 
+def test_an_unfinished_request_misses_a_first_token_limit_once_it_waited_longer() -> None:
+    rows = list(table([50.0] * 100))
+    cut = [replace(row, end_s=row.scheduled_s + 5, outcome=Outcome.UNFINISHED) for row in rows[:30]]
+    silent = [replace(row, chunk_s=()) for row in cut]
+    assert verdict_on(P95, table_of(silent + rows[30:])) is Verdict.FAIL
+    assert verdict_on(P95, table_of(cut + rows[30:])) is Verdict.UNRESOLVED  # may still fail
+
+
+def test_a_burst_of_failures_is_one_event_and_shows_no_share_of_failing() -> None:
+    rows = list(table([50.0] * 800))
+    burst = [replace(row, outcome=Outcome.RESET, chunk_s=()) for row in rows[300:360]]
+    spread = [replace(row, outcome=Outcome.RESET, chunk_s=()) for row in rows[::13]]
+    alone = [row for row in rows if row.index % 13]
+    assert verdict_on(P95, table_of(rows[:300] + burst + rows[360:])) is Verdict.UNRESOLVED
+    assert verdict_on(P95, table_of(spread + alone)) is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("every", "expected"), [(10_000, Verdict.PASS), (200, Verdict.UNRESOLVED), (20, Verdict.FAIL)]
+)
+def test_a_failed_request_loses_as_many_gaps_as_an_answered_one_has(
+    every: int, expected: Verdict
+) -> None:
+    itl = replace(P95, metric="itl", statistic="p99", limit=20.0)
+    rows = [
+        replace(row, chunk_s=tuple(row.scheduled_s + 0.01 * k for k in range(1, 33)))
+        if row.index % every or not row.index
+        else replace(row, outcome=Outcome.RESET, chunk_s=())
+        for row in table([50.0] * 600)
+    ]
+    assert verdict_on(itl, table_of(rows)) is expected
+
+
 def test_drift_leaves_open_what_it_could_change() -> None:
     getting_slower = table(np.linspace(20.0, 90.0, 300).tolist())
     assert verdict_on(P95, getting_slower) is Verdict.UNRESOLVED
@@ -143,7 +176,7 @@ def test_verdicts_near_a_percentile_limit_are_wrong_at_most_one_time_in_twenty(
     for _ in range(500):
         values = 100 * np.exp(0.5 * rng.standard_normal(400))
         found = percentile_verdict(
-            values, 0, 0, share=0.95, limit=truth * factor, comparison=Comparison.AT_MOST
+            values, share=0.95, limit=truth * factor, comparison=Comparison.AT_MOST
         )
         mistakes += found.verdict is wrong
     assert mistakes / 500 <= 0.05
