@@ -42,3 +42,24 @@ def test_a_market_for_this_machine_is_refused_not_ignored(paceline: Paceline) ->
     assert wrong.code == 2
     assert "[contradiction]" in wrong.err
     assert "--hardware all" in wrong.err
+
+
+def test_where_nothing_could_serve_a_script_hears_of_it(paceline: Paceline, tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(LLAMA_70B))
+    asked = ("plan", str(config), "--hardware", "t4", "--constraint", "tpot mean <= 0.01ms")
+    done = paceline(*asked)
+    assert done.code == 5, done.err
+    assert "tpot mean <= 0.01ms by" in done.out
+    assert "nothing could serve it" in done.err
+    assert "--hardware all" in done.err
+    document = paceline(*asked, "--json")
+    assert document.code == 5
+    assert document.document["could_serve"] == 0
+
+
+def test_a_budget_that_optimize_refuses_is_refused(paceline: Paceline) -> None:
+    done = paceline("plan", "reference", "--engine", "fake", "--budget", "1s")
+    assert done.code == 2
+    assert "[budget-too-small]" in done.err
+    assert "the budget is 1 s" in done.err

@@ -56,7 +56,7 @@ def refuse_too_small(request: Request, found: Estimate) -> None:
             Code.BAD_OPTION,
             f"a budget of ${budget.usd:g} needs a price",
             why="no table knows what an hour of this accelerator costs",
-            fix="--price USD_PER_HOUR, or a budget in minutes",
+            fix="a budget in minutes (--budget 10m), or `paceline optimize --price USD_PER_HOUR`",
         )
     limits = [(budget.seconds, format_duration(budget.seconds))] if budget.seconds else []
     if budget.usd is not None and price:
@@ -69,7 +69,7 @@ def refuse_too_small(request: Request, found: Estimate) -> None:
                 "the budget cannot hold the baseline, which every run measures",
                 why=f"it takes {format_duration(found.least_s)} at least; the budget is {text}",
                 fix=f"--budget {max(1, round(found.likely_s / 60 + 0.5))}m, or a shorter window: "
-                "--workload chat,duration=5s",
+                f"--workload {request.workload.name},duration=5s",
             )
 
 

@@ -14,6 +14,7 @@ from paceline.app.search_report import search_document, search_lines
 from paceline.app.wiring import Workshop
 from paceline.cli.documents import print_json
 from paceline.cli.options import (
+    NO_VARIANT,
     AcceptLicense,
     AsJson,
     BudgetText,
@@ -34,8 +35,6 @@ from paceline.errors import Code, SpecError
 from paceline.records.request import Request
 from paceline.records.run import RunRecord, RunState
 from paceline.spec.read import Asked, read_request
-
-NO_VARIANT = 5
 
 ModelName = Annotated[
     str | None,

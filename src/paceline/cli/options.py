@@ -1,9 +1,12 @@
-"""Options that `optimize` and `plan` share: what a request says."""
+"""Options that `optimize` and `plan` share: what a request says. And the exit code they share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
+
+NO_VARIANT: Final = 5
+"""No variant satisfies the constraints."""
 
 Words = Annotated[
     list[str] | None, typer.Argument(help='Plain words: "cheapest, p95 ttft under 300 ms".')

@@ -5,7 +5,7 @@ bring in engines, trials and their records, which takes longer than the tables' 
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -16,6 +16,7 @@ from paceline.app.survey_document import survey_document
 from paceline.app.wiring import Workshop
 from paceline.cli.documents import print_json
 from paceline.cli.options import (
+    NO_VARIANT,
     AcceptLicense,
     AsJson,
     BudgetText,
@@ -75,7 +76,7 @@ def plan(
 
     A model that this machine can run is planned for this machine, as `optimize` would measure it.
     With --hardware, or a model that is only a config or a name, every accelerator in the tables
-    is looked at instead.
+    is looked at instead. Exits 5 when nothing could serve it.
     """
     asked = Asked(
         model=model,
@@ -117,9 +118,20 @@ def _show_for_rent(request: Request, shop: Workshop, prices: Prices, *, as_json:
     found = survey_request(request, shop, prices)
     if as_json:
         print_json(survey_document(found))
-        return
-    print_understood(request)
-    print_survey(found)
+    else:
+        print_understood(request)
+        print_survey(found)
+    if not found.by_accelerator:
+        _end_without_any()
+
+
+def _end_without_any() -> NoReturn:
+    typer.echo(
+        "nothing could serve it: loosen what the nearest misses above name, or look further with"
+        " --hardware all",
+        err=True,
+    )
+    raise typer.Exit(NO_VARIANT)
 
 
 def _refuse_of_tables(*, prices: Path | None, market: str | None) -> None:

@@ -2,7 +2,7 @@
 
 import typer
 
-from paceline.app.budget import estimate_document, estimate_text, estimated
+from paceline.app.budget import estimate_document, estimate_text, estimated, refuse_too_small
 from paceline.app.licenses import banner, license_document
 from paceline.app.plan_document import plan_document
 from paceline.app.planning import plan_request, with_price
@@ -13,10 +13,14 @@ from paceline.records.request import Request
 
 
 def show_local(request: Request, shop: Workshop, *, as_json: bool) -> None:
-    """What a run on this machine would measure, what it should find, and how long it would take."""
+    """What a run on this machine would measure, what it should find, and how long it would take.
+
+    Raises SpecError for a budget that a run would be refused for.
+    """
     planned = plan_request(request, shop, model=shop.hub.preview(request.model))
     request = with_price(request, planned)
     estimate = estimated(request, planned, shop)
+    refuse_too_small(request, estimate)
     if as_json:
         document = plan_document(request, planned.plan)
         terms = license_document(planned.model)

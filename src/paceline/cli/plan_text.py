@@ -158,7 +158,7 @@ def _print_price_notes(shown: Sequence[Candidate]) -> None:
 def _print_rejected(found: Surveyed) -> None:
     tallies = sorted(found.survey.rejected, key=lambda tally: -tally.count)
     total = sum(tally.count for tally in tallies)
-    typer.echo(f"{total:,} rejected, none that could pass at the optimistic end of its band:")
+    _wrapped(f"{total:,} rejected, none that could pass at the optimistic end of its band:")
     for tally in tallies:
         example = tally.example
         variant = example.variant
