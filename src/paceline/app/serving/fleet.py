@@ -10,6 +10,7 @@ from typing import Final
 
 from paceline.app.serving.desk import Desk
 from paceline.app.serving.facts import VersionFacts
+from paceline.app.serving.handover import Handover
 from paceline.app.serving.keeper import Broke, Entered, Probed, Ready, Released, Told
 from paceline.app.serving.portrait import Announcer, state_of, why_failed
 from paceline.app.serving.prices import UnitPrices
@@ -63,6 +64,8 @@ class Fleet:
         self._trial: TrialPeriod | None = None
         self._waits_because: str | None = None
         self._announcer = Announcer(desk.clock)
+        self._handover = Handover()
+        self._arrived: int | None = None
         self._saved: EndpointStatus | None = None
         self.latest: ReplicaRecord | None = None
         """The replica whose cold start ended last, well or not."""
@@ -127,15 +130,14 @@ class Fleet:
             replica = self._replicas.get(one.replica_id)
             if replica is not None:
                 replica.pulse(one)
-        self._end_drained(pulse.revision)
+        self._handover.in_force(self.replicas, pulse.revision)
+        self._tell_arrival()
+        self._save_status()
 
     def gateway_lost(self) -> None:
         """It died, and every connection with it."""
         self._meter.lost(self._now_s())
-        for one in self.replicas:
-            one.in_flight = 0
-            if one.state is ReplicaState.DRAINING:
-                one.drained("the gateway died, and what was in flight with it")
+        self._handover.lost(self.replicas)
 
     def told(self, message: Told) -> None:
         """A keeper has something to say."""
@@ -159,7 +161,7 @@ class Fleet:
     def tick(self) -> None:
         """Once a second."""
         self._check_starts()
-        self._check_drains()
+        self._handover.overdue(self.replicas, self._now_s(), self.endpoint.drain_timeout_s)
         self._judge()
         self._scale()
         self.work()
@@ -168,13 +170,12 @@ class Fleet:
         """Whatever is to be done now."""
         self._launch_queued()
         wanted = self._target()
-        states = [(one.version, one.state) for one in self.replicas]
-        if wanted.version != self._stable and carries_all(wanted, states):
-            self._stable = wanted.version
-            self._log(LogKind.ROLLOUT, f"version {self._stable} carries all traffic")
         for action in reconcile(wanted, [one.seen(self._now_s()) for one in self.replicas]):
             self._act(action)
         self._launch_queued()
+        states = [(one.version, one.state) for one in self.replicas]
+        if wanted.version != self._stable and carries_all(wanted, states):
+            self._stable = self._arrived = wanted.version
         self._forget_ended()
         self._save_status()
 
@@ -208,10 +209,8 @@ class Fleet:
         return {version: facts.prices for version, facts in known.items()}
 
     def table_sent(self, revision: int) -> None:
-        """A table went out; those that it shows as draining will get nothing new."""
-        for one in self.replicas:
-            if one.state is ReplicaState.DRAINING and one.drain_revision is None:
-                one.drain_revision = revision
+        """This is the latest table; the gateway has it when a pulse names it."""
+        self._handover.sent(self.replicas, revision)
 
     def _target(self) -> Target:
         if self._removed:
@@ -338,24 +337,6 @@ class Fleet:
                     one.broke(because)
                     self._fail(one.version, phase.value, f"cold start over its budget: {because}")
 
-    def _check_drains(self) -> None:
-        limit_s = self.endpoint.drain_timeout_s
-        for one in self.replicas:
-            if one.state is ReplicaState.DRAINING and one.drain_began_s is not None:
-                took_s = self._now_s() - one.drain_began_s
-                if took_s > limit_s:
-                    one.drained(f"{one.in_flight} still in flight after {limit_s:g} s")
-
-    def _end_drained(self, revision: int) -> None:
-        for one in self.replicas:
-            if (
-                one.state is ReplicaState.DRAINING
-                and one.drain_revision is not None
-                and revision >= one.drain_revision
-                and one.in_flight == 0
-            ):
-                one.drained("nothing is in flight")
-
     def _judge(self) -> None:
         plan, trial = self.endpoint.canary, self._trial
         serving = [
@@ -449,12 +430,12 @@ class Fleet:
     def status(self) -> EndpointStatus:
         """How it is now; without the scaler's latest reason, which counts seconds."""
         live = [one for one in self.replicas if one.seen(0.0).live]
-        ready = sum(one.state is ReplicaState.SERVING for one in live)
+        ready = sum(self._handover.serves(one) for one in live)
         announced = self._announcer.announcement(self.replicas)
         return EndpointStatus(
             name=self.endpoint.name,
             revision=self.endpoint.revision,
-            state=state_of(self._target(), live),
+            state=state_of(self._target(), live, self._handover, self.replicas),
             because=self._failure() or self._waits_because or "",
             updated_at_utc="",
             stable=self._stable,
@@ -464,6 +445,13 @@ class Fleet:
             progress=None if announced is None else announced[0],
             failed=self._failed,
         )
+
+    def _tell_arrival(self) -> None:
+        """Said when it is true: the gateway gives no new request to any other version."""
+        fed = {one.version for one in self.replicas if self._handover.may_get_more(one)}
+        if fed == {self._arrived} and any(self._handover.serves(one) for one in self.replicas):
+            self._log(LogKind.ROLLOUT, f"version {self._arrived} carries all traffic")
+            self._arrived = None
 
     def _save_status(self) -> None:
         status = self.status

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from paceline.app.serving.handover import Handover
 from paceline.app.serving.replica import Replica
 from paceline.clock import Clock
 from paceline.deploy.coldstart import expected_s, progress
@@ -57,15 +58,19 @@ class Announcer:
         return last.progress, last.at_s
 
 
-def state_of(wanted: Target, live: Sequence[Replica]) -> EndpointState:
-    """In one word; `live` are the replicas that are not on their way out."""
+def state_of(
+    wanted: Target, live: Sequence[Replica], handover: Handover, replicas: Sequence[Replica]
+) -> EndpointState:
+    """In one word; `live` are those of the replicas that are not on their way out."""
     if wanted.version is None:
         return EndpointState.FAILED
+    serving = {one.version for one in replicas if handover.serves(one)}
     if wanted.canary is not None:
-        return EndpointState.CANARY
-    if any(one.version != wanted.version for one in live):
+        return EndpointState.CANARY if wanted.canary in serving else EndpointState.ROLLING
+    busy = (*live, *(one for one in replicas if handover.may_get_more(one)))
+    if any(one.version != wanted.version for one in busy):
         return EndpointState.ROLLING
-    if any(one.state is ReplicaState.SERVING for one in live):
+    if serving:
         return EndpointState.LIVE
     return EndpointState.STARTING if live else EndpointState.IDLE
 

@@ -35,8 +35,8 @@ class Replica:
         self.in_flight = 0
         self.idle_s = 0.0
         self.drain_began_s: float | None = None
-        self.drain_revision: int | None = None
-        """The first table that says it drains; older pulses do not count."""
+        self.table_revision: int | None = None
+        """The first table that shows whether it gets requests or drains, as it is now."""
         self._served: _Served | None = None
         self._journal = journal
         journal.add_replica(record)
@@ -79,17 +79,18 @@ class Replica:
         cold_start = None if self.start is None else times(self.start, now_s)
         self.record = replace(self.record, port=ready.port, cold_start=cold_start)
         self._served = _Served(ready=ready, admitted_at_s=at_s, admitted_s=now_s)
+        self.table_revision = None
         self._move(ReplicaEvent.ADMITTED, "it answered its warm-up and its probe")
 
     def retire(self, now_s: float, because: str) -> None:
         """No new requests."""
         self._move(ReplicaEvent.RETIRED, because)
-        self.drain_began_s, self.drain_revision = now_s, None
+        self.drain_began_s, self.table_revision = now_s, None
 
     def recall(self, because: str) -> None:
         """New requests again."""
         self._move(ReplicaEvent.RECALLED, because)
-        self.drain_began_s = self.drain_revision = None
+        self.drain_began_s = self.table_revision = None
 
     def drained(self, because: str) -> None:
         """Nothing is left to wait for."""

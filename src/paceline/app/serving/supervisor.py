@@ -312,11 +312,10 @@ class Supervisor(AbstractContextManager["Supervisor"]):
         found = (fleet.route() for fleet in self._fleets.values())
         routes = tuple(route for route in found if route is not None)
         table = make_table(self._revision, routes, self._gatekeeper.guard())
-        if table == self._sent:
-            return
-        self._revision += 1
-        self._sent = replace(table, revision=self._revision)
-        self._gateway.send(self._sent)
+        if table != self._sent:
+            self._revision += 1
+            self._sent = replace(table, revision=self._revision)
+            self._gateway.send(self._sent)
         for fleet in self._fleets.values():
             fleet.table_sent(self._revision)
 

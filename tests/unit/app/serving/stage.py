@@ -146,6 +146,11 @@ class Stage:
         return found
 
     def ready(self, one: Replica) -> None:
+        self.admit(one)
+        self.pulse()
+
+    def admit(self, one: Replica) -> None:
+        """It is ready, and the gateway has not heard of it."""
         for phase in Phase:
             self.fleet.told(Entered(replica_id=one.id, phase=phase))
             self.clock.sleep(0.5)

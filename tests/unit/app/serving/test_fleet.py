@@ -42,6 +42,33 @@ def test_a_deployment_is_tried_at_once_and_then_serves(make: Callable[..., Stage
     assert route.usd_per_million_output_tokens == 2.0
 
 
+def test_nothing_is_said_to_serve_before_the_gateway_knows(make: Callable[..., Stage]) -> None:
+    stage = make()
+    stage.admit(stage.only())
+    assert (stage.status().state, stage.status().ready) == (EndpointState.STARTING, 0)
+    stage.fleet.pulsed(None, Pulse(revision=0, at_s=0.0, endpoints=(), replicas=()))
+    assert (stage.status().ready, stage.log(LogKind.ROLLOUT)) == (0, [])
+    stage.pulse()
+    assert (stage.status().state, stage.status().ready) == (EndpointState.LIVE, 1)
+    assert stage.log(LogKind.ROLLOUT) == ["version 1 carries all traffic"]
+
+
+def test_a_roll_is_over_when_the_gateway_gives_the_old_one_nothing_more(serving: Stage) -> None:
+    deploy(serving, version=2)
+    arrived = "version 2 carries all traffic"
+    serving.in_flight[serving.only(1).id] = 1
+    serving.ready(serving.only(2))
+    while state(serving.only(1)) == "serving":
+        assert serving.status().state is EndpointState.ROLLING
+        serving.clock.sleep(1.0)
+        serving.fleet.tick()
+    assert serving.status().state is EndpointState.ROLLING
+    assert arrived not in serving.log(LogKind.ROLLOUT), "its table still has the old one"
+    serving.pulse()
+    assert serving.status().state is EndpointState.LIVE
+    assert arrived in serving.log(LogKind.ROLLOUT)
+
+
 def test_while_it_starts_clients_are_told_how_long(make: Callable[..., Stage]) -> None:
     stage = make()
     stage.clock.sleep(4.0)
