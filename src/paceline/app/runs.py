@@ -9,8 +9,10 @@ from paceline.app.plan_document import request_document
 from paceline.app.wiring import Workshop
 from paceline.errors import Code, SpecError
 from paceline.rank import rank
+from paceline.rank.pool import pool
 from paceline.records.measurement import Metric
 from paceline.records.ranking import Ranked, Ranking
+from paceline.records.request import Priority
 from paceline.records.run import RunRecord, RunState
 from paceline.records.trial import TrialRecord
 
@@ -69,6 +71,30 @@ def contenders(ranking: Ranking, trials: Sequence[TrialRecord]) -> tuple[Ranked,
     whole = {trial.variant.id for trial in trials if trial.cut is None}
     named = {ranking.baseline, ranking.winner, *ranking.tied_with}
     return tuple(one for one in ranking.ranked if one.variant.id in whole | named)
+
+
+def winner_text(run: RunRecord, ranking: Ranking, trials: Sequence[TrialRecord]) -> str:
+    """The winner, and what cannot be told from it; `none` where nothing satisfies."""
+    labels = {ranked.variant.id: ranked.variant.label for ranked in ranking.ranked}
+    if ranking.winner is None:
+        return "none"
+    winner = labels[ranking.winner]
+    doubts = _doubts(run, ranking, trials)
+    if len(doubts) > 1 and all(doubts):
+        return (
+            f"{winner}, for want of a better reason: no load of the {len(doubts)} variants can be"
+            f" trusted, so nothing is told apart ({doubts[0]}); measure again on a quiet machine"
+        )
+    tied = "; ".join(labels[other] for other in ranking.tied_with)
+    return winner + (f"; tied with {tied}" if tied else "")
+
+
+def _doubts(run: RunRecord, ranking: Ranking, trials: Sequence[TrialRecord]) -> list[str | None]:
+    """Why the load of each variant in the order cannot be trusted, best first; `None` if it can."""
+    if run.request.priority is Priority.QUALITY:  # which a busy machine does not change
+        return []
+    pools = [pool(one.variant, trials) for one in ranking.ranked if one.rank is not None]
+    return [one.unsound for one in pools if one is not None]
 
 
 def receipt_path(run: RunRecord, shop: Workshop) -> Path | None:

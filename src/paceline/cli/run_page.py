@@ -7,6 +7,7 @@ from typing import Final
 
 from paceline.app.image_samples import Sample
 from paceline.app.ledger import ledger
+from paceline.app.runs import winner_text
 from paceline.cli.html import cards, page, section, table, tiles
 from paceline.cli.run_charts import (
     left_out,
@@ -53,7 +54,7 @@ def run_page(
         (
             f"<h1>{escape(title)}</h1>",
             f'<p class="soft">{escape(about)}</p>',
-            *(f"<p>{escape(line)}</p>" for line in _said(run, ranking)),
+            *(f"<p>{escape(line)}</p>" for line in _said(run, ranking, trials)),
             tiles(_tiles(ranking, columns_of(request.workload))),
             pictures_section(samples),
             *_sections(run, ranking, trials),
@@ -62,8 +63,7 @@ def run_page(
     return page(title, body)
 
 
-def _said(run: RunRecord, ranking: Ranking) -> Iterator[str]:
-    labels = {ranked.variant.id: ranked.variant.label for ranked in ranking.ranked}
+def _said(run: RunRecord, ranking: Ranking, trials: Sequence[TrialRecord]) -> Iterator[str]:
     if run.request.constraints:
         yield "Constraints: " + "; ".join(c.text for c in run.request.constraints)
     if not ranking.ranked:
@@ -71,8 +71,7 @@ def _said(run: RunRecord, ranking: Ranking) -> Iterator[str]:
     elif ranking.winner is None:
         yield "No variant satisfies every constraint."
     else:
-        tied = "; ".join(labels[other] for other in ranking.tied_with)
-        yield f"Winner: {labels[ranking.winner]}" + (f"; tied with {tied}" if tied else "")
+        yield f"Winner: {winner_text(run, ranking, trials)}"
     for advice in ranking.advice:
         yield advice.text
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from paceline.app.ledger import ledger
-from paceline.app.runs import contenders
+from paceline.app.runs import contenders, winner_text
 from paceline.cli.output import print_table, print_text
 from paceline.cli.run_figures import Column, columns_for, load_text
 from paceline.rank.inside import inside_notes
@@ -41,7 +41,7 @@ def print_run(
     folded_away = len(ranking.ranked) - len(shown)
     if folded_away:
         print_text(f"and {folded_away} ended early: paceline runs show {run.run_id} --all")
-    for line in _remarks(ranking):
+    for line in _remarks(run, ranking, trials):
         print_text(line)
     if receipt is not None:
         typer.echo(f"receipt: {receipt}")
@@ -67,15 +67,10 @@ def _verdict(ranked: Ranked) -> str:
     return "; ".join(f"{v.verdict.value}: {v.constraint.text}" for v in open_ones)
 
 
-def _remarks(ranking: Ranking) -> list[str]:
-    labels = {ranked.variant.id: ranked.variant.label for ranked in ranking.ranked}
-    lines = [f"order: {ranking.formula}"]
-    if ranking.winner is None:
-        lines.append("winner: none")
-    else:
-        tied = "; ".join(labels[other] for other in ranking.tied_with)
-        winner = next(r for r in ranking.ranked if r.variant.id == ranking.winner)
-        lines.append(f"winner: {labels[ranking.winner]}" + (f"; tied with {tied}" if tied else ""))
+def _remarks(run: RunRecord, ranking: Ranking, trials: Sequence[TrialRecord]) -> list[str]:
+    lines = [f"order: {ranking.formula}", f"winner: {winner_text(run, ranking, trials)}"]
+    winner = next((r for r in ranking.ranked if r.variant.id == ranking.winner), None)
+    if winner is not None:
         if winner.chips:
             lines.append(f"        {' / '.join(winner.chips)}")
         if winner.inspected is not None:

@@ -29,6 +29,7 @@ def shown(
     tied_with: tuple[str, ...] = (),
     ended_early: tuple[Variant, ...] = (),
     every: bool = False,
+    contended: float | None = None,
 ) -> str:
     counts = SpeculationCounts(drafts=100, drafted=800, accepted=200, generated=1000)
     trials = [
@@ -42,6 +43,7 @@ def shown(
                 },
             ),
             cut=Cut(share=0.25, because="out of the race") if variant in ended_early else None,
+            foreign_cpu_share=contended,
         )
         for index, variant in enumerate(variants)
     ]
@@ -55,7 +57,8 @@ def shown(
         created_at_utc="2026-01-01T00:00:00+00:00",
         plan=None,
     )
-    print_run(run, replace(ranking, tied_with=tied_with), None, trials, every=every)
+    ranking = replace(ranking, tied_with=tied_with or ranking.tied_with)
+    print_run(run, ranking, None, trials, every=every)
     return capsys.readouterr().out
 
 
@@ -78,6 +81,18 @@ def test_those_tied_are_told_apart_where_their_knobs_have_commas(
     first, second = (replace(PLAIN, knobs=(("slots", slots),)) for slots in (8, 16))
     text = shown(capsys, PLAIN, first, second, tied_with=(first.id, second.id))
     assert "tied with llamacpp gguf-q8_0, slots=8; llamacpp gguf-q8_0, slots=16" in text
+
+
+def test_where_no_load_can_be_trusted_nothing_is_called_a_tie(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    others = tuple(replace(PLAIN, knobs=(("slots", slots),)) for slots in (8, 16))
+    text = shown(capsys, PLAIN, *others, contended=0.35)
+    assert "tied with" not in text
+    assert "winner: llamacpp gguf-q8_0, for want of a better reason" in text
+    assert "no load of the 3 variants can be trusted" in text
+    assert "35% of the cores, more than 10%" in text
+    assert "on a quiet machine" in text
 
 
 def test_those_that_were_ended_early_are_counted_with_how_to_see_them(
