@@ -15,7 +15,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, event
+from sqlalchemy import create_engine, event, text
 
 from paceline.adapters.stores.memory import MemoryStore
 from paceline.adapters.stores.sql import SqlStore, owner, sqlite
@@ -24,13 +24,14 @@ from paceline.adapters.stores.sql.tables import METADATA
 from paceline.adapters.stores.sql.upgrade import scripts_config
 from paceline.errors import CapacityError, Code, SetupError, SpecError
 from paceline.ports.store import RunWriter, Store
+from paceline.records.deployment import policy_of
 from paceline.records.run import RunState
 from paceline.records.serial import pack
 from paceline.records.trial import TrialState
 from paceline.testing.access import AccessContract
 from paceline.testing.audit import AuditContract, an_event
 from paceline.testing.builders import a_trial
-from paceline.testing.deployments import DeploymentsContract
+from paceline.testing.deployments import DeploymentsContract, an_endpoint
 from paceline.testing.stores import GRANTED, NOON, RIVAL, StoreContract, a_run, a_version
 
 WRITER = """
@@ -228,6 +229,25 @@ def test_a_trail_of_before_there_were_actors_is_kept(path: Path) -> None:
     for store in opened(path):
         (event,) = store.events()
         assert (event.kind, event.pipeline, event.actor) == ("rolled-back", "small", None)
+
+
+def test_what_is_deployed_when_policies_come_is_kept_with_its_version(path: Path) -> None:
+    engine = create_engine(f"sqlite:///{path}")
+    config = scripts_config()
+    wanted = replace(an_endpoint(), revision=3)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0006")
+        for name, record in (("demo", pack(wanted)), ("removed", None)):
+            connection.execute(
+                text("INSERT INTO endpoints VALUES (:name, 'demo', 3, :record, NULL)"),
+                {"name": name, "record": record},
+            )
+    engine.dispose()
+    for store in opened(path):
+        assert store.deployments.policies_of("demo") == (policy_of(wanted),)
+        store.deployments.put_endpoint(wanted, expected=3)
+        assert len(store.deployments.policies_of("demo")) == 1
 
 
 def test_a_migration_that_fails_leaves_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """From a version to what is wanted of an endpoint: written down here, done by `paceline serve`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ from paceline.ports.store import StaleWrite
 from paceline.records.audit import LOCAL, AuditKind
 from paceline.records.deployment import (
     Canary,
+    DeployedPolicy,
     Endpoint,
     EndpointState,
     EndpointStatus,
@@ -76,8 +77,17 @@ def read_target(text: str) -> tuple[str, int | None]:
     return pipeline, int(number) if at else None
 
 
-def deploy(order: DeployOrder, shop: Workshop, *, actor: str = LOCAL) -> Endpoint:
+def deploy(
+    order: DeployOrder,
+    shop: Workshop,
+    *,
+    actor: str = LOCAL,
+    say: Callable[[str], None] | None = None,
+) -> Endpoint:
     """Store what is wanted and return; nothing runs differently before `paceline serve` sees it.
+
+    A version that this endpoint served before is scaled as it was then, unless the order says
+    otherwise; `say` is told what changes.
 
     Raises SpecError for an unknown pipeline or version, a wrong name or bounds, a model whose
     files changed since it was measured.
@@ -101,15 +111,18 @@ def deploy(order: DeployOrder, shop: Workshop, *, actor: str = LOCAL) -> Endpoin
             )
         except StaleWrite:  # somebody deployed at the same moment: theirs is what this one changes
             continue
+        words = _words(before, placed)
         kept.log(
             LogLine(
                 endpoint=name,
                 at_utc=placed.deployed_at_utc,
                 kind=LogKind.DEPLOY,
-                because=_words(before, placed),
+                because=words,
                 version=placed.version,
             )
         )
+        if say is not None:
+            say(words)
         return placed
     raise CapacityError(
         Code.SERVE_BUSY,
@@ -117,6 +130,12 @@ def deploy(order: DeployOrder, shop: Workshop, *, actor: str = LOCAL) -> Endpoin
         why=f"it changed {ATTEMPTS} times in a row under this command",
         fix="try again",
     )
+
+
+def latest_policies(pipeline: str, shop: Workshop) -> Mapping[tuple[int, str], DeployedPolicy]:
+    """By version and endpoint: the policy that it was last deployed with there."""
+    kept = shop.store.deployments.policies_of(pipeline)
+    return {(one.version, one.endpoint): one for one in kept}
 
 
 def wait_settled(
@@ -187,7 +206,7 @@ def _wanted(
             why=f"it serves {before.pipeline!r}, this is {order.pipeline!r}",
             fix=f"--name with another one, or `paceline undeploy {name}` first",
         )
-    policy = _policy(order, PacelinePolicy() if before is None else before.policy)
+    policy = _policy(order, _policy_before(before, version, shop))
     wanted = before or Endpoint(
         name=name,
         pipeline=order.pipeline,
@@ -213,6 +232,17 @@ def _wanted(
         deployed_at_utc=shop.clock.utc_now().isoformat(timespec="seconds"),
     )
     return replace(changed, **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]  # its own fields
+
+
+def _policy_before(before: Endpoint | None, version: Version, shop: Workshop) -> PacelinePolicy:
+    """What the options change: a version that served here is scaled as it was then."""
+    if before is None:
+        return PacelinePolicy()
+    if before.version != version.number:
+        served = latest_policies(version.pipeline, shop).get((version.number, before.name))
+        if served is not None:
+            return served.policy
+    return before.policy
 
 
 def _policy(order: DeployOrder, before: PacelinePolicy) -> PacelinePolicy:
@@ -259,10 +289,9 @@ def _check_bounds(bounds: Bounds) -> None:
 
 def _notes(before: Endpoint | None, wanted: Endpoint, actor: str, clock: Clock) -> list[AuditEvent]:
     """For the audit trail: what is wanted, and how it is scaled where that changed."""
-    policy = PacelinePolicy() if before is None else before.policy
     details = {
-        AuditKind.DEPLOYED: _words(before, wanted),
-        AuditKind.POLICY_CHANGED: differences(policy, wanted.policy),
+        AuditKind.DEPLOYED: _wanted_words(before, wanted),
+        AuditKind.POLICY_CHANGED: _scaled_words(before, wanted),
     }
     return [
         a_note(
@@ -279,6 +308,16 @@ def _notes(before: Endpoint | None, wanted: Endpoint, actor: str, clock: Clock) 
 
 
 def _words(before: Endpoint | None, placed: Endpoint) -> str:
+    scaled = _scaled_words(before, placed)
+    return _wanted_words(before, placed) + (f"; {scaled}" if scaled else "")
+
+
+def _scaled_words(before: Endpoint | None, placed: Endpoint) -> str:
+    policy = PacelinePolicy() if before is None else before.policy
+    return differences(policy, placed.policy)
+
+
+def _wanted_words(before: Endpoint | None, placed: Endpoint) -> str:
     canary = "" if placed.canary is None else f", canary with {placed.canary.share:.3g} of requests"
     if before is None:
         named = f", also as {' '.join(placed.aliases)}" if placed.aliases else ""
@@ -286,7 +325,8 @@ def _words(before: Endpoint | None, placed: Endpoint) -> str:
     named = ""
     if before.aliases != placed.aliases:
         named = f", also as {' '.join(placed.aliases) or 'nothing else'}"
-    return f"version {before.version} -> {placed.version} is wanted{canary}{named}"
+    rolls = "" if before.version == placed.version else f"{before.version} -> "
+    return f"version {rolls}{placed.version} is wanted{canary}{named}"
 
 
 def _raise_failed(endpoint: Endpoint, status: EndpointStatus) -> None:

@@ -1,15 +1,23 @@
 """Two versions of a pipeline side by side: what they are, and what each was measured to do."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from paceline.app.audit import changed_fields
+from paceline.app.deploy import latest_policies
 from paceline.app.runs import COMPARED, change_of, more_than_noise, ranking_of
 from paceline.app.serving.facts import version_of
 from paceline.app.wiring import Workshop
+from paceline.records.deployment import DeployedPolicy
 from paceline.records.measurement import Metric
 from paceline.records.run import RunRecord
+from paceline.records.scaling import PacelinePolicy
+from paceline.records.serial import dump
 from paceline.records.version import Version
+
+AS_DEFAULT: Final = "as default"
+NOT_DEPLOYED: Final = "not deployed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +57,7 @@ def compare_versions(pipeline: str, first: int, second: int, shop: Workshop) -> 
             *changed_fields(versions[0].variant, versions[1].variant),
             *_models(*runs),
             *changed_fields(runs[0].request, runs[1].request),
+            *_policies(deployed_policies(pipeline, shop), first, second),
         ),
         measured=tuple(
             Measured(
@@ -62,6 +71,31 @@ def compare_versions(pipeline: str, first: int, second: int, shop: Workshop) -> 
             if name in metrics[0] and name in metrics[1]
         ),
     )
+
+
+def deployed_policies(pipeline: str, shop: Workshop) -> Mapping[int, Sequence[DeployedPolicy]]:
+    """By version: the policy that each endpoint last served it with; none where it never was."""
+    found: dict[int, list[DeployedPolicy]] = {}
+    for one in latest_policies(pipeline, shop).values():
+        found.setdefault(one.version, []).append(one)
+    return found
+
+
+def policy_words(policy: PacelinePolicy | None) -> str:
+    """What of it is not the default, for people; `None` where a version was never deployed."""
+    if policy is None:
+        return NOT_DEPLOYED
+    changed = changed_fields(PacelinePolicy(), policy)
+    return ", ".join(f"{name} {value}" for name, _, value in changed) or AS_DEFAULT
+
+
+def deployed_document(deployed: DeployedPolicy) -> dict[str, object]:
+    """A policy as JSON."""
+    return {
+        "endpoint": deployed.endpoint,
+        "at": deployed.at_utc,
+        "policy": dump(deployed.policy),
+    }
 
 
 def comparison_document(found: VersionComparison) -> dict[str, object]:
@@ -95,6 +129,24 @@ def _figure(metric: Metric) -> dict[str, object]:
 def _metrics(run: RunRecord, version: Version, shop: Workshop) -> Mapping[str, Metric]:
     ranked = ranking_of(run, shop).ranked
     return next((one.metrics for one in ranked if one.variant == version.variant), {})
+
+
+def _policies(
+    deployed: Mapping[int, Sequence[DeployedPolicy]], first: int, second: int
+) -> Iterator[tuple[str, str, str]]:
+    """How they differ at each endpoint that served one of them."""
+    policies = {
+        (version, one.endpoint): one.policy
+        for version in (first, second)
+        for one in deployed.get(version, ())
+    }
+    for endpoint in sorted({endpoint for _, endpoint in policies}):
+        old, new = policies.get((first, endpoint)), policies.get((second, endpoint))
+        if old is None or new is None:
+            yield f"policy at {endpoint}", policy_words(old), policy_words(new)
+            continue
+        for name, was, is_now in changed_fields(old, new):
+            yield f"{name} at {endpoint}", was, is_now
 
 
 def _models(first: RunRecord, second: RunRecord) -> tuple[tuple[str, str, str], ...]:

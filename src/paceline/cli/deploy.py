@@ -141,7 +141,11 @@ def deploy_command(
         queue_length=queue_length,
     )
     shop = Workshop()
-    _placed(deploy(order, shop), shop, wait=wait, as_json=as_json)
+
+    def say(words: str) -> None:
+        typer.echo(f"endpoint {name or pipeline!r}: {words}", err=True)
+
+    _placed(deploy(order, shop, say=say), shop, wait=wait, as_json=as_json)
 
 
 def undeploy(
@@ -153,8 +157,7 @@ def undeploy(
 
 
 def _placed(endpoint: Endpoint, shop: Workshop, *, wait: bool, as_json: bool) -> None:
-    """Say what was written down and under which terms; wait for it where asked to."""
-    typer.echo(f"endpoint {endpoint.name!r}: version {endpoint.version} is wanted", err=True)
+    """Say under which terms; wait for it where asked to."""
     model = model_of_version(endpoint.pipeline, endpoint.version, shop)
     terms = banner(model)
     if terms is not None:

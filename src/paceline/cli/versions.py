@@ -1,12 +1,21 @@
 """`paceline pipelines`, `versions`, `rollback`: what runs left behind."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from paceline.app.versions import VersionComparison, compare_versions, comparison_document
+from paceline.app.versions import (
+    VersionComparison,
+    compare_versions,
+    comparison_document,
+    deployed_document,
+    deployed_policies,
+    policy_words,
+)
 from paceline.app.wiring import Workshop
 from paceline.cli.output import print_json, print_table
+from paceline.records.deployment import DeployedPolicy
 from paceline.records.measurement import Metric
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -60,6 +69,7 @@ def _print_versions(pipeline: str, shop: Workshop, *, as_json: bool) -> None:
     store = shop.store
     found = store.versions(pipeline)
     current = next(p.current for p in store.pipelines() if p.name == pipeline)
+    deployed = deployed_policies(pipeline, shop)
     if as_json:
         rows = [
             {
@@ -69,6 +79,7 @@ def _print_versions(pipeline: str, shop: Workshop, *, as_json: bool) -> None:
                 "variant": v.variant.id,
                 "receipt": v.receipt_sha256,
                 "created_at": v.created_at_utc,
+                "deployed": [deployed_document(one) for one in deployed.get(v.number, ())],
             }
             for v in found
         ]
@@ -76,7 +87,7 @@ def _print_versions(pipeline: str, shop: Workshop, *, as_json: bool) -> None:
         return
     print_table(
         f"Versions of {pipeline}",
-        ("", "version", "variant", "run", "receipt", "created"),
+        ("", "version", "variant", "run", "receipt", "created", "scaled"),
         [
             (
                 "*" if v.number == current else "",
@@ -85,9 +96,20 @@ def _print_versions(pipeline: str, shop: Workshop, *, as_json: bool) -> None:
                 v.run_id,
                 v.receipt_sha256[:12],
                 v.created_at_utc,
+                _scaled(deployed.get(v.number, ())),
             )
             for v in found
         ],
+    )
+
+
+def _scaled(deployed: Sequence[DeployedPolicy]) -> str:
+    """By endpoint, where another than the pipeline's own serves it."""
+    return "; ".join(
+        policy_words(one.policy)
+        if one.endpoint == one.pipeline
+        else f"{one.endpoint}: {policy_words(one.policy)}"
+        for one in deployed
     )
 
 

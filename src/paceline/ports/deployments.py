@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from paceline.records.deployment import (
+    DeployedPolicy,
     Endpoint,
     EndpointStatus,
     LogLine,
@@ -29,7 +30,8 @@ class Deployments(Protocol):
     ) -> Endpoint:
         """Store what is wanted, under a `revision` above every earlier one of this name.
 
-        With `expected`, raises StaleWrite unless that is the revision stored now (0: none is).
+        Its policy is kept with its version, see `policies_of`. With `expected`, raises StaleWrite
+        unless that is the revision stored now (0: none is).
         Raises SpecError when a name of it leads to another endpoint (`check_names`).
         """
         ...
@@ -40,6 +42,14 @@ class Deployments(Protocol):
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """By name."""
+        ...
+
+    def policies_of(self, pipeline: str) -> tuple[DeployedPolicy, ...]:
+        """Every policy that a version of the pipeline was deployed with, oldest first.
+
+        One is added when it differs from the last of the same version and endpoint; all stay, also
+        of endpoints that were removed.
+        """
         ...
 
     def remove_endpoint(self, name: str, *, notes: Sequence[AuditEvent] = ()) -> None:

@@ -77,6 +77,28 @@ class Endpoint:
     revision: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployedPolicy:
+    """How a version was to be scaled when an endpoint was told to serve it; never changed."""
+
+    pipeline: str
+    version: int
+    endpoint: str
+    policy: PacelinePolicy
+    at_utc: str
+
+
+def policy_of(endpoint: Endpoint) -> DeployedPolicy:
+    """What an endpoint says of the version that it wants."""
+    return DeployedPolicy(
+        pipeline=endpoint.pipeline,
+        version=endpoint.version,
+        endpoint=endpoint.name,
+        policy=endpoint.policy,
+        at_utc=endpoint.deployed_at_utc,
+    )
+
+
 def check_names(wanted: Endpoint, known: Iterable[Endpoint]) -> None:
     """Within a workspace, a name or alias leads to one endpoint. Raises SpecError for the second.
 

@@ -20,6 +20,7 @@ from paceline.records.deployment import (
     ReplicaRecord,
     ReplicaState,
     ReplicaStep,
+    policy_of,
 )
 from paceline.records.scaling import Bounds, PacelinePolicy
 from paceline.records.trial import ColdStart
@@ -132,6 +133,17 @@ class DeploymentsContract:
         assert kept.put_endpoint(replace(placed, aliases=())).aliases == ()
         with pytest.raises(SpecError, match="alias of itself"):
             kept.put_endpoint(replace(placed, aliases=("demo",)))
+
+    def test_a_version_keeps_the_policies_it_was_deployed_with(self, kept: Deployments) -> None:
+        first, other = an_endpoint(), replace(an_endpoint("other"), policy=PacelinePolicy())
+        scaled = replace(first, policy=PacelinePolicy(bounds=Bounds(max_replicas=9)))
+        second = replace(first, version=2)
+        for endpoint in (first, first, scaled, second, first, other):
+            kept.put_endpoint(endpoint)
+        kept.put_endpoint(an_endpoint("elsewhere", pipeline="another"))
+        kept.remove_endpoint("demo")
+        wanted = (first, scaled, second, first, other)
+        assert kept.policies_of("demo") == tuple(policy_of(one) for one in wanted)
 
     def test_an_unknown_endpoint_is_an_error_that_names_the_known(self, kept: Deployments) -> None:
         kept.put_endpoint(an_endpoint())

@@ -13,7 +13,12 @@ from paceline.app.keys import KeyOrder, NewKey, create_key, revoke_key, rotate_k
 from paceline.app.report import run_document
 from paceline.app.runs import ranking_of, receipt_path, stored_runs
 from paceline.app.usage import usage_document
-from paceline.app.versions import compare_versions, comparison_document
+from paceline.app.versions import (
+    compare_versions,
+    comparison_document,
+    deployed_document,
+    deployed_policies,
+)
 from paceline.app.wiring import Workshop
 from paceline.app.workspaces import all_workspaces, limit_workspace, set_quota, workspace_document
 from paceline.records.access import ApiKey, Purpose, RunQuota, UseLimits
@@ -153,8 +158,14 @@ def _history(api: FastAPI, shop: Workshop) -> None:
 
     @api.get("/api/pipelines/{pipeline}/versions", tags=["versions"])
     def versions(pipeline: str) -> Document:
-        """Oldest first."""
-        return {"versions": [dump(version) for version in shop.store.versions(pipeline)]}
+        """Oldest first, each with the policies that it was last deployed with."""
+        found, deployed = shop.store.versions(pipeline), deployed_policies(pipeline, shop)
+        rows = [
+            dump(one)
+            | {"deployed": [deployed_document(each) for each in deployed.get(one.number, ())]}
+            for one in found
+        ]
+        return {"versions": rows}
 
     @api.get("/api/pipelines/{pipeline}/compare", tags=["versions"])
     def compare(pipeline: str, first: int, second: int) -> Document:

@@ -92,6 +92,18 @@ def test_who_deploys_what_is_noted_and_what_is_refused_is_not(shop: Workshop) ->
     assert {one.subject for one in shop.store.events()} == {"small"}
 
 
+def test_going_back_to_a_version_brings_its_policy_back(shop: Workshop) -> None:
+    deploy(DeployOrder(pipeline="small", version=1, max_replicas=2, hold_s=5.0), shop)
+    deploy(DeployOrder(pipeline="small", version=2, max_replicas=9), shop)
+    said: list[str] = []
+    back = deploy(DeployOrder(pipeline="small", version=1, mode=Mode.ACTIVE), shop, say=said.append)
+    assert (back.policy.bounds.max_replicas, back.policy.mode) == (2, Mode.ACTIVE)
+    assert back.hold_s == 5.0
+    assert said == ["version 2 -> 1 is wanted; max_replicas 9 -> 2, mode flex -> active"]
+    other = deploy(DeployOrder(pipeline="small", version=2, name="other"), shop)
+    assert other.policy.bounds.max_replicas == 3, "another endpoint's policy is its own"
+
+
 def test_what_is_not_said_stays(shop: Workshop) -> None:
     order = DeployOrder(
         pipeline="small",
@@ -137,8 +149,8 @@ def test_aliases_stay_until_others_are_said(shop: Workshop) -> None:
     assert deploy(DeployOrder(pipeline="small", aliases=()), shop).aliases == ()
     assert [line.because for line in shop.store.deployments.log_of("small")] == [
         "version 2 is wanted, also as chat best",
-        "version 2 -> 2 is wanted",
-        "version 2 -> 2 is wanted, also as nothing else",
+        "version 2 is wanted",
+        "version 2 is wanted, also as nothing else",
     ]
 
 

@@ -7,14 +7,21 @@ import pytest
 
 from paceline.adapters.stores.memory import MemoryStore
 from paceline.app.places import Places
-from paceline.app.versions import compare_versions, comparison_document
+from paceline.app.versions import (
+    compare_versions,
+    comparison_document,
+    deployed_policies,
+    policy_words,
+)
 from paceline.app.wiring import Workshop
 from paceline.errors import Code, SpecError
 from paceline.records.measurement import Interval, Metric
 from paceline.records.ranking import Ranked
 from paceline.records.run import RunRecord, RunState
+from paceline.records.scaling import Bounds, PacelinePolicy
 from paceline.records.variant import Variant
 from paceline.testing.builders import a_metric, a_request, a_variant, a_workload
+from paceline.testing.deployments import an_endpoint
 from paceline.testing.stores import a_plan, a_result, a_run, a_version
 
 
@@ -90,6 +97,24 @@ def test_the_document_has_the_intervals(shop: Workshop) -> None:
     measured = document["measured"]
     assert isinstance(measured, list)
     assert measured[0]["second"] == {"value": 150.0, "ci95": [140.0, 160.0], "n": 100}
+
+
+def test_what_they_were_deployed_with_is_compared_too(shop: Workshop) -> None:
+    assert deployed_policies("small", shop) == {}
+    endpoint = an_endpoint("small", pipeline="small")
+    more = replace(endpoint.policy, bounds=Bounds(max_replicas=9))
+    for one in (
+        endpoint,
+        replace(endpoint, name="beta", aliases=()),
+        replace(endpoint, version=2, policy=more),
+    ):
+        shop.store.deployments.put_endpoint(one)
+    specs = compare_versions("small", 1, 2, shop).specs
+    assert ("max_replicas at small", "2", "9") in specs
+    assert ("policy at beta", "max_replicas 2, idle_timeout_s 30", "not deployed") in specs
+    by_version = deployed_policies("small", shop)
+    assert [one.endpoint for one in by_version[1]] == ["small", "beta"]
+    assert policy_words(PacelinePolicy()) == "as default"
 
 
 def test_an_unknown_version_is_an_error(shop: Workshop) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from paceline.errors import Code, SpecError
 from paceline.ports.store import StaleWrite
 from paceline.records.deployment import (
+    DeployedPolicy,
     Endpoint,
     EndpointStatus,
     LogLine,
@@ -13,6 +14,7 @@ from paceline.records.deployment import (
     ReplicaState,
     ReplicaStep,
     check_names,
+    policy_of,
 )
 from paceline.records.run import AuditEvent
 
@@ -24,6 +26,7 @@ class MemoryDeployments:
         self._note = note
         self._endpoints: dict[str, Endpoint] = {}
         self._revisions: dict[str, int] = {}
+        self._policies: list[DeployedPolicy] = []
         self._statuses: dict[str, EndpointStatus] = {}
         self._replicas: dict[str, ReplicaRecord] = {}
         self._steps: list[ReplicaStep] = []
@@ -45,6 +48,7 @@ class MemoryDeployments:
         placed = replace(endpoint, revision=revision)
         self._revisions[endpoint.name] = revision
         self._endpoints[endpoint.name] = placed
+        self._keep_policy(placed)
         self._note_all(notes)
         return placed
 
@@ -55,6 +59,9 @@ class MemoryDeployments:
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         return tuple(self._endpoints[name] for name in sorted(self._endpoints))
+
+    def policies_of(self, pipeline: str) -> tuple[DeployedPolicy, ...]:
+        return tuple(one for one in self._policies if one.pipeline == pipeline)
 
     def remove_endpoint(self, name: str, *, notes: Sequence[AuditEvent] = ()) -> None:
         if self._endpoints.pop(name, None) is None:
@@ -112,6 +119,12 @@ class MemoryDeployments:
     ) -> tuple[LogLine, ...]:
         found = [line for line in self._lines[after:] if line.endpoint == endpoint]
         return tuple(found[-limit:] if limit else found)
+
+    def _keep_policy(self, placed: Endpoint) -> None:
+        same = (placed.pipeline, placed.version, placed.name)
+        earlier = [p for p in self._policies if (p.pipeline, p.version, p.endpoint) == same]
+        if not earlier or earlier[-1].policy != placed.policy:
+            self._policies.append(policy_of(placed))
 
     def _note_all(self, notes: Sequence[AuditEvent]) -> None:
         for note in notes:

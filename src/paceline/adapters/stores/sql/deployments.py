@@ -9,10 +9,17 @@ from sqlalchemy.exc import IntegrityError
 from paceline.adapters.stores.sql.audit import append
 from paceline.adapters.stores.sql.database import Database
 from paceline.adapters.stores.sql.rows import record_of
-from paceline.adapters.stores.sql.tables import ENDPOINT_LOG, ENDPOINTS, REPLICA_STEPS, REPLICAS
+from paceline.adapters.stores.sql.tables import (
+    ENDPOINT_LOG,
+    ENDPOINTS,
+    POLICIES,
+    REPLICA_STEPS,
+    REPLICAS,
+)
 from paceline.errors import Code, SpecError
 from paceline.ports.store import StaleWrite
 from paceline.records.deployment import (
+    DeployedPolicy,
     Endpoint,
     EndpointStatus,
     LogLine,
@@ -20,6 +27,7 @@ from paceline.records.deployment import (
     ReplicaState,
     ReplicaStep,
     check_names,
+    policy_of,
 )
 from paceline.records.run import AuditEvent
 from paceline.records.serial import pack
@@ -59,6 +67,7 @@ class SqlDeployments:
                 connection.execute(
                     update(ENDPOINTS).where(ENDPOINTS.c.name == placed.name).values(**row)
                 )
+            _keep_policy(connection, policy_of(placed))
             append(connection, notes)
         return placed
 
@@ -71,6 +80,12 @@ class SqlDeployments:
     def endpoints(self) -> tuple[Endpoint, ...]:
         with self._database.reading() as connection:
             return _wanted(connection)
+
+    def policies_of(self, pipeline: str) -> tuple[DeployedPolicy, ...]:
+        query = select(POLICIES.c.record).where(POLICIES.c.pipeline == pipeline)
+        with self._database.reading() as connection:
+            rows = connection.execute(query.order_by(POLICIES.c.number))
+            return tuple(record_of(DeployedPolicy, row.record) for row in rows)
 
     def remove_endpoint(self, name: str, *, notes: Sequence[AuditEvent] = ()) -> None:
         with self._database.writing() as connection:
@@ -198,3 +213,17 @@ def _wanted(connection: Connection) -> tuple[Endpoint, ...]:
         select(ENDPOINTS.c.record).where(ENDPOINTS.c.record.is_not(None)).order_by(ENDPOINTS.c.name)
     )
     return tuple(record_of(Endpoint, row.record) for row in connection.execute(query))
+
+
+def _keep_policy(connection: Connection, deployed: DeployedPolicy) -> None:
+    """Unless the version was deployed with the same to this endpoint when it last was."""
+    same = {
+        "pipeline": deployed.pipeline,
+        "version": deployed.version,
+        "endpoint": deployed.endpoint,
+    }
+    last = connection.execute(
+        select(POLICIES.c.record).filter_by(**same).order_by(POLICIES.c.number.desc()).limit(1)
+    ).scalar()
+    if last is None or record_of(DeployedPolicy, last).policy != deployed.policy:
+        connection.execute(insert(POLICIES).values(**same, record=pack(deployed)))

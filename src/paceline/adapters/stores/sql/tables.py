@@ -132,6 +132,17 @@ ENDPOINTS: Final = Table(
     Column("status", Text),
 )
 
+POLICIES: Final = Table(
+    "policies",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("pipeline", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("endpoint", Text, nullable=False),
+    Column("record", Text, nullable=False),
+    Index(None, "pipeline", "version", "endpoint"),
+)
+
 REPLICAS: Final = Table(
     "replicas",
     METADATA,
@@ -203,6 +214,7 @@ USAGE: Final = Table(
     Column("output_tokens", Integer, nullable=False),
     Column("images", Integer, nullable=False),
     Column("usd", Float, nullable=False),
+    Column("replica_s", Float),
     # Few requests are under way at once: where one that ended looks for its beginning.
     Index(None, "ended", "request_id"),
     Index(None, "key_id", "at_s"),
