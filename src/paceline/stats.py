@@ -183,6 +183,15 @@ def ramp_length(series: Series) -> int:
     return cut * RAMP_BATCH if differs else 0
 
 
+def coin_share(heads: int, tosses: int) -> float:
+    """How likely a fair coin shows at most so many heads; exact for any number of tosses."""
+    ways = found = 1
+    for shown in range(heads):
+        ways = ways * (tosses - shown) // (shown + 1)
+        found += ways
+    return found / (1 << tosses)  # of whole numbers: a float holds no more than 2**1023 ways
+
+
 def student_quantile(share: float, freedom: float) -> float:
     """Quantile of Student's t; `share` is 0.5–1, `freedom` the degrees of freedom."""
     tail = beta_quantile(2 * (1 - share), freedom / 2, 0.5)

@@ -48,6 +48,14 @@ def test_bounds_of_a_share_are_exact(hits: int, trials: int, lo: float, hi: floa
     assert (bounds.lo, bounds.hi) == pytest.approx((lo, hi), abs=1e-5)
 
 
+def test_a_fair_coin_is_counted_exactly_for_any_number_of_tosses() -> None:
+    assert [stats.coin_share(heads, 3) for heads in range(4)] == [1 / 8, 4 / 8, 7 / 8, 1.0]
+    assert stats.coin_share(0, 0) == 1.0
+    many = stats.coin_share(2450, 5000)  # beyond what a float can count
+    assert many == pytest.approx(0.0808, abs=1e-4)
+    assert many + stats.coin_share(2549, 5000) == pytest.approx(1.0)
+
+
 def test_bounds_of_a_share_of_very_many_trials_are_found() -> None:
     bounds = stats.proportion_bounds(18_000, 360_000)
     assert bounds.lo < 0.05 < bounds.hi

@@ -4,7 +4,6 @@ The same items were asked of both, so the noise of the items themselves cancels 
 percent can be seen with some hundreds of items.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -15,6 +14,7 @@ import numpy.typing as npt
 from paceline.errors import Code, SpecError
 from paceline.records.measurement import Interval
 from paceline.records.quality import ItemScore, QualityComparison, QualityResult, StopCause
+from paceline.stats import coin_share
 
 RESAMPLES: Final = 2000
 _TAILS: Final = (0.025, 0.975)
@@ -139,6 +139,4 @@ def _around(edges: Floats, value: float) -> Interval:
 
 def _mcnemar(lost: int, gained: int) -> float:
     """Two-sided exact p: how likely flips fall at least this unevenly if both are as good."""
-    flips = lost + gained
-    tail = sum(math.comb(flips, k) for k in range(min(lost, gained) + 1))
-    return min(1.0, math.ldexp(tail, 1 - flips))
+    return min(1.0, 2 * coin_share(min(lost, gained), lost + gained))

@@ -126,7 +126,7 @@ def _renewals(shape: LoadShape) -> Iterator[tuple[float, int]]:
     start_s = 0.0
     for number, stage in enumerate(_open_stages(shape)):
         whole = _expected(stage, stage.duration_s)
-        while target <= done + whole:
+        while target < done + whole:
             yield start_s + _time_of(stage, target - done), number
             target += next(gaps)
         done += whole

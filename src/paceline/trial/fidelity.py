@@ -11,7 +11,7 @@ from typing import Final
 
 from paceline.records.fidelity import Fidelity, FidelityReading, NextToken, Reading, TextReading
 from paceline.records.measurement import Interval
-from paceline.stats import mean_bounds, proportion_bounds
+from paceline.stats import coin_share, mean_bounds, proportion_bounds
 
 _SMALLEST: Final = 1e-12  # a rest that rounding made zero or negative
 
@@ -68,8 +68,7 @@ def farther_p(mine: Mapping[str, float], other: Mapping[str, float]) -> float:
     shared = mine.keys() & other.keys()
     farther = sum(mine[text] > other[text] for text in shared)
     nearer = sum(mine[text] < other[text] for text in shared)
-    texts = farther + nearer
-    return math.ldexp(sum(math.comb(texts, k) for k in range(farther, texts + 1)), -texts)
+    return coin_share(nearer, farther + nearer)
 
 
 def kl_lower_bound(base: Mapping[str, float], other: Mapping[str, float]) -> float:

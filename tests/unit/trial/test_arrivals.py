@@ -48,6 +48,14 @@ def test_constant_arrivals_start_at_once() -> None:
     )
 
 
+def test_an_arrival_at_the_end_of_a_stage_belongs_to_the_next_one() -> None:
+    shape = LoadShape(arrivals=Arrivals.CONSTANT, rate_rps=1.0, duration_s=Seconds(10.0))
+    assert [row.due_s for row in plan_load(shape).rows] == [float(second) for second in range(10)]
+    silent_first = (Stage(duration_s=5, level=0.0), Stage(duration_s=5, level=1.0))
+    rows = plan_load(LoadShape(arrivals=Arrivals.CONSTANT, stages=silent_first)).rows
+    assert [(row.due_s, row.stage) for row in rows] == [(5.0 + k, 1) for k in range(5)]
+
+
 def test_the_same_shape_gives_the_same_plan_and_another_seed_another() -> None:
     assert plan_load(POISSON) == plan_load(POISSON)
     assert plan_load(POISSON).rows != plan_load(replace(POISSON, seed=4)).rows
@@ -86,7 +94,7 @@ def test_a_constant_ramp_has_its_arrivals_where_the_rate_adds_up() -> None:
     stages = (Stage(duration_s=10, level=0.0, end_level=2.0),)
     rows = plan_load(LoadShape(arrivals=Arrivals.CONSTANT, stages=stages)).rows
     # t²/10 arrivals by time t
-    assert [row.due_s for row in rows] == pytest.approx([np.sqrt(10 * k) for k in range(11)])
+    assert [row.due_s for row in rows] == pytest.approx([np.sqrt(10 * k) for k in range(10)])
 
 
 def test_a_trace_is_followed() -> None:
