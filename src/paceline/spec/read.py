@@ -71,7 +71,7 @@ class RequestText:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Told:
+class Told:
     """One source after its texts were read."""
 
     asked: Asked
@@ -103,15 +103,15 @@ def read_request(
     content = None if parsed is None else parsed.content
     model = flags.model or (None if content is None else content.model) or _of_mode(flags, content)
     preset = DEFAULT if model is None else usual(model)
-    typed = _read(flags, preset)
-    stored = _read(Asked(), preset) if parsed is None else _read_file(parsed, preset)
+    typed = read_flags(flags, preset)
+    stored = read_flags(Asked(), preset) if parsed is None else _read_file(parsed, preset)
     said = parse_words(words) if words is not None else NOTHING_SAID
-    _refuse_conflicts(typed, said)
+    refuse_conflicts(typed, said)
     if model is None:
         raise _bad("no model was named", "neither the command nor a file has one", MODEL_FIX)
     constraints = _merged(typed, said, stored)
     refuse_contradictions(constraints)
-    own_suite = _first(typed.suites.own, stored.suites.own)
+    own_suite = first(typed.suites.own, stored.suites.own)
     require_own_suite(constraints, own_suite)
     return Request(
         model=model,
@@ -122,15 +122,15 @@ def read_request(
         engines=flags.engines or stored.asked.engines,
         formats=_formats(flags) or _formats(stored.asked),
         hardware=flags.hardware or stored.asked.hardware,
-        budget=_budget(typed.budget, said.budget, stored.budget),
-        price_usd_per_hour=_first(flags.price_usd_per_hour, stored.asked.price_usd_per_hour),
-        seed=_first(flags.seed, stored.asked.seed) or 0,
-        quality_items=_first(flags.quality_items, stored.asked.quality_items),
-        quality_share=_first(flags.quality_share, stored.asked.quality_share) or USUAL_SHARE,
+        budget=first_budget(typed.budget, said.budget, stored.budget),
+        price_usd_per_hour=first(flags.price_usd_per_hour, stored.asked.price_usd_per_hour),
+        seed=first(flags.seed, stored.asked.seed) or 0,
+        quality_items=first(flags.quality_items, stored.asked.quality_items),
+        quality_share=first(flags.quality_share, stored.asked.quality_share) or USUAL_SHARE,
         beside=with_limited(
             read_beside(flags.beside) or read_beside(stored.asked.beside), constraints
         ),
-        suite=_first(typed.suites.main, stored.suites.main),
+        suite=first(typed.suites.main, stored.suites.main),
         own_suite=own_suite,
         draft=flags.draft or stored.asked.draft,
         mode=typed.mode or stored.mode,
@@ -170,7 +170,7 @@ def pipeline_name(model: str) -> str:
     return name or "model"
 
 
-def check_pipeline(name: str | None) -> None:
+def _check_pipeline(name: str | None) -> None:
     """Raises SpecError for a name that `deploy PIPELINE@N` or an endpoint could not have."""
     if name is not None and name != pipeline_name(name):
         raise _bad(
@@ -186,16 +186,20 @@ def _of_mode(flags: Asked, content: "RequestFile | None") -> str | None:
     return None if mode is None else model_of_mode(read_mode(mode))
 
 
-def _read(asked: Asked, preset: str) -> _Told:
-    check_pipeline(asked.pipeline)
+def read_flags(asked: Asked, preset: str) -> Told:
+    """The texts of flags by their grammars; `preset` is the load where a workload names none.
+
+    Raises SpecError for the first that is wrong.
+    """
+    _check_pipeline(asked.pipeline)
     _check_price(asked)
     _check_items(asked)
-    check_share(asked.quality_share)
+    _check_share(asked.quality_share)
     read_beside(asked.beside)
     _check_pin(asked)
-    return _Told(
+    return Told(
         asked=asked,
-        priority=None if asked.priority is None else read_priority(asked.priority),
+        priority=None if asked.priority is None else _priority(asked.priority),
         constraints=tuple(parse_constraint(text) for text in asked.constraints),
         workload=None if asked.workload is None else parse_workload(asked.workload, usual=preset),
         budget=Budget() if asked.budget is None else parse_budget(asked.budget),
@@ -216,7 +220,7 @@ def _check_items(asked: Asked) -> None:
         raise _bad(f"{items} quality items", "at least 1 is asked", "leave it out to ask all")
 
 
-def check_share(share: float | None) -> None:
+def _check_share(share: float | None) -> None:
     """Raises SpecError for a share of a trial's time that is none."""
     if share is not None and not 0 < share <= 1:
         raise _bad(
@@ -262,7 +266,7 @@ def _parsed(file: RequestText) -> _Parsed:
     return _Parsed(document=document, content=validated(document))
 
 
-def _read_file(parsed: _Parsed, preset: str) -> _Told:
+def _read_file(parsed: _Parsed, preset: str) -> Told:
     """The same grammars as for flags, with each error at its line."""
     from paceline.spec.positions import at  # noqa: PLC0415 - as in `_parsed`
 
@@ -292,7 +296,7 @@ def _read_file(parsed: _Parsed, preset: str) -> _Told:
     with at(document, "quality_items"):
         _check_items(plain)
     with at(document, "quality_share"):
-        check_share(plain.quality_share)
+        _check_share(plain.quality_share)
     with at(document, "beside"):
         read_beside(plain.beside)
     with at(document, "pin"):
@@ -302,12 +306,12 @@ def _read_file(parsed: _Parsed, preset: str) -> _Told:
         with at(document, "constraints", index):
             constraints.append(parse_constraint(text))
     with at(document, "priority"):
-        priority = None if content.priority is None else read_priority(content.priority)
+        priority = None if content.priority is None else _priority(content.priority)
     with at(document, "workload"):
         workload = None if content.workload is None else _workload(content.workload, preset)
     with at(document, "budget"):
         budget = Budget() if content.budget is None else parse_budget(content.budget)
-    return _Told(
+    return Told(
         asked=plain,
         priority=priority,
         constraints=tuple(constraints),
@@ -325,7 +329,7 @@ def _workload(section: "str | WorkloadSection", preset: str) -> Workload:
     return workload_of(section.preset or preset, given)
 
 
-def read_priority(text: str) -> Priority:
+def _priority(text: str) -> Priority:
     """A priority by its name, in any case. Raises SpecError (`unknown-name`)."""
     names = [priority.value for priority in Priority]
     if text.lower() not in names:
@@ -333,8 +337,8 @@ def read_priority(text: str) -> Priority:
     return Priority(text.lower())
 
 
-def _refuse_conflicts(typed: _Told, said: Understood) -> None:
-    """Flags and words must agree where both speak of the same."""
+def refuse_conflicts(typed: Told, said: Understood) -> None:
+    """Raises SpecError where flags and words speak of the same and do not agree."""
     pairs: list[tuple[object, object, str]] = [
         (typed.priority, said.priority, "the priority"),
         (typed.budget.seconds, said.budget.seconds, "the time of the run"),
@@ -358,7 +362,7 @@ def _plain(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else repr(str(value))
 
 
-def _merged(typed: _Told, said: Understood, stored: _Told) -> tuple[Constraint, ...]:
+def _merged(typed: Told, said: Understood, stored: Told) -> tuple[Constraint, ...]:
     """Of flags and words, then those of the file that limit something else."""
     now = (*typed.constraints, *said.constraints)
     taken = {subject(constraint) for constraint in now}
@@ -371,15 +375,16 @@ def _formats(asked: Asked) -> tuple[str, ...]:
     return asked.formats if asked.pin is None else (asked.pin,)
 
 
-def _budget(*budgets: Budget) -> Budget:
+def first_budget(*budgets: Budget) -> Budget:
     """Each limit from the first source that has it."""
     return Budget(
-        seconds=_first(*(budget.seconds for budget in budgets)),
-        usd=_first(*(budget.usd for budget in budgets)),
+        seconds=first(*(budget.seconds for budget in budgets)),
+        usd=first(*(budget.usd for budget in budgets)),
     )
 
 
-def _first(*values: Given | None) -> Given | None:
+def first(*values: Given | None) -> Given | None:
+    """The first that says something."""
     return next((value for value in values if value is not None), None)
 
 

@@ -9,12 +9,11 @@ Everything that is not said stays. What is not understood is an error that names
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, TypeVar
+from typing import Final
 
 from paceline.errors import Code, SpecError
-from paceline.records.request import Budget, Constraint, Request
-from paceline.spec.contradiction import subject
-from paceline.spec.grammar import parse_budget, parse_constraint
+from paceline.records.request import Constraint, Request
+from paceline.spec.contradiction import refuse_contradictions, subject
 from paceline.spec.metrics import TIMES_S
 from paceline.spec.names import unknown_name
 from paceline.spec.read import (
@@ -22,18 +21,18 @@ from paceline.spec.read import (
     Asked,
     RequestText,
     asked_by_file,
-    check_pipeline,
-    check_share,
+    first,
+    first_budget,
     read_beside,
-    read_priority,
+    read_flags,
+    refuse_conflicts,
 )
-from paceline.spec.suites import parse_suites, require_own_suite, with_limited
+from paceline.spec.suites import require_own_suite, with_limited
 from paceline.spec.tokens import Value, cut
 from paceline.spec.vocabulary import Meaning, Role
 from paceline.spec.words import Understood, budget_texts, parse_words
-from paceline.spec.workloads import DEFAULT, PRESETS, parse_workload
+from paceline.spec.workloads import DEFAULT, PRESETS
 
-Given = TypeVar("Given")
 FIELDS: Final = {"engine": "engines", "format": "formats", "hardware": "hardware"}
 """What can be chosen, and the field of a request that it goes to."""
 _CHOOSE: Final = r"^(?:please\s+)?(?:use\s+)?(?:only|just|nothing but)\s+(?:use\s+|on\s+|with\s+)?"
@@ -103,6 +102,7 @@ def redirect(
         if rest:
             said = parse_words(", ".join(_completed(clause, request) for clause in rest))
     request = _changed(request, flags, said, chosen, names)
+    refuse_contradictions(request.constraints)
     require_own_suite(request.constraints, request.own_suite)
     changes = tuple(_changes(before, request, chosen))
     if not changes:
@@ -183,33 +183,25 @@ def _completed(clause: str, before: Request) -> str:
 
 
 def _with(before: Request, flags: Asked, said: Understood) -> Request:
-    check_pipeline(flags.pipeline)
-    check_share(flags.quality_share)
-    constraints = (*(parse_constraint(text) for text in flags.constraints), *said.constraints)
+    typed = read_flags(flags, _usual(before))
+    refuse_conflicts(typed, said)
+    constraints = (*typed.constraints, *said.constraints)
     taken = {subject(constraint) for constraint in constraints}
     kept = tuple(c for c in before.constraints if subject(c) not in taken)
-    suites = parse_suites(flags.suites)
-    given = Budget() if flags.budget is None else parse_budget(flags.budget)
-    priority = said.priority if flags.priority is None else read_priority(flags.priority)
     return replace(
         before,
-        priority=priority or before.priority,
+        priority=typed.priority or said.priority or before.priority,
         constraints=tuple(dict.fromkeys((*kept, *constraints))),
-        workload=before.workload
-        if flags.workload is None
-        else parse_workload(flags.workload, usual=_usual(before)),
-        budget=Budget(
-            seconds=_first(given.seconds, said.budget.seconds, before.budget.seconds),
-            usd=_first(given.usd, said.budget.usd, before.budget.usd),
-        ),
+        workload=typed.workload or before.workload,
+        budget=first_budget(typed.budget, said.budget, before.budget),
         pipeline=flags.pipeline or before.pipeline,
-        price_usd_per_hour=_first(flags.price_usd_per_hour, before.price_usd_per_hour),
+        price_usd_per_hour=first(flags.price_usd_per_hour, before.price_usd_per_hour),
         price_source=before.price_source if flags.price_usd_per_hour is None else None,
-        quality_items=_first(flags.quality_items, before.quality_items),
-        quality_share=_first(flags.quality_share, before.quality_share) or before.quality_share,
+        quality_items=first(flags.quality_items, before.quality_items),
+        quality_share=first(flags.quality_share, before.quality_share) or before.quality_share,
         beside=with_limited(read_beside(flags.beside) or before.beside, constraints),
-        suite=_first(suites.main, before.suite),
-        own_suite=_first(suites.own, before.own_suite),
+        suite=first(typed.suites.main, before.suite),
+        own_suite=first(typed.suites.own, before.own_suite),
         seed=before.seed if flags.seed is None else flags.seed,
         draft=flags.draft or before.draft,
         accept_license=flags.accept_license or before.accept_license,
@@ -300,7 +292,3 @@ def _limit_changes(before: Sequence[Constraint], now: Sequence[Constraint]) -> I
 
 def _plain(name: str) -> str:
     return re.sub(r"[\s._-]+", "", name.lower())
-
-
-def _first(*values: Given | None) -> Given | None:
-    return next((value for value in values if value is not None), None)

@@ -104,6 +104,23 @@ def test_what_cannot_be_done_is_an_error_that_names_it(words: str, code: Code, n
     assert error.value.code is code
 
 
+@pytest.mark.parametrize(
+    ("flags", "words", "named"),
+    [
+        (Asked(price_usd_per_hour=-1.0), None, "price is -1 usd/h"),
+        (Asked(quality_items=-3), None, "-3 quality items"),
+        (Asked(formats=("bf16",), pin="gptq4"), None, "pinned to 'gptq4'"),
+        (Asked(constraints=("ttft p50 >= 300ms",)), None, "cannot both hold"),
+        (Asked(priority="cost"), "optimize for latency", "disagree on the priority"),
+    ],
+)
+def test_what_a_new_request_is_refused_for_a_changed_one_is_too(
+    flags: Asked, words: str | None, named: str
+) -> None:
+    with pytest.raises(SpecError, match=named):
+        turned(words, flags=flags)
+
+
 def test_a_seed_a_draft_and_test_sets_are_changes_like_others() -> None:
     flags = Asked(seed=7, draft="acme/tiny", suites=("mine=own.jsonl",))
     found = turned("quality(mine) at least 0.9", flags=flags)
