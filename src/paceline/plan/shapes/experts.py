@@ -1,5 +1,7 @@
 """The feed-forward half of each layer: dense, or routed experts with shared ones beside them."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -123,11 +125,23 @@ def _shared_width(config: Config, width: int) -> int:
 
 
 def _searched_width(block: object, hidden: int) -> int:
-    """Per-layer MLP width found by architecture search: multiple of 2/3 hidden, rounded up."""
-    feed = block["ffn"] if isinstance(block, dict) else {}
+    """Per-layer MLP width found by architecture search: stated, or a multiple of 2/3 hidden,
+    rounded up. Raises SpecError for a block with neither."""
+    feed = block.get("ffn") if isinstance(block, Mapping) else None
+    feed = feed if isinstance(feed, Mapping) else {}
     if feed.get("no_op"):
         return 0
     if feed.get("replace_with_linear"):
         return hidden // GATED
-    width = int(2 * float(feed["ffn_mult"]) * hidden / 3)
-    return -(-width // 256) * 256
+    if (stated := integer(feed, "intermediate_size")) is not None:
+        return stated
+    multiple = feed.get("ffn_mult")
+    if not isinstance(multiple, int | float) or not math.isfinite(multiple):
+        raise SpecError(
+            Code.BAD_MODEL,
+            "a block of config.json does not say how wide its MLP is",
+            why=f"under `block_configs` it has {str(block)[:120]}; `ffn` needs a number"
+            " as `ffn_mult` or `intermediate_size`",
+            fix="complete the block, or name a model whose config.json is complete",
+        )
+    return -(-int(2 * multiple * hidden / 3) // 256) * 256

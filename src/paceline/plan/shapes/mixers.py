@@ -6,16 +6,18 @@ attention (arXiv 2305.13245), latent attention (arXiv 2405.04434), gated delta n
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from paceline.errors import Code, SpecError
 from paceline.plan.shapes.families import Family
 from paceline.plan.shapes.fields import Config, integer, integers, needed, strings
 from paceline.plan.shapes.shape import Mixer, MixerGroup
 
 WINDOW_WORDS: Final = frozenset({"sliding_attention", "chunked_attention", "local_attention"})
 STATE_WORDS: Final = frozenset({"linear_attention", "mamba", "recurrent"})
+MOST_LAYERS: Final = 10_000
 CONV_TAPS: Final = 4  # short convolution before every recurrent mixer so far
 
 
@@ -28,11 +30,23 @@ class Mixing:
 
 
 def layer_kinds(config: Config, family: Family) -> list[str]:
-    """Per layer `full`, `window`, `state`, `none`, or `compressed:RATIO`."""
+    """Per layer `full`, `window`, `state`, `none`, or `compressed:RATIO`.
+
+    Raises SpecError for a list with fewer entries than there are layers. More of them are fine:
+    some models list the layers that guess ahead as well.
+    """
     layers = needed(config, "layers")
-    for reader in (_from_words, _from_pattern, _from_ratios, _from_blocks, _from_linear_config):
+    if layers > MOST_LAYERS:
+        raise SpecError(
+            Code.BAD_MODEL,
+            "config.json counts more layers than any model has",
+            why=f"num_hidden_layers is {layers:.4g}; Paceline counts up to {MOST_LAYERS:,}",
+            fix="correct num_hidden_layers",
+        )
+    for key, reader in _LISTS.items():
         kinds = reader(config)
         if kinds:
+            _refuse_short(key, len(kinds), layers)
             return kinds[:layers]
     interval = integer(config, "full_attention_interval") or 0
     if interval > 0:
@@ -43,6 +57,16 @@ def layer_kinds(config: Config, family: Family) -> list[str]:
     if every is None or not _window(config):
         return ["full"] * layers
     return ["full" if every > 1 and (i + 1) % every == 0 else "window" for i in range(layers)]
+
+
+def _refuse_short(key: str, entries: int, layers: int) -> None:
+    if entries < layers:
+        raise SpecError(
+            Code.BAD_MODEL,
+            f"config.json does not say of every layer what it is: {key!r} is too short",
+            why=f"it has {entries} entries, and num_hidden_layers is {layers}",
+            fix=f"list all {layers} layers under {key!r}, or correct num_hidden_layers",
+        )
 
 
 def _window(config: Config) -> int | None:
@@ -125,12 +149,20 @@ def _kv_heads(config: Config, family: Family, heads: int) -> int:
 
 
 def _heads_in_group(config: Config) -> int:
+    return next((heads for heads in _block_heads(config) if heads), 1)
+
+
+def _block_heads(config: Config) -> list[int]:
+    """Per block the heads that share keys; 0 without attention. Empty without blocks."""
     blocks = config.get("block_configs")
-    for block in blocks if isinstance(blocks, list) else []:
-        attention = block.get("attention", {})
-        if attention.get("n_heads_in_group"):
-            return int(attention["n_heads_in_group"])
-    return 1
+    attentions = [
+        block.get("attention") if isinstance(block, Mapping) else None
+        for block in (blocks if isinstance(blocks, list) else [])
+    ]
+    return [
+        (integer(one, "n_heads_in_group") or 0) if isinstance(one, Mapping) else 0
+        for one in attentions
+    ]
 
 
 def _latent(config: Config, layers: int) -> tuple[MixerGroup, int]:
@@ -214,8 +246,12 @@ def _from_words(config: Config) -> list[str]:
 def _from_pattern(config: Config) -> list[str]:
     """Nemotron-H spells layers as `M` (state), `*` (attention), `-` and `E` (MLP only)."""
     pattern = config.get("hybrid_override_pattern")
-    if isinstance(pattern, str):
-        return [{"M": "state", "*": "full"}.get(letter, "none") for letter in pattern]
+    if not isinstance(pattern, str):
+        return []
+    return [{"M": "state", "*": "full"}.get(letter, "none") for letter in pattern]
+
+
+def _from_flags(config: Config) -> list[str]:
     return ["window" if flag else "full" for flag in integers(config, "hybrid_layer_pattern")]
 
 
@@ -224,10 +260,7 @@ def _from_ratios(config: Config) -> list[str]:
 
 
 def _from_blocks(config: Config) -> list[str]:
-    blocks = config.get("block_configs")
-    if not isinstance(blocks, list):
-        return []
-    return ["full" if block["attention"].get("n_heads_in_group") else "none" for block in blocks]
+    return ["full" if heads else "none" for heads in _block_heads(config)]
 
 
 def _from_linear_config(config: Config) -> list[str]:
@@ -236,3 +269,14 @@ def _from_linear_config(config: Config) -> list[str]:
         return []
     full = set(integers(linear, "full_attn_layers"))
     return ["full" if i + 1 in full else "state" for i in range(needed(config, "layers"))]
+
+
+_LISTS: Final[Mapping[str, Callable[[Config], list[str]]]] = {
+    "layer_types": _from_words,
+    "hybrid_override_pattern": _from_pattern,
+    "hybrid_layer_pattern": _from_flags,
+    "compress_ratios": _from_ratios,
+    "block_configs": _from_blocks,
+    "linear_attn_config": _from_linear_config,
+}
+"""Where a config lists its layers, by key; the first that is there counts."""

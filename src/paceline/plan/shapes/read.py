@@ -21,7 +21,7 @@ def read_shape(config: Config) -> Shape:
     Raises:
         SpecError: the architecture is not known, or a size it needs is missing.
     """
-    if config.get("_class_name") in DIFFUSION:
+    if str(config.get("_class_name")) in DIFFUSION:
         return diffusion_shape(config)
     text = text_part(config)
     model_type = str(text.get("model_type") or config.get("model_type"))

@@ -123,3 +123,49 @@ def test_more_experts_per_token_than_experts_are_refused() -> None:
     with pytest.raises(SpecError) as found:
         read_shape(LLAMA_8B | config)
     assert "16 experts per token > 8" in found.value.why
+
+
+@pytest.mark.parametrize(
+    ("key", "short"),
+    [
+        ("layer_types", ["full_attention"] * 31),
+        ("hybrid_override_pattern", "M" * 31),
+        ("hybrid_layer_pattern", [0] * 31),
+    ],
+)
+def test_a_list_of_layers_that_is_too_short_is_refused_with_both_numbers(
+    key: str, short: object
+) -> None:
+    with pytest.raises(SpecError, match=key) as caught:
+        read_shape(LLAMA_8B | {key: short})
+    assert caught.value.code is Code.BAD_MODEL
+    assert "31 entries" in caught.value.why
+    assert "num_hidden_layers is 32" in caught.value.why
+
+
+def test_layers_beyond_the_last_are_those_that_guess_ahead() -> None:
+    longer = LLAMA_8B | {"layer_types": ["full_attention"] * 33}
+    assert read_shape(longer) == read_shape(LLAMA_8B)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ({"num_hidden_layers": 1e300}, "10,000"),
+        ({"block_configs": [[]]}, "1 entries"),
+        ({"block_configs": [{"attention": 3}]}, "1 entries"),
+        ({"block_configs": [{"ffn": {}}] * 32}, "ffn_mult"),
+        ({"_class_name": {}, "hidden_size": 0}, "hidden_size"),
+    ],
+)
+def test_nonsense_is_refused_as_such(damage: dict[str, object], said: str) -> None:
+    with pytest.raises(SpecError, match=said):
+        read_shape(LLAMA_8B | damage)
+
+
+def test_a_searched_width_is_stated_or_a_multiple() -> None:
+    attention = {"n_heads_in_group": 4}
+    by_multiple = {"attention": attention, "ffn": {"ffn_mult": 5.25}}
+    stated = {"attention": attention, "ffn": {"intermediate_size": 14336}}
+    assert read_shape(LLAMA_8B | {"block_configs": [by_multiple] * 32}) == read_shape(LLAMA_8B)
+    assert read_shape(LLAMA_8B | {"block_configs": [stated] * 32}) == read_shape(LLAMA_8B)
