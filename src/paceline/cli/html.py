@@ -1,12 +1,24 @@
 """Parts of the self-contained pages: no script, no font or file from elsewhere."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 from typing import Final
 
 MARKED: Final = frozenset({"pass", "fail", "unresolved", "client_bound"})
 """Words that get a colour of their own."""
+LONG: Final = 20
+"""Letters of a tile's figure from which on it is set smaller."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """A row of a chart: `parts` are CSS class, start and end, each from 0 in any one unit."""
+
+    name: str
+    figure: str
+    parts: tuple[tuple[str, float, float], ...]
 
 
 def page(title: str, body: str) -> str:
@@ -26,9 +38,10 @@ def section(title: str, body: str) -> str:
 
 
 def tiles(pairs: Iterable[tuple[str, str]]) -> str:
-    """Names with their figures, large."""
+    """Names with their figures, large; names of variants, which may be long, smaller."""
     cells = "".join(
-        f'<div class="card"><span class="soft">{escape(name)}</span><b>{escape(value)}</b></div>'
+        f'<div class="card"><span class="soft">{escape(name)}</span>'
+        f'<b class="{"long" if len(value) > LONG else "short"}">{escape(value)}</b></div>'
         for name, value in pairs
     )
     return f'<div class="tiles">{cells}</div>'
@@ -38,6 +51,32 @@ def cards(charts: Iterable[str]) -> str:
     """Charts side by side where there is room."""
     filled = "".join(f'<div class="card">{chart}</div>' for chart in charts if chart)
     return f'<div class="charts">{filled}</div>'
+
+
+def bars(rows: Sequence[Bar]) -> str:
+    """Names, figures and bars on one scale: text as large as all other, bars as wide as there is
+    room. Empty without rows."""
+    if not rows:
+        return ""
+    scale = 1000 / (max(end for row in rows for _, _, end in row.parts) or 1.0)
+    cells = []
+    for row in rows:
+        drawn = "".join(
+            f'<rect class="{kind}" x="{start * scale:.1f}" y="0" height="10"'
+            f' width="{max((end - start) * scale, 0.0):.1f}"/>'
+            for kind, start, end in row.parts
+        )
+        cells.append(
+            f'<span>{escape(row.name)}</span><span class="soft">{escape(row.figure)}</span>'
+            f'<svg viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true">{drawn}'
+            "</svg>"
+        )
+    return f'<div class="card bars">{"".join(cells)}</div>'
+
+
+def folded(summary: str, body: str) -> str:
+    """What is shown when it is asked for, and printed always."""
+    return f"<details><summary>{escape(summary)}</summary>{body}</details>"
 
 
 def table(

@@ -11,7 +11,7 @@ from paceline.cli.run_charts import (
     REQUESTS,
     THROUGHPUT,
     TTFT,
-    Axis,
+    Shown,
 )
 from paceline.records.metric_names import (
     KL_NATS,
@@ -61,8 +61,8 @@ _IMAGES: Final = (
 class Charts:
     """The axes of trade-offs (across, up), and the figures that predictions are checked by."""
 
-    trade_offs: tuple[tuple[Axis, Axis], ...]
-    predicted: tuple[Axis, ...]
+    trade_offs: tuple[tuple[Shown, Shown], ...]
+    predicted: tuple[Shown, ...]
 
 
 _TOKEN_CHARTS: Final = Charts(

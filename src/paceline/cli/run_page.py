@@ -6,9 +6,9 @@ from html import escape
 from typing import Final
 
 from paceline.app.image_samples import Sample
-from paceline.app.ledger import ledger
+from paceline.app.ledger import Entry, ledger
 from paceline.app.runs import winner_text
-from paceline.cli.html import cards, page, section, table, tiles
+from paceline.cli.html import cards, folded, page, section, table, tiles
 from paceline.cli.run_charts import (
     left_out,
     marks,
@@ -29,6 +29,14 @@ LEGEND: Final = (
     '<p class="soft">Bars are 95 % intervals. Filled: on the Pareto front of latency, cost and'
     " quality. Green: the winner; red, with a letter: fails a constraint.</p>"
 )
+PREDICTED_LEGEND: Final = (
+    '<p class="soft">Numbers and letters are those of the ranking. On the line the prediction is'
+    " right; red: the band does not hold what was measured.</p>"
+)
+TRIALS_LEGEND: Final = (
+    '<p class="soft">From left to right as they were launched. Yellow: cold start; blue: measured;'
+    " red: did not finish.</p>"
+)
 VARIANT_ID: Final = re.compile(r"[\w.-]+-[0-9a-f]{6}\b")
 TILES: Final = 5
 GROUNDS_SHOWN: Final = 100
@@ -41,9 +49,7 @@ def run_page(
     trials: Sequence[TrialRecord],
     samples: Sequence[Sample] = (),
 ) -> str:
-    """The whole page; `samples` are pictures to look at. Raises SetupError when matplotlib is not
-    installed.
-    """
+    """The whole page; `samples` are pictures to look at."""
     request = run.request
     title = f"{request.model} for {request.priority.value}"
     about = (
@@ -83,7 +89,7 @@ def _tiles(ranking: Ranking, figures: Sequence[Column]) -> Iterator[tuple[str, s
         for figure in figures[:TILES]:
             known = winner.metrics.get(figure.metric)
             yield figure.title, UNKNOWN if known is None else format(known.value, figure.form)
-    yield "measured", f"{len(ranking.ranked)} variants"
+    yield "measured", f"{len(ranking.ranked)}"
     yield "left out", f"{len(ledger(ranking.rejected))}"
 
 
@@ -103,16 +109,15 @@ def _sections(run: RunRecord, ranking: Ranking, trials: Sequence[TrialRecord]) -
     if any(fronts):
         yield section("Trade-offs", cards(fronts) + LEGEND)
     predictions = run.plan.predictions if run.plan else ()
-    compared = [predicted_against_measured(predictions, ranking, axis) for axis in charts.predicted]
+    compared = [predicted_against_measured(predictions, ranking, one) for one in charts.predicted]
     if any(compared):
-        yield section("Predictions", cards(compared))
-    if ranking.rejected:
-        told = cards(
-            [left_out([entry.rejection for entry in ledger(ranking.rejected)])]
-        ) + _rejections(ranking)
-        yield section("Left out", told)
+        yield section("Predictions", cards(compared) + PREDICTED_LEGEND)
     if trials:
-        yield section("Trials", f'<div class="card">{timeline(trials)}</div>')
+        yield section("Trials", timeline(trials) + TRIALS_LEGEND)
+    entries = ledger(ranking.rejected)
+    if entries:
+        counts = left_out([entry.rejection for entry in entries])
+        yield section("Left out", counts + _rejections(entries))
 
 
 def _notes(ranking: Ranking) -> str:
@@ -123,32 +128,34 @@ def _notes(ranking: Ranking) -> str:
         """Variants by their label: notes are part of a receipt, where an id is what is needed."""
         return VARIANT_ID.sub(lambda found: labels.get(found[0], found[0]), "; ".join(notes))
 
-    return "".join(
+    lines = "".join(
         f'<p class="soft">{escape(mark)}: {escape(told(ranked.notes))}</p>'
         for mark, ranked in zip(marks(ranking), ranking.ranked, strict=True)
         if ranked.notes
     )
+    return folded("Why each has its place", lines) if lines else ""
 
 
-def _rejections(ranking: Ranking) -> str:
+def _rejections(entries: Sequence[Entry]) -> str:
     """Variants that were left out for the very same reason share a line."""
-    alike: dict[tuple[str, ...], list[str]] = {}
-    for r in ranking.rejected:
+    alike: dict[tuple[str, ...], list[Entry]] = {}
+    for entry in entries:
+        r = entry.rejection
         ground = (r.reason.value, r.detail, r.have or UNKNOWN, r.need or UNKNOWN)
-        alike.setdefault(ground, []).append(r.variant.label)
+        alike.setdefault(ground, []).append(entry)
     rows = [
-        (reason, f"{len(labels):,}", _some(labels), detail, have, need)
-        for (reason, detail, have, need), labels in list(alike.items())[:GROUNDS_SHOWN]
+        (reason, f"{sum(e.variants for e in found):,}", _some(found), detail, have, need)
+        for (reason, detail, have, need), found in list(alike.items())[:GROUNDS_SHOWN]
     ]
     more = len(alike) - len(rows)
     caption = f"{more:,} more reasons are in `paceline runs show --json`." if more else ""
     columns = ("reason", "number", "variants", "detail", "have", "need")
-    return table(columns, rows, words=WORDS, caption=caption)
+    return folded("Each reason", table(columns, rows, words=WORDS, caption=caption))
 
 
-def _some(labels: Sequence[str]) -> str:
-    shown = "; ".join(labels[:LABELS_SHOWN])
-    return f"{shown}; …" if len(labels) > LABELS_SHOWN else shown
+def _some(entries: Sequence[Entry]) -> str:
+    shown = "; ".join(entry.rejection.variant.label for entry in entries[:LABELS_SHOWN])
+    return f"{shown}; …" if len(entries) > LABELS_SHOWN else shown
 
 
 def _row(mark: str, ranked: Ranked, ranking: Ranking, figures: Sequence[Column]) -> tuple[str, ...]:
@@ -164,11 +171,11 @@ def _row(mark: str, ranked: Ranked, ranking: Ranking, figures: Sequence[Column])
 
 
 def _figure(metric: Metric | None, form: str) -> str:
-    """A value with half its 95 % interval, as a share of the value."""
+    """A value and, below it, half its 95 % interval as a share of it."""
     if metric is None:
         return UNKNOWN
     text = format(metric.value, form)
     if metric.ci95 is None:
         return text
     half = (metric.ci95.hi - metric.ci95.lo) / 2
-    return f"{text} ± {half / abs(metric.value):.1%}" if metric.value else text
+    return f"{text}\n± {half / abs(metric.value):.1%}" if metric.value else text

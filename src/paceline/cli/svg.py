@@ -8,7 +8,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Final
+from typing import Final, NamedTuple
+
+from paceline.records.measurement import Interval
 
 WIDTH: Final = 360
 HEIGHT: Final = 210
@@ -24,11 +26,22 @@ TICKS: Final = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
-    """A linear axis with its caption."""
+    """A scale with its caption: linear, or of powers of ten."""
 
     low: float
     high: float
     label: str
+    log: bool = False
+
+    def share(self, value: float) -> float:
+        """Where a value lies, from 0 (the low end) to 1."""
+        if self.log:
+            return math.log(value / self.low) / math.log(self.high / self.low)
+        return (value - self.low) / (self.high - self.low)
+
+    def ticks(self) -> list[float]:
+        """The values that are written beside it."""
+        return log_ticks(self.low, self.high) if self.log else ticks(self.low, self.high)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +56,15 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dot:
-    """A labelled point of a scatter; `kind` is its CSS class."""
+    """A labelled point; `kind` are its CSS classes, `about` is told when it is pointed at."""
 
     x: float
     y: float
     label: str
     kind: str
+    about: str = ""
+    x_span: Interval | None = None
+    y_span: Interval | None = None
 
 
 def axis(values: Sequence[float], label: str, *, from_zero: bool = True) -> Axis:
@@ -58,6 +74,24 @@ def axis(values: Sequence[float], label: str, *, from_zero: bool = True) -> Axis
     if high <= low:
         high = low + (abs(low) or 1.0) * 0.1
     return Axis(low=low, high=high + (high - low) * 0.05, label=label)
+
+
+def log_axis(values: Sequence[float], label: str) -> Axis:
+    """An axis of powers of ten on which all values, each above zero, have room."""
+    room = max((max(values) / min(values)) ** 0.06, 1.1)
+    return Axis(low=min(values) / room, high=max(values) * room, label=label, log=True)
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """1, 2 and 5 times powers of ten, or as many of the powers as there is room for."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    found: list[float] = []
+    for factors in ((1, 2, 5), (1, 3), (1,)):
+        found = [10.0**power * factor for power in powers for factor in factors]
+        found = [value for value in found if low <= value <= high]
+        if len(found) <= TICKS + 1:
+            break
+    return found[:: max(math.ceil(len(found) / (TICKS + 1)), 1)] or [low, high]
 
 
 def ticks(low: float, high: float, about: int = TICKS) -> list[float]:
@@ -167,6 +201,44 @@ def scatter(
     return plot.text()
 
 
+def points(dots: Sequence[Dot], *, title: str, x: Axis, y: Axis, level: bool = False) -> str:
+    """Labelled points and how far each may be off; `level`: a line from corner to corner, on
+    which x is y when both axes are alike."""
+    plot = _Plot(x, y, title)
+    if level:
+        ends = LEFT, HEIGHT - BOTTOM, WIDTH - RIGHT, TOP
+        plot.add('<line class="level" x1="{}" y1="{}" x2="{}" y2="{}"/>'.format(*ends))
+    taken = []
+    for dot in dots:
+        at = plot.x(dot.x), plot.y(dot.y)
+        across, up = dot.x_span, dot.y_span
+        if across is not None:
+            plot.reach(dot.kind, (plot.x(across.lo), at[1]), (plot.x(across.hi), at[1]))
+        if up is not None:
+            plot.reach(dot.kind, (at[0], plot.y(up.lo)), (at[0], plot.y(up.hi)))
+        plot.add(
+            f'<circle class="point {dot.kind}" cx="{at[0]:.1f}" cy="{at[1]:.1f}" r="4">'
+            f"<title>{escape(dot.about or dot.label)}</title></circle>"
+        )
+        taken.append(_Box(at[0] - 4, at[1] - 4, at[0] + 4, at[1] + 4))
+    for dot in dots:
+        taken.append(plot.name(dot, taken))
+    return plot.text()
+
+
+class _Box(NamedTuple):
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def shared(self, other: "_Box") -> float:
+        """The area that two boxes share."""
+        wide = min(self.right, other.right) - max(self.left, other.left)
+        high = min(self.bottom, other.bottom) - max(self.top, other.top)
+        return max(wide, 0.0) * max(high, 0.0)
+
+
 class _Plot:
     """One chart under construction: places values, draws the frame."""
 
@@ -178,12 +250,35 @@ class _Plot:
         self._parts.append(element)
 
     def x(self, value: float) -> float:
-        a = self._x_axis
-        return LEFT + (value - a.low) / (a.high - a.low) * (WIDTH - LEFT - RIGHT)
+        return LEFT + self._x_axis.share(value) * (WIDTH - LEFT - RIGHT)
 
     def y(self, value: float) -> float:
-        a = self._y_axis
-        return HEIGHT - BOTTOM - (value - a.low) / (a.high - a.low) * (HEIGHT - TOP - BOTTOM)
+        return HEIGHT - BOTTOM - self._y_axis.share(value) * (HEIGHT - TOP - BOTTOM)
+
+    def reach(self, kind: str, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """The line of an interval, between two places."""
+        self.add(
+            f'<line class="reach {kind}" x1="{start[0]:.1f}" y1="{start[1]:.1f}"'
+            f' x2="{end[0]:.1f}" y2="{end[1]:.1f}"/>'
+        )
+
+    def name(self, dot: Dot, taken: Sequence[_Box]) -> _Box:
+        """A dot's name, beside it where it covers least; where that is."""
+        x, y = self.x(dot.x), self.y(dot.y)
+        wide = LETTER * 0.6 * len(dot.label)
+        lefts = [left for left in (x + 5, x - 5 - wide) if LEFT < left < WIDTH - RIGHT - wide / 2]
+        places = [
+            _Box(left, top, left + wide, top + LETTER)
+            for top in (y - 3 - LETTER, y + 3)
+            for left in lefts
+            if TOP - LETTER < top < HEIGHT - BOTTOM - LETTER
+        ]
+        box = min(places, key=lambda place: sum(place.shared(other) for other in taken))
+        self.add(
+            f'<text class="name {dot.kind}" x="{box.left:.1f}" y="{box.bottom - 2:.1f}">'
+            f"{escape(dot.label)}</text>"
+        )
+        return box
 
     def vertical(self, marks: Sequence[Mark]) -> None:
         """Lines at values of x; their words step down so that near ones stay readable."""
@@ -220,12 +315,12 @@ class _Plot:
     def _frame(self) -> str:
         floor, right = HEIGHT - BOTTOM, WIDTH - RIGHT
         parts = [f'<path class="frame" d="M{LEFT},{TOP}V{floor}H{right}"/>']
-        for value in ticks(self._x_axis.low, self._x_axis.high):
+        for value in self._x_axis.ticks():
             parts.append(
                 f'<text class="tick" x="{self.x(value):.1f}" y="{floor + 13}"'
                 f' text-anchor="middle">{number(value)}</text>'
             )
-        for value in ticks(self._y_axis.low, self._y_axis.high):
+        for value in self._y_axis.ticks():
             at = self.y(value)
             parts.append(
                 f'<line class="grid" x1="{LEFT}" x2="{right}" y1="{at:.1f}" y2="{at:.1f}"/>'

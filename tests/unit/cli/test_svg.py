@@ -14,10 +14,14 @@ from paceline.cli.svg import (
     bars,
     cloud,
     line,
+    log_axis,
+    log_ticks,
     number,
+    points,
     scatter,
     ticks,
 )
+from paceline.records.measurement import Interval
 
 LIMIT = Mark(value=90.0, label="p95 <= 90ms & <b>", kind="limit")
 
@@ -83,6 +87,41 @@ def test_ticks_are_round_few_and_inside(low: float, high: float) -> None:
     found = ticks(low, high)
     assert 2 <= len(found) <= 10
     assert all(low - 1e-9 <= value <= high + 1e-9 for value in found)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(90, 110), (0.008, 0.3), (1, 9e5), (1e-9, 1e9), (3.1, 3.2)]
+)
+def test_ticks_of_powers_of_ten_are_few_and_inside(low: float, high: float) -> None:
+    found = log_ticks(low, high)
+    assert 1 <= len(found) <= 5
+    assert all(low <= value <= high for value in found)
+
+
+def near(x: float, y: float, label: str) -> Dot:
+    span = Interval(lo=y / 2, hi=y * 2)
+    return Dot(x=x, y=y, label=label, kind="other", about="<odd>", y_span=span)
+
+
+def test_names_of_near_points_stand_beside_each_other() -> None:
+    dots = [near(10, 10, "1"), near(10.1, 10, "2"), near(1000, 40, "a")]
+    x, y = log_axis([10, 1000], "x"), log_axis([5, 80], "y")
+    root = parsed(points(dots, title="t", x=x, y=y, level=True))
+    names = [e for e in root if e.attrib.get("class") == "name other"]
+    assert [e.text for e in names] == ["1", "2", "a"]
+    assert len({(e.attrib["x"], e.attrib["y"]) for e in names}) == 3
+    assert [title.text for title in root.iter("title")] == ["<odd>"] * 3
+
+
+def test_one_point_has_an_axis_around_it() -> None:
+    for only in (0.003, 7.0):
+        found = log_axis([only], "x")
+        assert found.low < only < found.high
+        parsed(
+            points(
+                [near(only, only, "1")], title="t", x=found, y=log_axis([only / 2, only * 2], "y")
+            )
+        )
 
 
 def test_large_numbers_are_short() -> None:
