@@ -1,15 +1,21 @@
 """Everything that a receipt says of quality, found again from the stored answers and readings."""
 
+import re
 from dataclasses import replace
+from typing import Final
+
+from jsonschema.exceptions import SchemaError, UnknownType
+from referencing.exceptions import Unresolvable
 
 from paceline.app.figures import Unreadable
 from paceline.app.images import picture_grader
 from paceline.app.references import readings_of
+from paceline.deadline import TooSlow, deadline
 from paceline.errors import SetupError, SpecError
 from paceline.ports.archive import Archive
 from paceline.records.fidelity import Fidelity
 from paceline.records.quality import PairedVerdict, QualityResult, Suite
-from paceline.records.receipt import Receipt
+from paceline.records.receipt import Fault, Receipt
 from paceline.records.serial import Malformed, NewerSchema, unpack
 from paceline.records.trial import BlobRef, TrialRecord
 from paceline.trial.closeness import Reference, fidelity_to
@@ -17,13 +23,24 @@ from paceline.trial.images.grading import is_pictured, rescore_pictures
 from paceline.trial.scoring import rescore
 from paceline.trial.sequential import judged_again
 
+MARKING_S: Final = 2.0
+MARKING_S_PER_ANSWER: Final = 0.05
+"""Processor time for one trial's answers. Rules take microseconds each; what an expression without
+an end would take has no bound, and a receipt may come from a stranger."""
+_BROKEN: Final = (
+    *(ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError),
+    *(re.error, SchemaError, UnknownType, Unresolvable),
+)
+"""What marking raises for items that no suite of ours would have let in."""
+
 
 class UnreadableAt(Unreadable):
     """Raw data of quality cannot be used; `path` is where the receipt refers to them."""
 
-    def __init__(self, path: str, because: str) -> None:
+    def __init__(self, path: str, because: str, fault: Fault = Fault.BLOB) -> None:
         super().__init__(because)
         self.path = path
+        self.fault = fault
 
 
 class Remarker:
@@ -32,6 +49,7 @@ class Remarker:
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
         self._suites: dict[str, Suite] = {}
+        self._unmarked: dict[str, str] = {}
 
     def __call__(self, receipt: Receipt, index: int) -> TrialRecord:
         """Trial `index` with its quality computed again. Raises UnreadableAt."""
@@ -84,9 +102,28 @@ class Remarker:
         try:
             if is_pictured(suite):
                 return rescore_pictures(suite, stored, picture_grader(self._archive, beside))
-            return rescore(suite, stored)
+            return self._marked(path, suite, stored)
         except (SpecError, SetupError) as error:
             raise UnreadableAt(path, f"{error.what}: {error.why}") from error
+
+    def _marked(self, path: str, suite: Suite, stored: QualityResult) -> QualityResult:
+        """Within a deadline; a suite that cannot mark is not tried on another trial's answers."""
+        if suite.sha256 not in self._unmarked:
+            limit_s = MARKING_S + MARKING_S_PER_ANSWER * len(stored.items)
+            try:
+                with deadline(limit_s):
+                    return rescore(suite, stored)
+            except TooSlow:
+                self._unmarked[suite.sha256] = (
+                    f"{len(stored.items)} answers were not marked within {limit_s:.3g} s of"
+                    f" processor time: an expression in suite {suite.name!r} may have no end"
+                )
+            except _BROKEN as error:
+                kind = type(error).__name__
+                self._unmarked[suite.sha256] = (
+                    f"an item of suite {suite.name!r} marks nothing: {kind}: {error}"
+                )
+        raise UnreadableAt(path, self._unmarked[suite.sha256], Fault.UNMARKED)
 
     def _read_suite(self, path: str, kept: BlobRef) -> Suite:
         if kept.sha256 not in self._suites:

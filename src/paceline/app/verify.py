@@ -78,7 +78,7 @@ class _Bench:
         try:
             marked = self._remark(receipt, index)
         except UnreadableAt as error:
-            return _as_stored(trial, error.path, error)
+            return _as_stored(trial, error.path, error, error.fault)
         try:
             footprint = footprint_of(trial, receipt.request, receipt.accelerators)
         except Unreadable as error:
@@ -87,7 +87,9 @@ class _Bench:
         return Recomputed(trial=again, findings=(), samples=int(load is not None))
 
 
-def _as_stored(trial: TrialRecord, path: str, error: Unreadable) -> Recomputed:
+def _as_stored(
+    trial: TrialRecord, path: str, error: Unreadable, fault: Fault = Fault.BLOB
+) -> Recomputed:
     """The trial unchecked, with the reason; the rest of the receipt can still be checked."""
-    finding = Finding(path=path, fault=Fault.BLOB, detail=str(error))
+    finding = Finding(path=path, fault=fault, detail=str(error))
     return Recomputed(trial=trial, findings=(finding,), samples=0)

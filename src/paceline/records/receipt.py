@@ -61,6 +61,8 @@ class Fault(StrEnum):
     MALFORMED = "malformed"
     BLOB = "blob"
     """Raw data that it refers to is gone or was changed."""
+    UNMARKED = "unmarked"
+    """Its answers cannot be marked by its own suite, or not in the time that marking may take."""
     ARITHMETIC = "arithmetic"
     """A derived figure is not what its raw data give."""
 

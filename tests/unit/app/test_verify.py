@@ -4,11 +4,13 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from paceline.adapters.archives.folder import FolderArchive
 from paceline.adapters.hosts.linux import LinuxHost
+from paceline.app import remark
 from paceline.app.verify import verify_receipt
 from paceline.errors import Code, SetupError, SpecError
 from paceline.rank import rank
@@ -23,7 +25,15 @@ from paceline.records.fidelity import (
 )
 from paceline.records.metric_names import QUALITY, QUALITY_MINE
 from paceline.records.plan import Plan
-from paceline.records.quality import Item, Message, Reply, Scorer, Suite
+from paceline.records.quality import (
+    Check,
+    CheckName,
+    Item,
+    Message,
+    Reply,
+    Scorer,
+    Suite,
+)
 from paceline.records.receipt import Fault, Receipt
 from paceline.records.samples import Outcome, RequestSample, TokenSource, table_of
 from paceline.records.samples import pack as pack_samples
@@ -226,6 +236,59 @@ def test_a_receipt_of_a_later_program_is_not_called_wrong(
     later = tmp_path / archive.keep(data, suffix=".json").path
     with pytest.raises(SetupError, match=f"version is {SCHEMA_VERSION + 1}"):
         verify_receipt(later)
+
+
+def foreign(receipt: Receipt, archive: FolderArchive, item: Item, answer: str) -> bytes:
+    """The receipt with its first question replaced, answered by everyone with `answer`."""
+    suite = replace(SUITE, items=(replace(item, item_id="i0"), *SUITE.items[1:]))
+    trials = tuple(
+        replace(
+            trial,
+            quality=replace(
+                trial.quality,
+                items=(replace(trial.quality.items[0], answer=answer), *trial.quality.items[1:]),
+            ),
+        )
+        for trial in receipt.trials
+        if trial.quality is not None
+    )
+    kept = archive.keep(pack(suite).encode(), suffix=".suite.json")
+    return seal(replace(receipt, suite=kept, trials=trials))
+
+
+def test_an_expression_without_an_end_is_ended_and_named(
+    receipt: Receipt, archive: FolderArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remark, "MARKING_S", 0.05)
+    monkeypatch.setattr(remark, "MARKING_S_PER_ANSWER", 0.005)
+    endless = replace(SUITE.items[0], scorer=Scorer.REGEX, answer=r"(a+)+$")
+    data = foreign(receipt, archive, endless, "a" * 60 + "b")
+    findings = verify_receipt(tmp_path / archive.keep(data, suffix=".json").path).findings
+    assert {(one.path, one.fault) for one in findings} == {("$.suite", Fault.UNMARKED)}
+    assert "20 answers were not marked within 0.15 s" in findings[0].detail
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"scorer": Scorer.REGEX, "answer": "("},
+        {"scorer": Scorer.NUMBER, "answer": "many"},
+        {"scorer": Scorer.JSON, "answer": "{"},
+        {"scorer": Scorer.SCHEMA, "answer": "", "schema": "{"},
+        {"scorer": Scorer.SCHEMA, "answer": "", "schema": '{"type": "number-ish"}'},
+        {"scorer": Scorer.SCHEMA, "answer": "", "schema": '{"$ref": "http://example.com/s.json"}'},
+        {"scorer": Scorer.SCHEMA, "answer": "[1]", "schema": "{}"},
+        {"scorer": Scorer.SCHEMA, "answer": "", "schema": "[]"},
+        {"scorer": Scorer.CHECKS, "checks": (Check(name=CheckName.MATCHES, text="("),)},
+        {"scorer": Scorer.CHECKS, "checks": (Check(name=CheckName.PARTS, text=""),)},
+    ],
+)
+def test_items_that_can_mark_nothing_are_named_and_nothing_is_fetched(
+    receipt: Receipt, archive: FolderArchive, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    data = foreign(receipt, archive, replace(SUITE.items[0], **change), "[1, 2]")
+    findings = verify_receipt(tmp_path / archive.keep(data, suffix=".json").path).findings
+    assert {(one.path, one.fault) for one in findings} == {("$.suite", Fault.UNMARKED)}
 
 
 OWN = replace(SUITE, name="mine", sha256="6" * 64)

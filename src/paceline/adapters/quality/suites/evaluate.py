@@ -10,7 +10,7 @@ import httpx
 
 from paceline.adapters.quality.suites.answers import AnswerBook, asked_key, open_book
 from paceline.adapters.quality.suites.conversation import converse
-from paceline.adapters.quality.suites.deadline import TooSlow, deadline
+from paceline.deadline import TooSlow, deadline
 from paceline.ports.quality import Grader, OnProgress, StopRule
 from paceline.records.load import Target
 from paceline.records.quality import (
