@@ -1,42 +1,21 @@
 """What a request cost, once it has ended: usage, counts, its key's limits, what it taught."""
 
 import time
-from typing import Final, Protocol
+from typing import Final
 
 from paceline.deploy.gateway.ask import Ask
-from paceline.deploy.gateway.fleet import Endpoint, Replica, W
-from paceline.deploy.gateway.limits import KeyMeter, Reservation
-from paceline.deploy.gateway.routes import EMBEDDINGS, Route
+from paceline.deploy.gateway.fleet import Endpoint, W
+from paceline.deploy.gateway.served import Served
 from paceline.deploy.gateway.spool import OK, Spool
 from paceline.deploy.gateway.sse import Counts, EventFilter
-from paceline.records.gateway import Ended, EndpointRoute
+from paceline.records.gateway import Ended
 
 FIRST_REFUSAL: Final = 300
 """From here on a status is no answer; engines' own redirects are of no use to a client."""
-TOKENS_PER_MILLION: Final = 1e6
-
-
-class Settled(Protocol):
-    """A request that has ended."""
-
-    ask: Ask
-    meter: KeyMeter | None
-    reserved: Reservation | None
-    replica: Replica | None
-    started_s: float
-    request_id: bytes
-    route: Route
-    queue_s: float
-    cold_s: float
-    ttft_s: float | None
-    trace_parent: bytes | None
-
-    @property
-    def served_by(self) -> EndpointRoute: ...
 
 
 def settle(
-    request: Settled,
+    request: Served,
     endpoint: Endpoint[W],
     spool: Spool,
     *,
@@ -61,9 +40,7 @@ def settle(
         if ended is OK:
             endpoint.ratios.learn_input(ask.input_bytes, counts.input_tokens)
     if request.meter is not None and request.reserved is not None:
-        usd = price_usd(
-            endpoint.route, request.route, counts.input_tokens, counts.output_tokens, images
-        )
+        usd = endpoint.prices.usd(request.route, counts.input_tokens, counts.output_tokens, images)
         request.meter.settle(request.reserved, tokens=tokens, usd=usd)
 
 
@@ -81,16 +58,3 @@ def counted(endpoint: Endpoint[W], ask: Ask, events: EventFilter | None) -> Coun
         ratios.input_tokens(ask.input_bytes),
         ratios.output_tokens(events.events) if events is not None else 0,
     )
-
-
-def price_usd(
-    route: EndpointRoute, asked: Route, input_tokens: int, output_tokens: int, images: int
-) -> float:
-    """What an endpoint takes for an answer, or for what one may cost at most."""
-    if asked is EMBEDDINGS:
-        return input_tokens * route.usd_per_million_embedded_tokens / TOKENS_PER_MILLION
-    tokens = (
-        input_tokens * route.usd_per_million_input_tokens
-        + output_tokens * route.usd_per_million_output_tokens
-    )
-    return tokens / TOKENS_PER_MILLION + images * route.usd_per_image

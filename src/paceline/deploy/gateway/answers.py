@@ -1,18 +1,15 @@
 """Bytes of answers to clients: heads, chunks, errors."""
 
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import orjson
 
 from paceline.deploy.gateway.addresses import reached_at, with_our_addresses
-from paceline.deploy.gateway.ask import Ask
-from paceline.deploy.gateway.connection import ClientConnection
 from paceline.deploy.gateway.fleet import Replica
-from paceline.deploy.gateway.heads import Request
 from paceline.deploy.gateway.idempotency import Answer
-from paceline.deploy.gateway.limits import KeyMeter
 from paceline.deploy.gateway.problems import REASONS, TYPES, Problem
+from paceline.deploy.gateway.served import Served
 from paceline.deploy.gateway.settings import GatewaySettings
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
@@ -21,21 +18,6 @@ MOST_REASON: Final = 300
 """Characters of an engine's own words that are passed on."""
 JSON: Final = b"application/json"
 REPLAYED: Final = b"idempotent-replayed: true\r\n"
-
-
-class Answered(Protocol):
-    """A request whose answer is written."""
-
-    @property
-    def client(self) -> ClientConnection: ...
-    @property
-    def request(self) -> Request: ...
-    @property
-    def request_id(self) -> bytes: ...
-    @property
-    def ask(self) -> Ask: ...
-    @property
-    def meter(self) -> KeyMeter | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,12 +73,12 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-def stream_head(answered: Answered, replica: Replica, overhead_us: int) -> bytes:
+def stream_head(served: Served, replica: Replica, overhead_us: int) -> bytes:
     """The head of a stream of events."""
-    request, meter = answered.request, answered.meter
+    request, meter = served.request, served.meter
     if request.head.http_1_0:
         framing = CLOSE
-    elif answered.client.closes_after(request):
+    elif served.client.closes_after(request):
         framing = b"transfer-encoding: chunked\r\n" + CLOSE
     else:
         framing = b"transfer-encoding: chunked\r\n"
@@ -106,7 +88,7 @@ def stream_head(answered: Answered, replica: Replica, overhead_us: int) -> bytes
         b"x-paceline-overhead-us: %d\r\n\r\n"
     ) % (
         framing,
-        answered.request_id,
+        served.request_id,
         replica.answer_head,
         meter.headers() if meter is not None else b"",
         overhead_us,
@@ -114,7 +96,7 @@ def stream_head(answered: Answered, replica: Replica, overhead_us: int) -> bytes
 
 
 def whole_answer(
-    answered: Answered,
+    served: Served,
     replica: Replica,
     *,
     status: int,
@@ -124,7 +106,7 @@ def whole_answer(
     close: bool,
 ) -> bytes:
     """The head of an engine's answer with a body of that length."""
-    meter = answered.meter
+    meter = served.meter
     return (
         b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n%b%b%b"
         b"x-paceline-overhead-us: %d\r\n\r\n"
@@ -133,7 +115,7 @@ def whole_answer(
         REASONS.get(status, b"Answer"),
         content_type or JSON,
         body_bytes,
-        answered.request_id,
+        served.request_id,
         replica.answer_head,
         meter.headers() if meter is not None else b"",
         CLOSE if close else b"",
@@ -141,13 +123,13 @@ def whole_answer(
     )
 
 
-def problem_answer(problem: Problem, answered: Answered, *, close: bool) -> bytes:
+def problem_answer(problem: Problem, served: Served, *, close: bool) -> bytes:
     """A refusal, on a connection that may go on."""
-    meter = answered.meter
+    meter = served.meter
     return own_answer(
         problem.status,
         problem.body(),
-        request_id=answered.request_id,
+        request_id=served.request_id,
         retry_after=problem.retry_after(),
         extra=meter.headers() if meter is not None else b"",
         close=close,
@@ -181,12 +163,12 @@ def own_answer(
     )
 
 
-def replayed_answer(answer: Answer, answered: Answered, *, close: bool) -> bytes:
-    """What another request with the same idempotency key was answered."""
+def replayed_answer(answer: Answer, served: Served, *, close: bool) -> bytes:
+    """What another request with the same idempotency key was served."""
     return own_answer(
         answer.status,
         answer.body,
-        request_id=answered.request_id,
+        request_id=served.request_id,
         retry_after=answer.retry_after,
         extra=REPLAYED,
         content_type=answer.content_type,
@@ -199,14 +181,12 @@ def error_event(problem: Problem) -> bytes:
     return b"data: " + problem.body() + b"\n\n"
 
 
-def in_our_words(
-    body: bytes, answered: Answered, replica: Replica, settings: GatewaySettings
-) -> bytes:
+def in_our_words(body: bytes, served: Served, replica: Replica, settings: GatewaySettings) -> bytes:
     """A replica's answer with the model's name and the addresses that the client knows."""
-    body = replica.names(answered.ask.model).answered(body)
-    if not answered.ask.wants_urls:
+    body = replica.names(served.ask.model).answered(body)
+    if not served.ask.wants_urls:
         return body
-    return with_our_addresses(body, replica.route, reached_at(answered.request, tls=settings.tls))
+    return with_our_addresses(body, replica.route, reached_at(served.request, tls=settings.tls))
 
 
 def reshaped(status: int, body: bytes) -> bytes:

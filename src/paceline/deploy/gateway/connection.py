@@ -4,18 +4,19 @@ llhttp (in httptools) is strict: it refuses bare line feeds, folded headers, bot
 lengths, and malformed chunks. What it lets pass and we do not is refused here.
 """
 
-import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Final, Protocol, cast
+from typing import Any, Final
 
 import httptools
 
 from paceline.deploy.gateway.heads import Head, KnownHead, Request, known_head
 from paceline.deploy.gateway.problems import REASONS, Problem, malformed
 from paceline.deploy.gateway.settings import GatewaySettings
+from paceline.deploy.gateway.transport import Peer, Transport
 
 LINGER_S: Final = 2.0
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -44,24 +45,25 @@ class Phase(Enum):
     LINGER = auto()
 
 
-class Listener(Protocol):
+class Listener(ABC):
     """What a connection hands its requests to."""
 
-    settings: GatewaySettings
-    connections: "set[ClientConnection]"
-    buffered_bytes: int
-    draining: bool
+    def __init__(self, settings: GatewaySettings) -> None:
+        self.settings = settings
+        self.connections: set[ClientConnection] = set()
+        self.buffered_bytes = 0
+        self.draining = False
 
+    @abstractmethod
     def handle(self, client: "ClientConnection", request: Request) -> None:
         """Answer it now or later, by `send` and `done`."""
-        ...
 
 
 class _Refused(Exception):
     """Out of the parser's callbacks; the reason is in the connection."""
 
 
-class ClientConnection(asyncio.Protocol):
+class ClientConnection(Peer):
     """One socket. Requests are handled one after the other, in the order they came."""
 
     __slots__ = (
@@ -98,7 +100,7 @@ class ClientConnection(asyncio.Protocol):
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser: Any = httptools.HttpRequestParser(self)
         self._pending: deque[Request] = deque()
         self._problem: Problem | None = None
         self._headers: dict[bytes, bytes] = {}
@@ -106,7 +108,7 @@ class ClientConnection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._body_left = 0
         self._target = b""
-        self._head = cast("Head", None)
+        self._head: Head
         self._head_done = False
         self._known: KnownHead[Head] | None = None
         self._between = True
@@ -116,17 +118,17 @@ class ClientConnection(asyncio.Protocol):
         self._busy = self._lingers = self._paused = self._stalled = self.gone = False
         self._seen: tuple[Phase, int] = (Phase.IDLE, 0)
         self._seen_s = time.monotonic()
-        self.transport: asyncio.Transport = cast("asyncio.Transport", None)
+        self.transport: Transport
         self.when_gone: Callable[[], None] | None = None
         self.when_writable: Callable[[bool], None] | None = None
 
-    # Called by the event loop.
+    # Called by the transport.
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)
+    def connection_made(self, transport: Transport) -> None:
+        self.transport = transport
         listener = self._listener
         listener.connections.add(self)
-        self.transport.set_write_buffer_limits(high=listener.settings.write_buffer_bytes)
+        transport.hold_at_most(listener.settings.write_buffer_bytes)
         if len(listener.connections) > listener.settings.max_connections:
             limit = listener.settings.max_connections
             self._problem = Problem(
@@ -137,7 +139,7 @@ class ClientConnection(asyncio.Protocol):
             )
             self._refuse()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, error: Exception | None) -> None:
         self.gone = True
         listener = self._listener
         listener.connections.discard(self)
@@ -146,7 +148,7 @@ class ClientConnection(asyncio.Protocol):
         when_gone, self.when_gone, self.when_writable = self.when_gone, None, None
         if when_gone is not None:
             when_gone()
-        del self._parser  # it holds our methods: without this only a collection frees us
+        self._parser = None  # it holds our methods: without this only a collection frees us
 
     def data_received(self, data: bytes) -> None:
         self._read_ns = time.perf_counter_ns()
@@ -399,10 +401,7 @@ class ClientConnection(asyncio.Protocol):
         if self._problem is not None:
             self.send(closing_answer(self._problem))
         self._lingers = True
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        else:
-            self.transport.close()
+        self.transport.half_close()
 
     def _head_problem(self, settings: GatewaySettings) -> Problem | None:
         headers, repeated = self._headers, self._repeated

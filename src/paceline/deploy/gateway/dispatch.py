@@ -8,7 +8,7 @@ from typing import Final
 
 import orjson
 
-from paceline.deploy.gateway.exchange import Exchange
+from paceline.deploy.gateway.exchange import Dispatch, Exchange
 from paceline.deploy.gateway.fleet import Endpoint, Fleet, Replica
 from paceline.deploy.gateway.problems import Problem, Progress
 from paceline.deploy.gateway.settings import GatewaySettings
@@ -24,7 +24,7 @@ PREFIX_BYTES: Final = 1_024
 """How much of a prompt decides where it goes: a system prompt, not a conversation."""
 
 
-class Dispatcher:
+class Dispatcher(Dispatch):
     """All exchanges of this gateway that are under way."""
 
     def __init__(
@@ -35,8 +35,7 @@ class Dispatcher:
         wake: Callable[[Wake], None],
         sockets: Sockets,
     ) -> None:
-        self.settings = settings
-        self.spool = spool
+        super().__init__(settings, spool)
         self.active: set[Exchange] = set()
         self._fleet = fleet
         self._wake = wake

@@ -6,8 +6,9 @@ end, its replica and its reservation are given back.
 """
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 from paceline.deploy.gateway.account import counted, end_of_answer, settle
 from paceline.deploy.gateway.answers import (
@@ -28,15 +29,16 @@ from paceline.deploy.gateway.connection import ClientConnection
 from paceline.deploy.gateway.fleet import Endpoint, Replica
 from paceline.deploy.gateway.heads import Request
 from paceline.deploy.gateway.idempotency import Answer
-from paceline.deploy.gateway.limits import KeyMeter, Reservation
+from paceline.deploy.gateway.limits import KeyMeter
 from paceline.deploy.gateway.problems import Problem
 from paceline.deploy.gateway.routes import Route
+from paceline.deploy.gateway.served import Served
 from paceline.deploy.gateway.settings import GatewaySettings
 from paceline.deploy.gateway.spool import OK, Spool
 from paceline.deploy.gateway.sse import Counts, EventFilter, counts_in
-from paceline.deploy.gateway.trace_context import for_engine, trace_parent
+from paceline.deploy.gateway.trace_context import for_engine
 from paceline.deploy.gateway.upstream import UpstreamConnection
-from paceline.records.gateway import Ended, EndpointRoute
+from paceline.records.gateway import Ended
 
 CLIENT_CLOSED: Final = 499
 """The status of a request whose client left, as nginx has it; nobody receives it."""
@@ -47,30 +49,31 @@ KEEP_ALIVE_COMMENT: Final = b": keep-alive\n\n"
 NS_PER_US: Final = 1_000
 
 
-class Dispatch(Protocol):
+class Dispatch(ABC):
     """Who finds replicas for exchanges."""
 
-    settings: GatewaySettings
-    spool: Spool
+    def __init__(self, settings: GatewaySettings, spool: Spool) -> None:
+        self.settings = settings
+        self.spool = spool
 
+    @abstractmethod
     def again(self, exchange: "Exchange") -> bool:
         """Give it to a replica that it was not given to yet; `False` when there is none."""
-        ...
 
+    @abstractmethod
     def connect(self, exchange: "Exchange", replica: Replica) -> None:
         """Open a connection for it; it hears by `connected` or `cannot_connect`."""
-        ...
 
+    @abstractmethod
     def released(self, endpoint: Endpoint["Exchange"], replica: Replica) -> None:
         """A replica has room again."""
-        ...
 
+    @abstractmethod
     def ended(self, exchange: "Exchange") -> None:
         """It is over."""
-        ...
 
 
-class Exchange:
+class Exchange(Served):
     """One admitted request. `tried` are the replicas that failed it."""
 
     __slots__ = (
@@ -88,25 +91,12 @@ class Exchange:
         "_own_ns",
         "_paused",
         "_upstream",
-        "ask",
-        "client",
-        "cold_s",
         "endpoint",
         "finished",
-        "meter",
         "on_answer",
         "queue_of",
-        "queue_s",
         "queued_at_s",
-        "replica",
-        "request",
-        "request_id",
-        "reserved",
-        "route",
-        "started_s",
-        "trace_parent",
         "tried",
-        "ttft_s",
     )
 
     def __init__(  # noqa: PLR0917 - by keyword it takes 2 % more instructions per answer
@@ -121,22 +111,11 @@ class Exchange:
         meter: KeyMeter | None,
         now_s: float,
     ) -> None:
+        super().__init__(client, request, request_id, route, ask, endpoint.route, meter, now_s)
         self._dispatch = dispatch
-        self.client = client
-        self.request = request
-        self.request_id = request_id
-        self.route = route
-        self.ask = ask
         self.endpoint = endpoint
-        self.meter = meter
-        self.reserved: Reservation | None = None
         self.queue_of = meter.rule.key_id if meter is not None else ""
-        self.queued_at_s = self._arrived_s = self.started_s = self._comment_s = now_s
-        self.queue_s = self.cold_s = 0.0
-        self.ttft_s: float | None = None
-        traced = request.head.headers.get(b"traceparent")
-        self.trace_parent = None if traced is None else trace_parent(traced)
-        self.replica: Replica | None = None
+        self.queued_at_s = self._arrived_s = self._comment_s = now_s
         self.tried: tuple[str, ...] = ()
         self.finished = False
         self.on_answer: Callable[[Answer], None] | None = None
@@ -150,11 +129,6 @@ class Exchange:
         self._mark_ns = request.began_ns
         self._own_ns = 0
         client.when_gone = self._client_gone
-
-    @property
-    def served_by(self) -> EndpointRoute:
-        """For its account."""
-        return self.endpoint.route
 
     # Called by the dispatcher.
 
@@ -172,7 +146,7 @@ class Exchange:
         replica.take()
         self._attempts += 1
         self.started_s = now_s
-        self._deadline_s = now_s + self.endpoint.route.first_byte_timeout_s
+        self._deadline_s = now_s + self.endpoint.first_byte_timeout_s
         if self._attempts == 1:  # its end is one line, however often it was tried
             self._dispatch.spool.began(self)
         upstream = replica.pool.idle(oldest_idle_s)
@@ -232,7 +206,7 @@ class Exchange:
         if replica is None:
             return
         replica.last_byte_s = now_s = time.monotonic()
-        self._deadline_s = now_s + self.endpoint.route.idle_timeout_s
+        self._deadline_s = now_s + self.endpoint.idle_timeout_s
         if self._filter is not None:
             self._pass_on(upstream, self._filter)
             return
@@ -255,7 +229,7 @@ class Exchange:
             self.progressed(upstream)
             return
         replica.last_byte_s = now_s = time.monotonic()
-        self._deadline_s = now_s + self.endpoint.route.idle_timeout_s
+        self._deadline_s = now_s + self.endpoint.idle_timeout_s
         data = events.feed(piece)
         if events.bad or events.done:
             self._ends(upstream, events, data)
@@ -293,7 +267,7 @@ class Exchange:
             return
         self._paused = not writable
         if writable:
-            self._deadline_s = time.monotonic() + self.endpoint.route.idle_timeout_s
+            self._deadline_s = time.monotonic() + self.endpoint.idle_timeout_s
             upstream.transport.resume_reading()
         else:
             upstream.transport.pause_reading()
@@ -451,7 +425,7 @@ class Exchange:
         silent_s = self._dispatch.settings.sse_keep_alive_s
         if not self._head_sent or self._deadline_s is None:
             return
-        last_s = max(self._deadline_s - self.endpoint.route.idle_timeout_s, self._comment_s)
+        last_s = max(self._deadline_s - self.endpoint.idle_timeout_s, self._comment_s)
         if now_s - last_s >= silent_s:
             self._comment_s = now_s
             self.client.send(chunk(KEEP_ALIVE_COMMENT) if self._chunked else KEEP_ALIVE_COMMENT)

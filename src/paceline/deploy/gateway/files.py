@@ -14,7 +14,7 @@ from paceline.deploy.gateway.exchange import Exchange
 from paceline.deploy.gateway.fleet import Fleet, Replica
 from paceline.deploy.gateway.problems import Problem, not_told_yet
 from paceline.deploy.gateway.sockets import Sockets
-from paceline.deploy.gateway.upstream import UpstreamConnection
+from paceline.deploy.gateway.upstream import Consumer, UpstreamConnection
 
 MOST_AT_ONCE: Final = 32
 """Each is held whole for a moment, and nobody has shown a key."""
@@ -107,7 +107,7 @@ class Files:
         return _no_such_file() if status == NOT_FOUND else _failed(f"it answered {status}")
 
 
-class _Whole:
+class _Whole(Consumer):
     """Waits for a whole answer."""
 
     __slots__ = ("body",)
@@ -116,7 +116,6 @@ class _Whole:
         self.body: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
     def progressed(self, upstream: UpstreamConnection) -> None:
-        """More came."""
         if self.body.done():
             return
         if upstream.size > MOST_FILE_BYTES:
@@ -125,12 +124,10 @@ class _Whole:
             self.body.set_result(upstream.take())
 
     def streamed(self, upstream: UpstreamConnection, piece: bytes) -> None:
-        """More came, in a chunk by itself."""
         upstream.add(piece)
         self.progressed(upstream)
 
-    def broke(self, _upstream: UpstreamConnection, reason: str) -> None:
-        """No more will come."""
+    def broke(self, upstream: UpstreamConnection, reason: str) -> None:
         if not self.body.done():
             self.body.set_exception(OSError(reason))
 

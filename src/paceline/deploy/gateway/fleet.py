@@ -9,12 +9,16 @@ import orjson
 
 from paceline.deploy.gateway.breaker import CLOSED, Breaker, BreakerState, may_eject
 from paceline.deploy.gateway.limits import KeyMeter, WorkspaceMeter
+from paceline.deploy.gateway.routes import EMBEDDINGS, Route
 from paceline.deploy.gateway.sse import ModelNames
 from paceline.deploy.gateway.tally import EndpointTally
 from paceline.deploy.gateway.upstream import Pool
 from paceline.deploy.gateway.waiting import FairQueue, ServiceRate, Waits
 from paceline.records.gateway import EndpointRoute, ReplicaRoute, Table, WorkspaceRule
 
+FADE: Final = 0.95
+BYTES_PER_TOKEN: Final = 4.0
+TOKENS_PER_MILLION: Final = 1e6
 W = TypeVar("W", bound=Waits)
 
 
@@ -101,10 +105,35 @@ class Replica:
         return names
 
 
+class Prices:
+    """What an endpoint takes for an answer, or for what one may cost at most."""
+
+    __slots__ = ("_embedded_usd", "_image_usd", "_input_usd", "_output_usd")
+
+    def __init__(self, route: EndpointRoute) -> None:
+        self._input_usd = route.usd_per_million_input_tokens / TOKENS_PER_MILLION
+        self._output_usd = route.usd_per_million_output_tokens / TOKENS_PER_MILLION
+        self._embedded_usd = route.usd_per_million_embedded_tokens / TOKENS_PER_MILLION
+        self._image_usd = route.usd_per_image
+
+    def usd(self, asked: Route, input_tokens: int, output_tokens: int, images: int) -> float:
+        """Of embeddings, the input tokens at a price of their own and nothing else."""
+        if asked is EMBEDDINGS:
+            return input_tokens * self._embedded_usd
+        return (
+            input_tokens * self._input_usd
+            + output_tokens * self._output_usd
+            + images * self._image_usd
+        )
+
+
 class Endpoint(Generic[W]):
     """An endpoint with its replicas, its queue and its counts."""
 
     __slots__ = (
+        "first_byte_timeout_s",
+        "idle_timeout_s",
+        "prices",
         "queue",
         "rate",
         "ratios",
@@ -116,7 +145,7 @@ class Endpoint(Generic[W]):
     )
 
     def __init__(self, route: EndpointRoute) -> None:
-        self.route = route
+        self.follow(route)
         self.queue: FairQueue[W] = FairQueue()
         self.rate = ServiceRate()
         self.tally = EndpointTally()
@@ -126,6 +155,13 @@ class Endpoint(Generic[W]):
         self.ready_since_s: float | None = None
         """`None` while there is no replica for new requests."""
         self.woken_s = float("-inf")
+
+    def follow(self, route: EndpointRoute) -> None:
+        """What a table says of it now; what every request needs of it is kept at hand."""
+        self.route = route
+        self.first_byte_timeout_s = route.first_byte_timeout_s
+        self.idle_timeout_s = route.idle_timeout_s
+        self.prices = Prices(route)
 
     @property
     def in_flight(self) -> int:
@@ -186,10 +222,6 @@ class Ratios:
         return round(events * self._output_tokens / self._events)
 
 
-FADE: Final = 0.95
-BYTES_PER_TOKEN: Final = 4.0
-
-
 class Fleet(Generic[W]):
     """Everything of the last table by the names that requests use."""
 
@@ -217,7 +249,7 @@ class Fleet(Generic[W]):
         self._follow_workspaces(table, now_s)
         wanted = {(route.workspace, route.name): route for route in table.endpoints}
         lost = [one for name, one in self.endpoints.items() if name not in wanted]
-        self.endpoints = _kept(self.endpoints, wanted, make=Endpoint, follow=_follow_endpoint)
+        self.endpoints = _kept(self.endpoints, wanted, make=Endpoint, follow=Endpoint.follow)
         self._follow_replicas(table, now_s, wall_s)
         self._by_name = dict(self.endpoints)  # a name comes before an alias, whoever has it
         for (workspace, _), endpoint in self.endpoints.items():
@@ -299,10 +331,6 @@ def _kept(
             follow(one, rule)
         kept[name] = one
     return kept
-
-
-def _follow_endpoint(endpoint: Endpoint[W], route: EndpointRoute) -> None:
-    endpoint.route = route
 
 
 def _same_place(one: ReplicaRoute, other: ReplicaRoute) -> bool:

@@ -8,11 +8,10 @@ from typing import Final
 
 import orjson
 
-from paceline.deploy.gateway.account import price_usd
 from paceline.deploy.gateway.addresses import FILES
 from paceline.deploy.gateway.answers import JSON, own_answer
 from paceline.deploy.gateway.ask import Ask, apply_policy, understand, write_rest
-from paceline.deploy.gateway.connection import ClientConnection
+from paceline.deploy.gateway.connection import ClientConnection, Listener
 from paceline.deploy.gateway.dispatch import Dispatcher
 from paceline.deploy.gateway.exchange import Exchange
 from paceline.deploy.gateway.files import File, Files
@@ -33,16 +32,13 @@ HEAD_END: Final = b"\r\n\r\n"
 PRIVATE: Final = b"cache-control: private\r\n"
 
 
-class Front:
+class Front(Listener):
     """Everything between a parsed request and an exchange."""
 
     def __init__(
         self, settings: GatewaySettings, fleet: Fleet[Exchange], dispatcher: Dispatcher
     ) -> None:
-        self.settings = settings
-        self.connections: set[ClientConnection] = set()
-        self.buffered_bytes = 0
-        self.draining = False
+        super().__init__(settings)
         self._fleet = fleet
         self._dispatcher = dispatcher
         self._files = Files(fleet, dispatcher.sockets)
@@ -57,7 +53,7 @@ class Front:
         request_id = request.head.headers.get(b"x-request-id")
         if request_id is None or GOOD_ID.fullmatch(request_id) is None:
             self._made += 1
-            request_id = b"%b%x" % (self._id_prefix, self._made)
+            request_id = b"%b%d" % (self._id_prefix, self._made)
         route = ROUTES.get(request.head.target)
         if route is None:
             self._other(client, request, request_id)
@@ -301,7 +297,7 @@ def _reservation(
     if not meter.limits_tokens_or_money:
         return NOTHING
     input_tokens, output_tokens = endpoint.ratios.input_tokens(ask.input_bytes), ask.output_tokens
-    usd = price_usd(endpoint.route, route, input_tokens, output_tokens, ask.images)
+    usd = endpoint.prices.usd(route, input_tokens, output_tokens, ask.images)
     return Reservation(input_tokens + output_tokens, usd)
 
 

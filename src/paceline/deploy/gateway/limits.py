@@ -6,7 +6,7 @@ minute's worth and fill evenly. A bucket may go below zero at the settlement; it
 before the next request.
 """
 
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Final, Generic, TypeVar
 
 from paceline.deploy.gateway.problems import Problem
 from paceline.records.gateway import KeyRule, WorkspaceRule
@@ -20,11 +20,14 @@ CONCURRENCY_RETRY_S: Final = 1.0
 R = TypeVar("R", KeyRule, WorkspaceRule)
 
 
-class Reservation(NamedTuple):
+class Reservation:
     """What a request may cost, as far as that is known before. Made once per request."""
 
-    tokens: float
-    usd: float
+    __slots__ = ("tokens", "usd")
+
+    def __init__(self, tokens: float, usd: float) -> None:
+        self.tokens = tokens
+        self.usd = usd
 
 
 NOTHING: Final = Reservation(tokens=0.0, usd=0.0)
@@ -33,12 +36,12 @@ NOTHING: Final = Reservation(tokens=0.0, usd=0.0)
 class Bucket:
     """`per_min` units a minute. Times are any seconds that rise."""
 
-    __slots__ = ("_at_s", "_full", "_per_s", "header_form", "level", "per_min")
+    __slots__ = ("_at_s", "_full", "_per_s", "level", "lines", "per_min")
 
     def __init__(self, per_min: int, now_s: float) -> None:
         self.per_min = per_min
         self._per_s = per_min / S_PER_MIN
-        self.header_form = b""
+        self.lines: tuple[bytes, bytes] | None = None
         self.level = self._full = float(per_min)
         self._at_s = now_s
 
@@ -58,7 +61,7 @@ class Bucket:
 
     def change(self, per_min: int) -> None:
         """Another limit from now on; what was used stays used."""
-        self.header_form = b""
+        self.lines = None
         self._per_s, self._full = per_min / S_PER_MIN, float(per_min)
         self.level = min(self.level + per_min - self.per_min, self._full)
         self.per_min = per_min
@@ -67,11 +70,22 @@ class Bucket:
 class Meter(Generic[R]):
     """The counts of one rule. It outlives the tables that bring its rule."""
 
-    __slots__ = ("_reserved_usd", "_unaccounted_usd", "in_flight", "requests", "rule", "tokens")
+    __slots__ = (
+        "_budget_left_usd",
+        "_concurrency",
+        "_reserved_usd",
+        "_unaccounted_usd",
+        "in_flight",
+        "requests",
+        "rule",
+        "tokens",
+    )
     whose = "key"
 
     def __init__(self, rule: R, now_s: float) -> None:
         self.rule: R = rule
+        self._budget_left_usd = rule.budget_left_usd
+        self._concurrency = rule.concurrency
         self.in_flight = 0
         self.requests = _bucket(None, rule.requests_per_min, now_s)
         self.tokens = _bucket(None, rule.tokens_per_min, now_s)
@@ -80,31 +94,37 @@ class Meter(Generic[R]):
 
     def follow(self, rule: R, now_s: float) -> None:
         """A new table. What its budget already counts is no longer ours to count."""
-        before, after = self.rule.budget_left_usd, rule.budget_left_usd
+        before, after = self._budget_left_usd, rule.budget_left_usd
         if before is None or after is None or after > before:
             self._unaccounted_usd = 0.0
         else:
             self._unaccounted_usd = max(self._unaccounted_usd - (before - after), 0.0)
         self.rule = rule
+        self._budget_left_usd, self._concurrency = after, rule.concurrency
         self.requests = _bucket(self.requests, rule.requests_per_min, now_s)
         self.tokens = _bucket(self.tokens, rule.tokens_per_min, now_s)
 
     def lacks(self, now_s: float, wanted: Reservation) -> Problem | None:
         """What stands against the request; nothing is taken."""
-        rule = self.rule
-        if rule.budget_left_usd is not None:
+        budget_left_usd, concurrency = self._budget_left_usd, self._concurrency
+        if budget_left_usd is not None:
             spent_usd = self._unaccounted_usd + self._reserved_usd + wanted.usd
-            if rule.budget_left_usd <= 0 or spent_usd > rule.budget_left_usd:
-                left_usd = max(rule.budget_left_usd - self._unaccounted_usd, 0.0)
+            if budget_left_usd <= 0 or spent_usd > budget_left_usd:
+                left_usd = max(budget_left_usd - self._unaccounted_usd, 0.0)
                 return _budget_spent(self.whose, left_usd)
-        if rule.concurrency is not None and self.in_flight >= rule.concurrency:
-            return _too_many_at_once(self.whose, self.in_flight, rule.concurrency)
+        if concurrency is not None and self.in_flight >= concurrency:
+            return _too_many_at_once(self.whose, self.in_flight, concurrency)
         requests, tokens = self.requests, self.tokens
         if requests is not None and requests.lacks(now_s, 1.0):
             return _too_many(self.whose, "requests", requests, requests.wait_s(1.0))
         if tokens is not None and tokens.lacks(now_s, wanted.tokens):
             return _too_many(self.whose, "tokens", tokens, tokens.wait_s(wanted.tokens))
         return None
+
+    @property
+    def limits_more_than_requests(self) -> bool:
+        """Tokens or money."""
+        return self.tokens is not None or self._budget_left_usd is not None
 
     def take(self, wanted: Reservation) -> None:
         """The request's share of everything."""
@@ -144,11 +164,8 @@ class KeyMeter(Meter[KeyRule]):
     @property
     def limits_tokens_or_money(self) -> bool:
         """Whether what a request may cost has to be known before."""
-        if self.tokens is not None or self.rule.budget_left_usd is not None:
-            return True
-        shared = self.workspace
-        return shared is not None and (
-            shared.tokens is not None or shared.rule.budget_left_usd is not None
+        return self.limits_more_than_requests or (
+            self.workspace is not None and self.workspace.limits_more_than_requests
         )
 
     def admit(self, now_s: float, wanted: Reservation) -> Problem | None:
@@ -204,20 +221,15 @@ def _bucket(before: Bucket | None, per_min: int | None, now_s: float) -> Bucket 
 
 
 def _lines(name: bytes, bucket: Bucket) -> bytes:
-    level, per_min, form = bucket.level, bucket.per_min, bucket.header_form
-    if not form:  # what stays the same is written once
-        form = bucket.header_form = b"".join(
-            b"x-ratelimit-%b-%b: %b\r\n" % (kind, name, value)
-            for kind, value in (
-                (b"limit", b"%d" % per_min),
-                (b"remaining", b"%d"),
-                (b"reset", b"%dms"),
-            )
+    level, per_min, lines = bucket.level, bucket.per_min, bucket.lines
+    if lines is None:  # what stays the same is written once
+        lines = bucket.lines = (
+            b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: " % (name, per_min, name),
+            b"\r\nx-ratelimit-reset-%b: " % name,
         )
-    return form % (
-        int(level) if level > 0 else 0,  # a float is formatted more slowly
-        int((per_min - level) * MS_PER_MIN / per_min if per_min else MS_PER_MIN),
-    )
+    remaining = int(level) if level > 0 else 0  # a float is formatted more slowly
+    reset_ms = int((per_min - level) * MS_PER_MIN / per_min if per_min else MS_PER_MIN)
+    return b"%b%d%b%dms\r\n" % (lines[0], remaining, lines[1], reset_ms)
 
 
 def _too_many(whose: str, what: str, bucket: Bucket, wait_s: float) -> Problem:

@@ -21,6 +21,7 @@ from paceline.deploy.gateway.settings import GatewaySettings
 from paceline.deploy.gateway.sockets import Sockets
 from paceline.deploy.gateway.spool import Spool
 from paceline.deploy.gateway.state import keep_table, kept_table, take_folder
+from paceline.deploy.gateway.tls import TlsProtocol
 from paceline.errors import Code, SetupError
 from paceline.records.gateway import Table
 
@@ -73,7 +74,7 @@ class Gateway:
             if tls is None:
                 return self._sockets.listen(host, port, BACKLOG, self._connection)
             server = await asyncio.get_running_loop().create_server(
-                self._connection, host, port, backlog=BACKLOG, ssl=tls
+                lambda: TlsProtocol(self._connection()), host, port, backlog=BACKLOG, ssl=tls
             )
         except OSError as error:
             raise SetupError(

@@ -1,9 +1,9 @@
-"""Plain TCP sockets under asyncio's protocols, read and written by direct calls.
+"""Plain TCP sockets, read and written by direct calls.
 
 All of them are in one epoll of ours, and that one is in the event loop: one callback of the loop
 serves every socket that is ready. Under load it stays with them for some milliseconds, for a turn
 of the loop costs about as much as passing on an event. A loop's own transports cost a callback
-each besides. TLS and the control socket stay with them; protocols need not know which they have.
+each besides. TLS and the control socket stay with them.
 """
 
 import asyncio
@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Callable
 from select import EPOLLIN, EPOLLOUT, epoll
 from typing import Final
+
+from paceline.deploy.gateway.transport import Peer, Transport
 
 READ_BYTES: Final = 65_536
 MOST_AT_ONCE: Final = 512
@@ -38,22 +40,20 @@ class Sockets:
         self.loop = asyncio.get_running_loop()
         self._epoll = epoll()
         self._open: dict[int, SocketTransport] = {}
-        self._listening: dict[int, tuple[socket.socket, Callable[[], asyncio.Protocol]]] = {}
+        self._listening: dict[int, tuple[socket.socket, Callable[[], Peer]]] = {}
         self._at: SocketTransport | None = None
         self.loop.add_reader(self._epoll.fileno(), self._look)
 
-    def add(self, sock: socket.socket, protocol: asyncio.Protocol) -> None:
+    def add(self, sock: socket.socket, peer: Peer) -> None:
         """Serve a connected socket."""
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        transport = SocketTransport(self, sock, protocol)
+        transport = SocketTransport(self, sock, peer)
         self._open[transport.fd] = transport
         self._epoll.register(transport.fd, EPOLLIN)
-        protocol.connection_made(transport)
+        peer.connection_made(transport)
 
-    def listen(
-        self, host: str, port: int, backlog: int, factory: Callable[[], asyncio.Protocol]
-    ) -> int:
+    def listen(self, host: str, port: int, backlog: int, factory: Callable[[], Peer]) -> int:
         """Take connections at every address of the host; the port. Raises OSError."""
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, *_, address in dict.fromkeys(found):
@@ -70,7 +70,7 @@ class Sockets:
             sock.close()  # which takes it out of the epoll
         self._listening.clear()
 
-    async def connect(self, host: str, port: int, protocol: asyncio.Protocol) -> None:
+    async def connect(self, host: str, port: int, peer: Peer) -> None:
         """Connect to the first of the host's addresses that answers. Raises OSError."""
         failure: OSError | None = None
         for family, kind, number, _, address in await self.loop.getaddrinfo(
@@ -80,7 +80,7 @@ class Sockets:
             try:
                 sock.setblocking(False)
                 await self.loop.sock_connect(sock, address)
-                self.add(sock, protocol)
+                self.add(sock, peer)
             except OSError as error:
                 sock.close()
                 failure = error
@@ -157,17 +157,15 @@ class Sockets:
             if events != EPOLLIN:
                 transport.other(events)
                 continue
-            # Out of their slots first: calling a slot's value in place is not specialized.
-            receive, received = transport.receive, transport.received
             try:
-                data = receive(READ_BYTES)
+                data = transport.receive(READ_BYTES)
             except BlockingIOError:
                 continue
             except OSError as error:
                 transport.lose(error)
                 continue
             if data:
-                received(data)
+                transport.peer.data_received(data)
             else:
                 transport.close()
         self._at = None
@@ -193,7 +191,7 @@ class Sockets:
             self._epoll.register(fd, EPOLLIN)
 
 
-class SocketTransport(asyncio.Transport):
+class SocketTransport(Transport):
     """One socket. What the kernel does not take at once is kept and sent when it does."""
 
     __slots__ = (
@@ -202,22 +200,20 @@ class SocketTransport(asyncio.Transport):
         "_ends_writing",
         "_full",
         "_high_bytes",
-        "_protocol",
         "_send",
         "_sock",
         "_sockets",
         "_unsent",
         "_waits_for",
         "fd",
+        "peer",
         "receive",
-        "received",
     )
 
-    def __init__(self, sockets: Sockets, sock: socket.socket, protocol: asyncio.Protocol) -> None:
-        super().__init__()
+    def __init__(self, sockets: Sockets, sock: socket.socket, peer: Peer) -> None:
         self._sockets = sockets
         self._sock = sock
-        self._protocol = protocol
+        self.peer = peer
         self._send = sock.send
         self._unsent = bytearray()
         self._high_bytes = 65_536
@@ -225,11 +221,8 @@ class SocketTransport(asyncio.Transport):
         self._closing = self._ended = self._ends_writing = self._full = False
         self.fd = sock.fileno()
         self.receive = sock.recv
-        self.received = protocol.data_received
 
-    # As asyncio has it.
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
+    def write(self, data: bytes) -> None:
         if self._unsent or self._closing:
             self._keep(data)
             return
@@ -244,12 +237,8 @@ class SocketTransport(asyncio.Transport):
         if sent < len(data):
             self._keep(memoryview(data)[sent:])
 
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        if high is not None:
-            self._high_bytes = high
-
-    def get_write_buffer_size(self) -> int:
-        return len(self._unsent)
+    def hold_at_most(self, high_bytes: int) -> None:
+        self._high_bytes = high_bytes
 
     def pause_reading(self) -> None:
         self._wait_for(self._waits_for & ~EPOLLIN)
@@ -261,10 +250,7 @@ class SocketTransport(asyncio.Transport):
     def is_closing(self) -> bool:
         return self._closing
 
-    def can_write_eof(self) -> bool:
-        return True
-
-    def write_eof(self) -> None:
+    def half_close(self) -> None:
         self._ends_writing = True
         if not self._unsent:
             self._end_writing()
@@ -291,7 +277,7 @@ class SocketTransport(asyncio.Transport):
             self._read()
 
     def lose(self, error: OSError | None) -> None:
-        """It has ended; the protocol hears of it in the loop's next turn."""
+        """It has ended; the peer hears of it in the loop's next turn."""
         if self._ended:
             return
         self._wait_for(0)
@@ -311,11 +297,11 @@ class SocketTransport(asyncio.Transport):
         if not self._waits_for & EPOLLIN:
             self.lose(None)  # it hung up while only writing is of interest
         elif data:
-            self.received(data)
+            self.peer.data_received(data)
         else:
             self.close()
 
-    def _keep(self, data: bytes | bytearray | memoryview) -> None:
+    def _keep(self, data: bytes | memoryview) -> None:
         """Send it later; nothing is written to a connection that was closed."""
         if self._closing:
             return
@@ -323,7 +309,7 @@ class SocketTransport(asyncio.Transport):
         self._wait_for(self._waits_for | EPOLLOUT)
         if len(self._unsent) > self._high_bytes and not self._full:
             self._full = True
-            self._protocol.pause_writing()
+            self.peer.pause_writing()
 
     def _send_rest(self) -> None:
         try:
@@ -349,7 +335,7 @@ class SocketTransport(asyncio.Transport):
     def _resume_if_low(self) -> None:
         if self._full and len(self._unsent) <= self._high_bytes // 4:
             self._full = False
-            self._protocol.resume_writing()
+            self.peer.resume_writing()
 
     def _end_writing(self) -> None:
         try:
@@ -363,7 +349,25 @@ class SocketTransport(asyncio.Transport):
             self._waits_for = events
 
     def _lost(self, error: OSError | None) -> None:
-        protocol = self._protocol
+        peer, self.peer = self.peer, NOBODY  # no circle: it knows us too
         self._sock.close()
-        del self._protocol, self._sock, self._send, self.receive, self.received  # circles
-        protocol.connection_lost(error)
+        peer.connection_lost(error)
+
+
+class _Nobody(Peer):
+    """Of a connection that is lost: nothing more happens to it."""
+
+    __slots__ = ()
+
+    def connection_made(self, transport: Transport) -> None: ...
+
+    def data_received(self, data: bytes) -> None: ...
+
+    def pause_writing(self) -> None: ...
+
+    def resume_writing(self) -> None: ...
+
+    def connection_lost(self, error: Exception | None) -> None: ...
+
+
+NOBODY: Final[Peer] = _Nobody()

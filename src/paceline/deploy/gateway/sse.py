@@ -6,7 +6,7 @@ becomes the one asked for, and that a usage event which the client did not ask f
 
 import re
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 import orjson
 
@@ -17,14 +17,19 @@ EMPTY: Final = b'""', b"{}", b"[]"
 ERROR: Final = b'data: {"error"'
 PROMPT: Final = b'"prompt_tokens"'
 """Only usage has it; engines send `"usage":null` with every event."""
-PROMPT_TOKENS: Final = re.compile(rb'"prompt_tokens": ?(\d+)')
-COMPLETION_TOKENS: Final = re.compile(rb'"completion_tokens": ?(\d+)')
+PROMPT_TOKENS: Final = b'"prompt_tokens":'
+COMPLETION_TOKENS: Final = b'"completion_tokens":'
 TEXT: Final = re.compile(
     rb'(data: \{.*"(?:content|text|reasoning|reasoning_content|arguments)": ?")'
     rb'[^"\\\r\n]+(".*\}\n\n)'
 )
 """An event of one line with text in it that needs no escape."""
-QUOTE, BACKSLASH, RETURN, FEED = b'"\\\r\n'
+QUOTE: Final = 0x22
+BACKSLASH: Final = 0x5C
+RETURN: Final = 0x0D
+FEED: Final = 0x0A
+ZERO: Final = 0x30
+NINE: Final = 0x39
 """Numbers: to look for bytes in bytes by `in` raises and drops an exception each time."""
 MOST_IDLE_SHAPES: Final = 4
 MOST_EVENT_BYTES: Final = 4 * 2**20
@@ -33,11 +38,14 @@ USAGE_SPAN: Final = 600
 """Bytes behind the word `usage` that the counts are looked for in."""
 
 
-class Counts(NamedTuple):
+class Counts:
     """Tokens of one answer, as the engine says. Made once per request."""
 
-    input_tokens: int
-    output_tokens: int
+    __slots__ = ("input_tokens", "output_tokens")
+
+    def __init__(self, input_tokens: int, output_tokens: int) -> None:
+        self.input_tokens = input_tokens
+        self.output_tokens = output_tokens
 
 
 class ModelNames:
@@ -95,14 +103,25 @@ def counts_in(text: bytes) -> Counts | None:
     at = text.rfind(b'"usage"')
     if at < 0:
         return None
-    end = at + USAGE_SPAN
-    prompt, completion = (
-        PROMPT_TOKENS.search(text, at, end),
-        COMPLETION_TOKENS.search(text, at, end),
-    )
-    if prompt is None:
+    prompt = _number_behind(PROMPT_TOKENS, text, at)
+    if prompt < 0:
         return None
-    return Counts(int(prompt[1]), int(completion[1]) if completion else 0)
+    return Counts(prompt, max(_number_behind(COMPLETION_TOKENS, text, at), 0))
+
+
+def _number_behind(key: bytes, text: bytes, start: int) -> int:
+    """The whole number that the key has within `USAGE_SPAN` of there; negative without one."""
+    at = text.find(key, start, start + USAGE_SPAN)
+    if at < 0:
+        return -1
+    at += len(key)
+    if text.startswith(b" ", at):
+        at += 1
+    number, end = -1, len(text)
+    while at < end and ZERO <= text[at] <= NINE:
+        number = max(number, 0) * 10 + text[at] - ZERO
+        at += 1
+    return number
 
 
 class EventFilter:

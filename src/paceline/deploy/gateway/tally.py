@@ -6,14 +6,13 @@ from typing import Final
 
 from paceline.records.gateway import Ended
 
-SECONDS: Final = (
-    *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
-    *(1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0),
-)
-OVERHEAD_SECONDS: Final = (
-    *(10e-6, 20e-6, 50e-6, 100e-6, 200e-6, 500e-6),
-    *(0.001, 0.002, 0.005, 0.01, 0.05, 0.25),
-)
+SECONDS: Final[tuple[float, ...]] = (
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
+    1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0,
+)  # fmt: skip
+OVERHEAD_SECONDS: Final[tuple[float, ...]] = (
+    10e-6, 20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 0.001, 0.002, 0.005, 0.01, 0.05, 0.25,
+)  # fmt: skip
 FAILED: Final = Ended.FAILED
 """Every request looks at it, and asking the enum for it takes as long as a call."""
 SERVER_ERROR: Final = 500

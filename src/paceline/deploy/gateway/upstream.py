@@ -5,13 +5,15 @@ It knows HTTP and time-outs of connecting, nothing of what is asked or answered.
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Final, Protocol, cast
+from typing import Any, Final
 
 import httptools
 
 from paceline.deploy.gateway.heads import KnownHead, known_head
 from paceline.deploy.gateway.sockets import Sockets
+from paceline.deploy.gateway.transport import Peer, Transport
 
 EVENTS: Final = b"text/event-stream"
 MOST_SIZE_DIGITS: Final = 10
@@ -22,23 +24,25 @@ class _Surplus(Exception):
     """Out of the parser's callbacks: what follows was not asked for."""
 
 
-class Consumer(Protocol):
+class Consumer(ABC):
     """Whoever waits for the answer on a connection."""
 
+    __slots__ = ()
+
+    @abstractmethod
     def progressed(self, upstream: "UpstreamConnection") -> None:
         """Bytes came: look at `status`, `parts` and `complete`."""
-        ...
 
+    @abstractmethod
     def streamed(self, upstream: "UpstreamConnection", piece: bytes) -> None:
         """More of a body came, and nobody has to be asked for it: it is in no `parts`."""
-        ...
 
+    @abstractmethod
     def broke(self, upstream: "UpstreamConnection", reason: str) -> None:
         """The connection ended or spoke no HTTP before the answer was complete."""
-        ...
 
 
-class UpstreamConnection(asyncio.Protocol):
+class UpstreamConnection(Peer):
     """One connection to a replica, with at most one request on it.
 
     `parts` are the pieces of the body that nobody took yet, `size` is all there was of it;
@@ -70,8 +74,8 @@ class UpstreamConnection(asyncio.Protocol):
     )
 
     def __init__(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
-        self.transport: asyncio.Transport = cast("asyncio.Transport", None)
+        self._parser: Any = httptools.HttpResponseParser(self)
+        self.transport: Transport
         self.consumer: Consumer | None = None
         self.on_lost: Callable[[UpstreamConnection], None] | None = None
         self.idle_since_s = 0.0
@@ -131,10 +135,10 @@ class UpstreamConnection(asyncio.Protocol):
         self.consumer = None
         self.transport.abort()
 
-    # Called by the event loop.
+    # Called by the transport.
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)
+    def connection_made(self, transport: Transport) -> None:
+        self.transport = transport
 
     def data_received(self, data: bytes) -> None:
         consumer = self.consumer
@@ -153,19 +157,25 @@ class UpstreamConnection(asyncio.Protocol):
             return
         self._parse(data, consumer)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def pause_writing(self) -> None:
+        """One request at a time is small beside what a transport holds."""
+
+    def resume_writing(self) -> None:
+        """As above."""
+
+    def connection_lost(self, error: Exception | None) -> None:
         self.lost = True
-        del self._parser  # it holds our methods: without this only a collection frees us
+        self._parser = None  # it holds our methods: without this only a collection frees us
         consumer, self.consumer = self.consumer, None
         if self.on_lost is not None:
             self.on_lost(self)
         if consumer is None:
             return
-        if self.status is not None and not self._framed and exc is None:
+        if self.status is not None and not self._framed and error is None:
             self.complete, self.reusable = True, False  # the end of the connection is its end
             consumer.progressed(self)
         else:
-            consumer.broke(self, f"it closed the connection{f': {exc}' if exc else ''}")
+            consumer.broke(self, f"it closed the connection{f': {error}' if error else ''}")
 
     def _take_whole(self, data: bytes, known: KnownHead[bytes]) -> bool:
         """A whole answer that begins like the last one."""

@@ -3,11 +3,12 @@
 import random
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from paceline.deploy.gateway.connection import ClientConnection
+from paceline.deploy.gateway.connection import ClientConnection, Listener
 from paceline.deploy.gateway.heads import Request
 from paceline.deploy.gateway.settings import GatewaySettings
+from paceline.deploy.gateway.transport import Transport
 
 SETTINGS = GatewaySettings(control=Path("c"), state=Path("s"), max_body_bytes=400)
 HEAD = (
@@ -19,7 +20,7 @@ Seen = tuple[bytes, bytes, tuple[tuple[bytes, bytes], ...], bytes]
 
 
 @dataclass
-class Transport:
+class Wire(Transport):
     written: list[bytes] = field(default_factory=list)
     reads: bool = True
     ends: list[str] = field(default_factory=list)
@@ -27,12 +28,9 @@ class Transport:
     def write(self, data: bytes) -> None:
         self.written.append(data)
 
-    def set_write_buffer_limits(self, high: int) -> None: ...
+    def hold_at_most(self, high_bytes: int) -> None: ...
 
-    def can_write_eof(self) -> bool:
-        return True
-
-    def write_eof(self) -> None: ...
+    def half_close(self) -> None: ...
     def close(self) -> None:
         self.ends.append("close")
 
@@ -49,17 +47,14 @@ class Transport:
         self.reads = True
 
 
-@dataclass
-class Answers:
+class Answers(Listener):
     """Notes what it is handed, and answers it at once unless it is `slow`."""
 
-    settings: GatewaySettings = SETTINGS
-    connections: set[ClientConnection] = field(default_factory=set)
-    buffered_bytes: int = 0
-    draining: bool = False
-    slow: bool = False
-    seen: list[Seen] = field(default_factory=list)
-    heads: list[Any] = field(default_factory=list)
+    def __init__(self, *, settings: GatewaySettings = SETTINGS, slow: bool = False) -> None:
+        super().__init__(settings)
+        self.slow = slow
+        self.seen: list[Seen] = []
+        self.heads: list[Any] = []
 
     def handle(self, client: ClientConnection, request: Request) -> None:
         headers = tuple(sorted(request.head.headers.items()))
@@ -69,10 +64,10 @@ class Answers:
             client.done(request, b"", close=False)
 
 
-def connection(**given: Any) -> tuple[ClientConnection, Answers, Transport]:
-    answers, transport = Answers(**given), Transport()
+def connection(**given: Any) -> tuple[ClientConnection, Answers, Wire]:
+    answers, transport = Answers(**given), Wire()
     client = ClientConnection(answers)
-    client.connection_made(cast("Any", transport))
+    client.connection_made(transport)
     return client, answers, transport
 
 

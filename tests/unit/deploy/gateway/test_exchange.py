@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -18,6 +18,7 @@ from paceline.deploy.gateway.routes import IMAGES
 from paceline.deploy.gateway.settings import GatewaySettings
 from paceline.deploy.gateway.spool import Spool
 from paceline.deploy.gateway.spool_reader import Position, read_spool
+from paceline.deploy.gateway.transport import Transport
 from paceline.deploy.gateway.upstream import UpstreamConnection
 from paceline.records.gateway import Ended, EndpointRoute, KeyRule, Table
 from paceline.testing.gateway import CHAT, KEY, chat_body, endpoint, key_rule, replica
@@ -32,7 +33,7 @@ URL = "http://127.0.0.1:9"
 
 
 @dataclass
-class Transport:
+class Wire(Transport):
     """What was written, and whether it was closed."""
 
     written: bytes = b""
@@ -41,7 +42,12 @@ class Transport:
     def write(self, data: bytes) -> None:
         self.written += data
 
-    def set_write_buffer_limits(self, high: int) -> None: ...
+    def hold_at_most(self, high_bytes: int) -> None: ...
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+    def half_close(self) -> None: ...
+    def is_closing(self) -> bool:
+        return self.ended
 
     def close(self) -> None:
         self.ended = True
@@ -54,9 +60,9 @@ class Engine:
     """A replica's end of one connection."""
 
     def __init__(self, upstream: UpstreamConnection) -> None:
-        self.transport = Transport()
+        self.transport = Wire()
         self.upstream = upstream
-        upstream.connection_made(cast("Any", self.transport))
+        upstream.connection_made(self.transport)
 
     @property
     def asked(self) -> int:
@@ -97,15 +103,15 @@ class Bench:
         rules = (key_rule(),) if keys is None else keys
         self.dispatcher.follow(Table(revision=self.revision, endpoints=endpoints, keys=rules))
 
-    def client(self) -> tuple[ClientConnection, Transport]:
-        made, transport = ClientConnection(self.front), Transport()
-        made.connection_made(cast("Any", transport))
+    def client(self) -> tuple[ClientConnection, Wire]:
+        made, transport = ClientConnection(self.front), Wire()
+        made.connection_made(transport)
         self.open.append(made)
         return made, transport
 
     def asks(
         self, *, path: str = CHAT, head: str = "", **fields: Any
-    ) -> tuple[ClientConnection, Transport]:
+    ) -> tuple[ClientConnection, Wire]:
         """A client of its own asks for a chat."""
         made, transport = self.client()
         made.data_received(http(path=path, head=head, **fields))

@@ -3,6 +3,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -10,6 +11,7 @@ from paceline.deploy.gateway import spool as module
 from paceline.deploy.gateway.fleet import Replica
 from paceline.deploy.gateway.limits import KeyMeter
 from paceline.deploy.gateway.routes import CHAT, Route
+from paceline.deploy.gateway.served import Served
 from paceline.deploy.gateway.spool import Spool
 from paceline.deploy.gateway.spool_reader import Position, read_spool
 from paceline.deploy.gateway.sse import Counts
@@ -20,7 +22,7 @@ ENDPOINT = endpoint(name='a "quoted" name')
 
 
 @dataclass
-class Account:
+class _Account:
     request_id: bytes = b"request-1"
     meter: KeyMeter | None = None
     route: Route = CHAT
@@ -32,17 +34,22 @@ class Account:
     served_by: EndpointRoute = ENDPOINT
 
 
+def account(**said: Any) -> Served:
+    """A request as far as its account is concerned."""
+    return cast("Served", _Account(**said))
+
+
 def read(folder: Path) -> tuple[UsageLine, ...]:
     return read_spool(folder, Position(), max_lines=1_000_000).lines
 
 
 def test_lines_say_what_happened_and_can_be_read_while_the_file_is_open(tmp_path: Path) -> None:
     spool = Spool(tmp_path, wall_s=lambda: 12.5)
-    account = Account(
+    served = account(
         meter=KeyMeter(key_rule(), 0.0), replica=Replica(replica("http://h:1", version=7), 0.0, 0.0)
     )
-    spool.began(account)
-    spool.ended(account, 200, Ended.OK, Counts(5, 3), 1.5, images=2)
+    spool.began(served)
+    spool.ended(served, 200, Ended.OK, Counts(5, 3), 1.5, images=2)
     began, ended = read(tmp_path)
     assert (began.ended, began.status, began.replica_id) == (Ended.BEGAN, 0, "r1")
     assert ended == UsageLine(
@@ -68,13 +75,13 @@ def test_lines_say_what_happened_and_can_be_read_while_the_file_is_open(tmp_path
 def test_a_stream_says_when_it_began_and_whose_trace_it_is_part_of(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     parent = b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01"
-    spool.ended(Account(ttft_s=0.125, trace_parent=parent), 200, Ended.OK, Counts(5, 3), 1.5)
+    spool.ended(account(ttft_s=0.125, trace_parent=parent), 200, Ended.OK, Counts(5, 3), 1.5)
     [line] = read(tmp_path)
     assert (line.ttft_s, line.trace_parent) == (0.125, parent.decode())
 
 
 def test_a_request_without_replica_and_key_has_neither(tmp_path: Path) -> None:
-    Spool(tmp_path).ended(Account(), 503, Ended.REFUSED, Counts(0, 0), 0.0)
+    Spool(tmp_path).ended(account(), 503, Ended.REFUSED, Counts(0, 0), 0.0)
     (line,) = read(tmp_path)
     assert (line.replica_id, line.key_id, line.version) == (None, None, 1)
 
@@ -85,8 +92,8 @@ def test_a_full_file_is_followed_by_another_and_nothing_is_lost(
     monkeypatch.setattr(module, "FILE_BYTES", 4_096)
     spool = Spool(tmp_path)
     for number in range(100):
-        account = Account(request_id=b"request-%d" % number)
-        spool.ended(account, 200, Ended.OK, Counts(1, 1), 0.1)
+        served = account(request_id=b"request-%d" % number)
+        spool.ended(served, 200, Ended.OK, Counts(1, 1), 0.1)
     spool.close()
     assert [line.request_id for line in read(tmp_path)] == [f"request-{n}" for n in range(100)]
     assert len(list(tmp_path.iterdir())) > 3
@@ -95,7 +102,7 @@ def test_a_full_file_is_followed_by_another_and_nothing_is_lost(
 def test_a_new_process_never_writes_where_another_did(tmp_path: Path) -> None:
     for number in range(3):
         spool = Spool(tmp_path, wall_s=lambda: 1.0)
-        spool.began(Account(request_id=b"process-%d" % number))
+        spool.began(account(request_id=b"process-%d" % number))
     assert [line.request_id for line in read(tmp_path)] == ["process-0", "process-1", "process-2"]
 
 
@@ -110,13 +117,13 @@ def test_lines_of_one_turn_are_written_together_and_answers_wait_for_them(tmp_pa
     spool.when_written(leaves)
     assert left.pop() == (), "nothing to wait for"
     for name in (b"a", b"b"):
-        spool.began(Account(request_id=name))
-    spool.ended(Account(request_id=b"a"), 200, Ended.OK, Counts(1, 1), 0.1)
+        spool.began(account(request_id=name))
+    spool.ended(account(request_id=b"a"), 200, Ended.OK, Counts(1, 1), 0.1)
     spool.when_written(leaves)
     assert len(turn) == 1 and read(tmp_path) == () and left == []
     turn.pop()()
     assert left == [("a", "b", "a")]
-    spool.began(Account(request_id=b"c"))
+    spool.began(account(request_id=b"c"))
     turn.pop()()
     assert [line.request_id for line in read(tmp_path)][3:] == ["c"]
 
@@ -129,7 +136,7 @@ def test_a_fault_in_one_answer_does_not_keep_the_others(tmp_path: Path) -> None:
         raise ZeroDivisionError
 
     spool = Spool(tmp_path, later=turn.append)
-    spool.began(Account())
+    spool.began(account())
     spool.when_written(fails)
     spool.when_written(lambda: left.append("other"))
     with pytest.raises(ZeroDivisionError):
@@ -148,10 +155,10 @@ def test_with_a_full_disk_lines_wait_in_order(
     spool = Spool(tmp_path)
     with monkeypatch.context() as disk:
         disk.setattr(os, "write", full)
-        spool.began(Account(request_id=b"first"))
+        spool.began(account(request_id=b"first"))
         spool.flush()
         assert spool.waiting_bytes > 0 and read(tmp_path) == ()
-    spool.began(Account(request_id=b"second"))
+    spool.began(account(request_id=b"second"))
     spool.flush()
     assert spool.waiting_bytes == 0
     assert [line.request_id for line in read(tmp_path)] == ["first", "second"]
@@ -164,8 +171,8 @@ def test_half_a_line_on_a_full_disk_is_completed_later(
     spool, write = Spool(tmp_path), os.write
     with monkeypatch.context() as disk:
         disk.setattr(os, "write", lambda fd, data: write(fd, data[:20]))
-        spool.began(Account(request_id=b"first"))
-    spool.began(Account(request_id=b"second"))
+        spool.began(account(request_id=b"first"))
+    spool.began(account(request_id=b"second"))
     spool.flush()
     assert [line.request_id for line in read(tmp_path)] == ["first", "second"]
 
@@ -176,7 +183,7 @@ def test_a_folder_that_takes_no_file_is_tried_again(
     with monkeypatch.context() as disk:
         disk.setattr(os, "open", full)
         spool = Spool(tmp_path)
-        spool.began(Account())
+        spool.began(account())
     spool.flush()
     assert len(read(tmp_path)) == 1
 
@@ -187,6 +194,6 @@ def test_what_is_too_much_for_memory_is_counted(
     monkeypatch.setattr(os, "write", full)
     monkeypatch.setattr(module, "MOST_WAITING_BYTES", 300)
     spool = Spool(tmp_path)
-    spool.began(Account())
-    spool.began(Account())
+    spool.began(account())
+    spool.began(account())
     assert spool.lost_lines == 1

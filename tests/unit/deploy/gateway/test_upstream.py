@@ -3,11 +3,11 @@
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, cast
 
 import pytest
 
-from paceline.deploy.gateway.upstream import UpstreamConnection
+from paceline.deploy.gateway.transport import Transport
+from paceline.deploy.gateway.upstream import Consumer, UpstreamConnection
 
 EVENT = b'data: {"choices":[{"delta":{"content":"word"}}]}\n\n'
 STREAM_HEAD = (
@@ -16,16 +16,24 @@ STREAM_HEAD = (
 
 
 @dataclass
-class Transport:
+class Wire(Transport):
     aborted: bool = False
 
     def write(self, data: bytes) -> None: ...
+    def hold_at_most(self, high_bytes: int) -> None: ...
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+    def half_close(self) -> None: ...
+    def close(self) -> None: ...
+    def is_closing(self) -> bool:
+        return self.aborted
+
     def abort(self) -> None:
         self.aborted = True
 
 
 @dataclass
-class Consumer:
+class Reader(Consumer):
     """Takes all there is at once."""
 
     body: bytes = b""
@@ -50,13 +58,13 @@ class Consumer:
 @pytest.fixture
 def upstream() -> Iterator[UpstreamConnection]:
     made = UpstreamConnection()
-    made.connection_made(cast("Any", Transport()))
+    made.connection_made(Wire())
     yield made
     made.connection_lost(None)
 
 
-def asked(upstream: UpstreamConnection, *pieces: bytes) -> Consumer:
-    consumer = Consumer()
+def asked(upstream: UpstreamConnection, *pieces: bytes) -> Reader:
+    consumer = Reader()
     upstream.ask(consumer, b"")
     for piece in pieces:
         upstream.data_received(piece)
