@@ -20,9 +20,9 @@ def usd_per_request(price_usd_per_hour: float, requests_per_s: float) -> Usd | N
     return Usd(price_usd_per_hour / SECONDS_PER_HOUR / requests_per_s)
 
 
-def usd_per_month(price_usd_per_hour: float, replicas: int = 1) -> Usd:
-    """An always-on deployment, idle hours included: `price × replicas × 730 h`."""
-    return Usd(price_usd_per_hour * replicas * HOURS_PER_MONTH)
+def usd_per_month(price_usd_per_hour: float) -> Usd:
+    """Always on, idle hours included: `price × 730 h`."""
+    return Usd(price_usd_per_hour * HOURS_PER_MONTH)
 
 
 def usd_for(seconds: float, price_usd_per_hour: float) -> Usd:

@@ -1,7 +1,6 @@
 """Planning for models that make pictures: what they are, whether they may be used, what fits."""
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -93,13 +92,9 @@ def image_shape_of(model: Model) -> ImageShape:
     published = known_image_shape(model.image_family or "")
     if not model.folder and published is not None:
         return published
-    stored: Counter[str] = Counter()
-    for file in model.files:
-        if file.path.endswith(".safetensors"):
-            stored[file.path.partition("/")[0]] += file.size_bytes
-    return read_image_shape(
-        {name: _config(Path(model.folder) / name) for name in stored}, stored_bytes=stored
-    )
+    weights = (file.path for file in model.files if file.path.endswith(".safetensors"))
+    components = dict.fromkeys(path.partition("/")[0] for path in weights)
+    return read_image_shape({name: _config(Path(model.folder) / name) for name in components})
 
 
 def usual_preset_here(model: str) -> str:

@@ -39,12 +39,6 @@ class Understood:
     constraints: tuple[Constraint, ...]
     budget: Budget
 
-    def formal(self) -> tuple[str, ...]:
-        """The same as options of the command line, to be printed back."""
-        lines = [f"--priority {self.priority}"] if self.priority else []
-        lines += [f"--constraint {constraint.text!r}" for constraint in self.constraints]
-        return (*lines, *(f"--budget {text}" for text in budget_texts(self.budget)))
-
 
 def budget_texts(budget: Budget) -> Iterator[str]:
     """`20m` and `$20`, as `--budget` takes them."""

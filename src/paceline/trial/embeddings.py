@@ -15,18 +15,16 @@ Floats = npt.NDArray[np.float64]
 NEAREST: Final = 10
 
 
-def compare_embeddings(
-    variant: EmbeddingReading, baseline: EmbeddingReading, *, nearest: int = NEAREST
-) -> EmbeddingFidelity:
+def compare_embeddings(variant: EmbeddingReading, baseline: EmbeddingReading) -> EmbeddingFidelity:
     """Both readings are of the same texts. Raises SetupError for a vector of length zero."""
-    mine, base = _ranked(variant, nearest), _ranked(baseline, nearest)
+    mine, base = _ranked(variant), _ranked(baseline)
     overlaps = [
         len(set(ours) & set(theirs)) / len(theirs) for ours, theirs in zip(mine, base, strict=True)
     ]
     bounds = mean_bounds(overlaps)
     cosines = _cosines(variant, baseline)
     return EmbeddingFidelity(
-        nearest=min(nearest, len(baseline.documents)),
+        nearest=min(NEAREST, len(baseline.documents)),
         queries=len(baseline.queries),
         documents=len(baseline.documents),
         overlap=float(np.mean(overlaps)),
@@ -36,10 +34,10 @@ def compare_embeddings(
     )
 
 
-def _ranked(reading: EmbeddingReading, nearest: int) -> list[list[int]]:
+def _ranked(reading: EmbeddingReading) -> list[list[int]]:
     """The nearest documents of each query by cosine; equal ones by their place."""
     similar = _unit(reading.queries) @ _unit(reading.documents).T
-    order = np.argsort(-similar, axis=1, kind="stable")[:, :nearest]
+    order = np.argsort(-similar, axis=1, kind="stable")[:, :NEAREST]
     return [[int(place) for place in row] for row in order]
 
 

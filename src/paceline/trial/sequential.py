@@ -170,8 +170,8 @@ def item_weights(suite: Suite) -> Mapping[str, float]:
     return {item_id: share / mean for item_id, share in raw.items()}
 
 
-def settled_flips(first: QualityResult, *, width: float = FLIPS_WIDTH) -> StopRule:
-    """Stops a second asking when the share of items that flip is known to `width` (0–1) or better.
+def settled_flips(first: QualityResult) -> StopRule:
+    """Stops a second asking when the share of items that flip is known well enough.
 
     It only says how much an endpoint differs from itself, and decides nothing: so its interval may
     be looked at after every answer.
@@ -181,7 +181,7 @@ def settled_flips(first: QualityResult, *, width: float = FLIPS_WIDTH) -> StopRu
     def rule(scores: Sequence[ItemScore]) -> Stopped | None:
         flips = sum(score.score != was.get(score.item_id) for score in scores)
         bounds = proportion_bounds(flips, len(scores))
-        if len(scores) < FEWEST or bounds.hi - bounds.lo > width:
+        if len(scores) < FEWEST or bounds.hi - bounds.lo > FLIPS_WIDTH:
             return None
         return Stopped(
             cause=StopCause.CLEAR,

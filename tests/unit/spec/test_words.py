@@ -86,16 +86,6 @@ def test_whatever_the_formal_grammar_prints_is_understood_as_words_too() -> None
         assert parse_words(f"fast, {constraint.text}").constraints == (constraint,)
 
 
-def test_what_was_understood_prints_in_the_formal_grammar() -> None:
-    understood = parse_words("balanced, quality at least 0.97x, budget 10 minutes, $20 for the run")
-    assert understood.formal() == (
-        "--priority balanced",
-        "--constraint 'quality >= 0.97x'",
-        "--budget 10m",
-        "--budget $20",
-    )
-
-
 @pytest.mark.parametrize(
     ("words", "named"),
     [

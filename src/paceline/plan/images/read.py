@@ -32,9 +32,7 @@ BOTH_WAYS: Final = 1.7
 """Parameters of an autoencoder over those of its decoder: 83.7 M over 49.5 M (SDXL)."""
 
 
-def read_image_shape(
-    configs: Configs, *, stored_bytes: Mapping[str, int] | None = None
-) -> ImageShape:
+def read_image_shape(configs: Configs) -> ImageShape:
     """The shape of the pipeline whose components have these configs.
 
     Raises SpecError (`bad-model`) where a denoiser is of no known kind, or a key is missing.
@@ -49,7 +47,6 @@ def read_image_shape(
             if name.startswith("text_encoder")
         ),
         decoder=_decoder(decoder),
-        stored_bytes=stored_bytes,
     )
 
 

@@ -4,7 +4,6 @@ A denoiser is a sum of tiers: weights that are applied once per position of a gr
 has one grid, a UNet one per level; the decoder is counted alike.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -90,13 +89,11 @@ class Decoder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageShape:
-    """A pipeline. `stored_bytes` are the weights of each component as they lie on a disk, where
-    they do."""
+    """A pipeline."""
 
     denoiser: Denoiser
     encoders: tuple[Encoder, ...]
     decoder: Decoder
-    stored_bytes: Mapping[str, int] | None = None
 
     @property
     def parameters(self) -> float:
