@@ -9,9 +9,11 @@ by Clopper and Pearson (1934); percentile bounds by order statistics as in Hahn 
 *Statistical Intervals*; incomplete beta by the continued fraction of Lentz.
 """
 
+import bisect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -20,6 +22,7 @@ import numpy.typing as npt
 Series = Sequence[float] | npt.NDArray[np.float64]
 
 CONFIDENCE: Final = 0.95
+TAIL: Final = (1 - CONFIDENCE) / 2
 MOST_BATCHES: Final = 32
 FEWEST_BATCHES: Final = 8
 EFFECT_BATCHES: Final = ((20, 1.59), (8, 2.01))
@@ -28,6 +31,8 @@ EFFECT_BATCHES: Final = ((20, 1.59), (8, 2.01))
 DRIFT_BATCHES: Final = 20
 DRIFT_CHANCE: Final = 0.01
 """How often a steady series is called drifting."""
+MOST_TRIALS: Final = 1_000_000
+"""More than anybody sends to settle one figure."""
 FEWEST_VALUES: Final = 2
 """One value has no spread."""
 CONVERGED: Final = 1e-14
@@ -54,7 +59,7 @@ def quantile(values: Series, share: float) -> float:
     return float(np.quantile(np.asarray(values, dtype=np.float64), share))
 
 
-def mean_bounds(series: Series, confidence: float = CONFIDENCE) -> Bounds | None:
+def mean_bounds(series: Series) -> Bounds | None:
     """Bounds of the long-run mean of a series that may be correlated; `None` below two values.
 
     Batch means: the series is cut into up to 32 batches, fewer as long as neighbouring batch
@@ -72,12 +77,12 @@ def mean_bounds(series: Series, confidence: float = CONFIDENCE) -> Bounds | None
     left = min(max(_neighbour_correlation(means), 0.0), 0.9)
     widening = math.sqrt((1 + left) / (1 - left)) if left > _noise(batches) / 2 else 1.0
     error = float(np.std(means, ddof=1)) / math.sqrt(batches) * widening
-    half = student_quantile((1 + confidence) / 2, batches - 1) * error
+    half = student_quantile(1 - TAIL, batches - 1) * error
     center = float(np.mean(values))
     return Bounds(lo=center - half, hi=center + half)
 
 
-def quantile_bounds(series: Series, share: float, confidence: float = CONFIDENCE) -> Bounds | None:
+def quantile_bounds(series: Series, share: float) -> Bounds | None:
     """Bounds of the `share` quantile by order statistics; `None` when there are too few values.
 
     Without any assumption about the distribution the largest value of a sample says something
@@ -88,11 +93,10 @@ def quantile_bounds(series: Series, share: float, confidence: float = CONFIDENCE
         return None
     below = values <= np.quantile(values, share)
     effective = len(values) / design_effect(below)
-    tail = (1 - confidence) / 2
     # The true quantile lies between the sample quantiles of the shares that are compatible with
     # `share`: the exact binomial bounds, read the other way round.
-    lowest = _compatible_share(share, effective, tail, upper=False)
-    highest = _compatible_share(share, effective, tail, upper=True)
+    lowest = _compatible_share(share, effective, upper=False)
+    highest = _compatible_share(share, effective, upper=True)
     if lowest is None or highest is None:
         return None
     ordered = np.sort(values)
@@ -101,12 +105,36 @@ def quantile_bounds(series: Series, share: float, confidence: float = CONFIDENCE
     return Bounds(lo=float(ordered[first]), hi=float(ordered[min(last, len(values) - 1)]))
 
 
-def proportion_bounds(hits: float, trials: float, confidence: float = CONFIDENCE) -> Bounds:
+def proportion_bounds(hits: float, trials: float) -> Bounds:
     """Exact (Clopper–Pearson) bounds of a share; fractions are allowed for effective sizes."""
-    tail = (1 - confidence) / 2
-    lo = 0.0 if hits <= 0 else beta_quantile(tail, hits, trials - hits + 1)
-    hi = 1.0 if hits >= trials else beta_quantile(1 - tail, hits + 1, trials - hits)
+    lo = 0.0 if hits <= 0 else beta_quantile(TAIL, hits, trials - hits + 1)
+    hi = 1.0 if hits >= trials else beta_quantile(1 - TAIL, hits + 1, trials - hits)
     return Bounds(lo=lo, hi=hi)
+
+
+@cache  # the same few figures are asked about again and again while a run goes on
+def trials_to_tell(share: float, limit: float) -> int | None:
+    """Fewest trials whose exact bounds lie on one side of `limit` when `share` of them hit.
+
+    `None` where not even `MOST_TRIALS` would do: the share is the limit, or hardly another.
+    """
+
+    def tells(trials: int) -> bool:
+        bounds = proportion_bounds(share * trials, trials)
+        return bounds.hi <= limit or bounds.lo > limit
+
+    if not tells(MOST_TRIALS):
+        return None
+    return bisect.bisect_left(range(MOST_TRIALS), True, key=tells)
+
+
+def requests_to_tell(share: float, limit: float) -> str:
+    """In words, how many requests would settle on which side of `limit` a share lies."""
+    needed = trials_to_tell(share, limit)
+    if needed is None:
+        return f"no number of requests tells {share:.2%} from {limit:.2%}"
+    held = "none of them failed" if share == 0 else f"{share:.2%} of them failed"
+    return f"at least {needed:,} requests in one window would settle it, if {held}"
 
 
 def design_effect(hits: npt.NDArray[np.bool_]) -> float:
@@ -246,23 +274,23 @@ def _nonzero(value: float, tiny: float) -> float:
     return value if abs(value) > tiny else tiny
 
 
-def _compatible_share(share: float, trials: float, tail: float, *, upper: bool) -> float | None:
-    """The outermost sample share that `share` could still produce with probability `tail`.
+def _compatible_share(share: float, trials: float, *, upper: bool) -> float | None:
+    """The outermost sample share that `share` could still produce with probability `TAIL`.
 
     `None` when not even the outermost value of the sample is that far out.
     """
     lo, hi = (share, 1.0) if upper else (0.0, share)
-    if upper and share**trials > tail:
+    if upper and share**trials > TAIL:
         return None
-    if not upper and (1 - share) ** trials > tail:
+    if not upper and (1 - share) ** trials > TAIL:
         return None
     for _ in range(60):
         middle = (lo + hi) / 2
         hits = middle * trials
         if upper:
-            likely = beta_share(share, hits, trials - hits + 1) > tail
+            likely = beta_share(share, hits, trials - hits + 1) > TAIL
         else:
-            likely = 1 - beta_share(share, hits + 1, trials - hits) > tail
+            likely = 1 - beta_share(share, hits + 1, trials - hits) > TAIL
         if likely == upper:
             lo = middle
         else:

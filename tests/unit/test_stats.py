@@ -48,6 +48,24 @@ def test_bounds_of_a_share_are_exact(hits: int, trials: int, lo: float, hi: floa
     assert (bounds.lo, bounds.hi) == pytest.approx((lo, hi), abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("share", "limit", "trials"), [(0.0, 0.01, 368), (0.0, 0.05, 72), (1.0, 0.5, 6)]
+)
+def test_so_many_trials_tell_a_share_from_a_limit_and_one_less_does_not(
+    share: float, limit: float, trials: int
+) -> None:
+    assert stats.trials_to_tell(share, limit) == trials
+    for count in (trials - 1, trials):
+        bounds = stats.proportion_bounds(share * count, count)
+        assert (bounds.hi <= limit or bounds.lo > limit) is (count == trials)
+
+
+def test_no_number_of_trials_tells_a_share_from_itself() -> None:
+    assert stats.trials_to_tell(0.01, 0.01) is None
+    assert (stats.trials_to_tell(0.011, 0.01) or 0) > 10_000
+    assert stats.requests_to_tell(0.01, 0.01) == "no number of requests tells 1.00% from 1.00%"
+
+
 def test_a_fair_coin_is_counted_exactly_for_any_number_of_tosses() -> None:
     assert [stats.coin_share(heads, 3) for heads in range(4)] == [1 / 8, 4 / 8, 7 / 8, 1.0]
     assert stats.coin_share(0, 0) == 1.0

@@ -12,6 +12,7 @@ from paceline.rank.pool import Pooled
 from paceline.rank.reading import Reading, ratio, read, unbounded_by_failures
 from paceline.records.measurement import Verdict
 from paceline.records.metric_names import (
+    FAILED_SHARE,
     QUALITY,
     QUALITY_LOADED,
     QUALITY_LONG,
@@ -21,7 +22,7 @@ from paceline.records.metric_names import (
 from paceline.records.quality import QualityComparison
 from paceline.records.ranking import ConstraintVerdict
 from paceline.records.request import Constraint, Workload
-from paceline.stats import Bounds
+from paceline.stats import Bounds, requests_to_tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,10 @@ def judge(constraint: Constraint, measured: Measured) -> Judgement:
     if reading.bounds is not None:
         lo, hi = reading.bounds.lo, reading.bounds.hi
         verdict = constraint.comparison.verdict(lo, hi, constraint.limit)
-    return _judgement(constraint, verdict, reading, _compared(constraint, reading))
+    because = _compared(constraint, reading)
+    if name == FAILED_SHARE and verdict is Verdict.UNRESOLVED and not constraint.relative:
+        because += f"; {requests_to_tell(reading.value, constraint.limit)}"
+    return _judgement(constraint, verdict, reading, because)
 
 
 def _misses_anyway(

@@ -15,7 +15,7 @@ from paceline.records.metric_names import LATENCIES
 from paceline.records.ranking import ConstraintVerdict
 from paceline.records.request import Constraint
 from paceline.records.samples import SampleTable
-from paceline.stats import Bounds
+from paceline.stats import Bounds, requests_to_tell
 from paceline.trial.find_max import ProbeVerdict
 from paceline.trial.slo import Finding, good_rate, judge, told
 
@@ -143,11 +143,11 @@ def _judge_failed(summary: LoadSummary, constraint: Constraint) -> Finding:
     bounds, how = Bounds(lo=interval.lo, hi=interval.hi), ""
     if constraint.limit == 0:
         bounds, how = Bounds(lo=value, hi=value), ", judged as seen"
-    return Finding(
-        verdict=constraint.comparison.verdict(bounds.lo, bounds.hi, constraint.limit),
-        value=value,
-        because=f"{summary.failed} of {ended} failed{how or f'; {_shown(bounds)}'}",
-    )
+    verdict = constraint.comparison.verdict(bounds.lo, bounds.hi, constraint.limit)
+    because = f"{summary.failed} of {ended} failed{how or f'; {_shown(bounds)}'}"
+    if verdict is Verdict.UNRESOLVED:
+        because += f"; {requests_to_tell(value, constraint.limit)}"
+    return Finding(verdict=verdict, value=value, because=because)
 
 
 def _shown(bounds: Bounds) -> str:

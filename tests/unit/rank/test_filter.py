@@ -172,6 +172,9 @@ def test_the_failed_share_is_judged_by_its_interval_as_in_a_load_test(
     share = Metric(value=failed / asked, unit="", ci95=None, n=asked)
     found = verdict(f"failed_share <= {limit}", pooled(failed_share=share))
     assert found.verdict is expected
+    assert ("requests in one window would settle it" in found.because) is (
+        expected is Verdict.UNRESOLVED
+    )
 
 
 def test_a_mean_holds_with_every_failed_request_at_its_time_out_or_not_for_sure() -> None:

@@ -57,6 +57,18 @@ def test_the_failed_share_is_judged_by_its_interval(
     assert found.verdict is verdict
 
 
+def test_a_test_too_short_for_a_share_says_how_long_it_had_to_be() -> None:
+    (found,) = verdicts(samples([0.1] * 120), "failed_share <= 1%")
+    assert found.verdict is Verdict.UNRESOLVED
+    assert found.because == (
+        "0 of 120 failed; 95 % interval 0–0.03027; at least 368 requests in one window would"
+        " settle it, if none of them failed"
+    )
+    (enough,) = verdicts(samples([0.1] * 368), "failed_share <= 1%")
+    assert enough.verdict is Verdict.PASS
+    assert "settle" not in enough.because
+
+
 @pytest.mark.parametrize(("failed", "expected"), [(0, Verdict.PASS), (1, Verdict.FAIL)])
 def test_a_limit_of_no_failure_at_all_is_about_the_requests_that_were_sent(
     failed: int, expected: Verdict
