@@ -1,14 +1,16 @@
 """`paceline usage`: what was used, by whom, and what it cost."""
 
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Final
 
 import typer
 
-from paceline.app.usage import usage_document
+from paceline.app.accelerator_time import ACCELERATOR_S, DeviceTime
+from paceline.app.usage_report import Used, usage_document, used
 from paceline.app.wiring import Workshop
 from paceline.cli.output import print_json, print_table
 from paceline.errors import Code, SpecError
-from paceline.records.usage import UsageBy, UsageTotal
+from paceline.records.usage import UsageBy
 from paceline.units import parse_duration_s
 
 LEAST_USD: Final = 0.0001
@@ -30,32 +32,56 @@ def usage(
         )
     shop = Workshop()
     since_s = shop.clock.utc_now().timestamp() - seconds
-    totals = shop.store.access.usage(by=by, since_s=since_s)
+    found = used(shop, by=by, since_s=since_s)
     if as_json:
-        print_json({"by": by.value, "usage": [usage_document(total) for total in totals]})
+        print_json({"by": by.value, "usage": [usage_document(one) for one in found]})
         return
+    shown = {column: cells for column, cells in _columns(by, found) if any(cells)}
+    rows = list(zip(*shown.values(), strict=True))
+    print_table(f"Usage of the last {last}", tuple(shown), rows)
+
+
+def _columns(by: UsageBy, found: Sequence[Used]) -> Iterator[tuple[str, list[str]]]:
+    """Each with its cells; empty ones say nothing."""
+    totals = [one.total for one in found]
     painted = any(total.images for total in totals)
-    columns = (
-        *(by.value, "requests", "ok", "not ok", "tokens in", "tokens out"),
-        *(("images",) if painted else ()),
-        *("busy", "USD"),
-    )
-    rows = [_row(total, images=painted) for total in totals]
-    print_table(f"Usage of the last {last}", columns, rows)
+    yield by.value, [total.group for total in totals]
+    yield "requests", [f"{total.requests:,}" for total in totals]
+    yield "ok", [f"{total.ok:,}" for total in totals]
+    yield "not ok", [f"{total.requests - total.ok:,}" for total in totals]
+    yield "tokens in", [f"{total.input_tokens:,}" for total in totals]
+    yield "tokens out", [f"{total.output_tokens:,}" for total in totals]
+    yield "images", [f"{total.images:,}" if painted else "" for total in totals]
+    yield "busy", [f"{total.execution_s:,.0f} s" for total in totals]
+    yield "USD", [dollars(total.usd) for total in totals]
+    times = [one.times for one in found]
+    yield _unit(times), [_seconds(one, rest=False) for one in times]
+    yield "rest", [_seconds(one, rest=True) for one in times]
+    yield "time USD", [_usd(one, rest=False) for one in times]
+    yield "rest USD", [_usd(one, rest=True) for one in times]
 
 
-def _row(total: UsageTotal, *, images: bool) -> tuple[str, ...]:
-    return (
-        total.group,
-        f"{total.requests:,}",
-        f"{total.ok:,}",
-        f"{total.requests - total.ok:,}",
-        f"{total.input_tokens:,}",
-        f"{total.output_tokens:,}",
-        *((f"{total.images:,}",) if images else ()),
-        f"{total.execution_s:,.0f} s",
-        dollars(total.usd),
+def _unit(times: Sequence[Sequence[DeviceTime]]) -> str:
+    units = {time.unit for group in times for time in group}
+    return units.pop() if len(units) == 1 else ACCELERATOR_S
+
+
+def _seconds(times: Sequence[DeviceTime], *, rest: bool) -> str:
+    """By type, named where there are several."""
+    shown = [(time.accelerator, time.rest_s if rest else time.requests_s) for time in times]
+    named = len(times) > 1
+    return ", ".join(
+        f"{accelerator} {seconds:,.1f}" if named else f"{seconds:,.1f}"
+        for accelerator, seconds in shown
+        if seconds is not None
     )
+
+
+def _usd(times: Sequence[DeviceTime], *, rest: bool) -> str:
+    """Nothing unless all of it has a price."""
+    found = [time.rest_usd if rest else time.requests_usd for time in times]
+    known = [usd for usd in found if usd is not None]
+    return dollars(sum(known)) if known and len(known) == len(found) else ""
 
 
 def dollars(usd: float) -> str:

@@ -5,7 +5,13 @@ from typing import Protocol
 
 from paceline.records.access import ApiKey, Workspace
 from paceline.records.run import AuditEvent
-from paceline.records.usage import PricedLine, SpoolPosition, UsageBy, UsageTotal
+from paceline.records.usage import (
+    PricedLine,
+    ReplicaShare,
+    SpoolPosition,
+    UsageBy,
+    UsageTotal,
+)
 
 
 class Access(Protocol):
@@ -59,6 +65,15 @@ class Access(Protocol):
         self, *, by: UsageBy, since_s: float = 0.0, until_s: float | None = None
     ) -> tuple[UsageTotal, ...]:
         """Sums of the requests that arrived in the time (seconds since 1970), by group."""
+        ...
+
+    def replica_shares(
+        self, *, by: UsageBy, since_s: float = 0.0, until_s: float | None = None
+    ) -> tuple[ReplicaShare, ...]:
+        """Of the same requests, by group and replica: what they had of the replica's time.
+
+        Without those that have no share, see `deploy.shares`.
+        """
         ...
 
     def spent_usd(self, *, by: UsageBy, since_s: float) -> Mapping[str, float]:

@@ -184,7 +184,9 @@ class EndpointStatus:
 class ReplicaRecord:
     """One replica from the decision to its end. `cold_start` is `None` until it was admitted.
 
-    `devices` are those it was given, where the machine has several.
+    `devices` are those it was given, where the machine has several; it has `device_count` in any
+    case, from `launched_at_utc` on (`None` in records of earlier builds), and costs `usd_per_hour`
+    with all of them (`None`: unknown).
     """
 
     replica_id: str
@@ -198,6 +200,9 @@ class ReplicaRecord:
     cold_start: ColdStart | None = None
     ended_at_utc: str | None = None
     devices: tuple[str, ...] = ()
+    device_count: int = 1
+    launched_at_utc: str | None = None
+    usd_per_hour: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,10 +20,14 @@ class SpoolPosition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PricedLine:
-    """A line of the spool with what it cost; nothing where the endpoint has no price."""
+    """A line of the spool with what it cost; nothing where the endpoint has no price.
+
+    `replica_s` is the request's share of its replica's time, see `deploy.shares`.
+    """
 
     line: UsageLine
     usd: float
+    replica_s: float | None = None
 
 
 class UsageBy(StrEnum):
@@ -34,6 +38,8 @@ class UsageBy(StrEnum):
     VERSION = "version"
     WORKSPACE = "workspace"
     DAY = "day"
+    REQUEST = "request"
+    """By the id in `x-request-id`, which clients may give and repeat."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,3 +67,12 @@ class UsageTotal:
     cold_s: float
     execution_s: float
     usd: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaShare:
+    """What the requests of one group had of one replica's time."""
+
+    group: str
+    replica_id: str
+    replica_s: float

@@ -129,6 +129,7 @@ class AccessContract:
             (UsageBy.VERSION, {"demo@1": 2, "demo@2": 1, "other@1": 1}),
             (UsageBy.WORKSPACE, {"default": 4}),
             (UsageBy.DAY, {"2026-01-01": 3, "2026-01-02": 1}),
+            (UsageBy.REQUEST, {"a": 1, "b": 1, "c": 1, "d": 1}),
         ],
     )
     def test_sums_by_group(self, access: Access, by: UsageBy, groups: dict[str, int]) -> None:
@@ -143,6 +144,25 @@ class AccessContract:
         assert {total.group: total.requests for total in found} == groups
         assert sum(total.execution_s for total in found) == pytest.approx(8.0)
         assert sum(total.output_tokens for total in found) == 80
+
+    def test_shares_of_replicas_are_summed_by_group_and_replica(self, access: Access) -> None:
+        lines = [
+            PricedLine(line=a_line("a", ended=Ended.BEGAN), usd=0.0),
+            PricedLine(line=a_line("b"), usd=0.0, replica_s=1.5),
+            PricedLine(line=a_line("c", key_id=None), usd=0.0, replica_s=0.5),
+            PricedLine(line=replace(a_line("d"), replica_id="demo-2"), usd=0.0, replica_s=4.0),
+            PricedLine(line=replace(a_line("e"), replica_id=None), usd=0.0),
+        ]
+        access.account("g", lines, SpoolPosition())
+        ended = PricedLine(line=a_line("a"), usd=0.0, replica_s=0.25)
+        access.account("g", [ended], SpoolPosition(offset=1))
+        by_key = access.replica_shares(by=UsageBy.KEY)
+        assert {(one.group, one.replica_id): one.replica_s for one in by_key} == {
+            ("-", "demo-1"): 0.5,
+            ("k1", "demo-1"): 1.75,
+            ("k1", "demo-2"): 4.0,
+        }
+        assert access.replica_shares(by=UsageBy.KEY, until_s=NOON_S) == ()
 
     def test_a_time_is_half_open(self, access: Access) -> None:
         access.account("g", [PricedLine(line=a_line(), usd=0.5)], SpoolPosition())

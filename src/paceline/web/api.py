@@ -12,7 +12,7 @@ from paceline.app.audit import audit_document, audit_trail, read_since
 from paceline.app.keys import KeyOrder, NewKey, create_key, revoke_key, rotate_key, shown_state
 from paceline.app.report import run_document
 from paceline.app.runs import ranking_of, receipt_path, stored_runs
-from paceline.app.usage import usage_document
+from paceline.app.usage_report import usage_document, used
 from paceline.app.versions import (
     compare_versions,
     comparison_document,
@@ -195,8 +195,8 @@ def _serving(api: FastAPI, shop: Workshop) -> None:
     def usage(by: UsageBy = UsageBy.ENDPOINT, last_s: float = 30 * DAY_S) -> Document:
         """What was served in the last `last_s` seconds, summed."""
         since_s = shop.clock.utc_now().timestamp() - last_s
-        totals = shop.store.access.usage(by=by, since_s=since_s)
-        return {"by": by.value, "usage": [usage_document(total) for total in totals]}
+        found = used(shop, by=by, since_s=since_s)
+        return {"by": by.value, "usage": [usage_document(one) for one in found]}
 
 
 def _keys(api: FastAPI, shop: Workshop) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from paceline.adapters.stores.memory import MemoryStore
 from paceline.adapters.stores.memory.access import MemoryAccess
-from paceline.app.usage import account_spool, usage_document
+from paceline.app.usage import account_spool
+from paceline.app.usage_report import Used, usage_document
 from paceline.errors import Code, SetupError
 from paceline.records.gateway import Ended
 from paceline.records.serial import dump
@@ -31,7 +32,7 @@ def test_every_line_is_accounted_for_once(tmp_path: Path) -> None:
     [total] = access.usage(by=UsageBy.ENDPOINT)
     assert (total.requests, total.ok, total.aborted, total.unknown) == (2, 1, 1, 0)
     assert total.usd == pytest.approx(21.0)
-    assert usage_document(total)["requests"] == {
+    assert usage_document(Used(total=total))["requests"] == {
         "all": 2,
         "ok": 1,
         "aborted": 1,

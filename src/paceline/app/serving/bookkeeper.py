@@ -1,5 +1,6 @@
 """Moves what the gateway wrote of each request from its spool to the account, beside the loop."""
 
+import queue
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from paceline.app.serving.journal import say
 from paceline.app.serving.prices import UnitPrices
 from paceline.app.usage import account_spool
 from paceline.app.wiring import Workshop
+from paceline.deploy.shares import Shares
 from paceline.deploy.spans import spans_of
 from paceline.errors import SetupError
 from paceline.ports.traces import TraceSink
@@ -31,6 +33,8 @@ class Bookkeeper:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="bookkeeper", daemon=True)
         self._prices: Mapping[tuple[str, int], UnitPrices] = {}
+        self._shares = Shares()
+        self._deaths_s: queue.SimpleQueue[float] = queue.SimpleQueue()
 
     def start(self) -> None:
         """Begin."""
@@ -42,6 +46,10 @@ class Bookkeeper:
         Those of before stay known: the last lines of what has gone are still to come.
         """
         self._prices = {**self._prices, **found}
+
+    def gateway_died(self, at_s: float) -> None:
+        """Nobody will write the ends of what it had in flight then (s since 1970)."""
+        self._deaths_s.put(at_s)
 
     def stop(self) -> None:
         """Account for what is there and end."""
@@ -55,12 +63,15 @@ class Bookkeeper:
         away = False
         while True:
             last = self._stop.wait(EVERY_S)
+            while not self._deaths_s.empty():
+                self._shares.gateway_died(self._deaths_s.get())
             try:
                 account_spool(
                     self._access,
                     self._folder,
                     spool=SPOOL,
                     price=self._price,
+                    shares=self._shares,
                     on_lines=self._trace,
                 )
                 away = False

@@ -76,6 +76,11 @@ class VersionFacts:
         return self.version.variant.accelerator
 
     @property
+    def usd_per_hour(self) -> float | None:
+        """Of one replica, with all its devices; `None` where no price is known."""
+        return usd_per_hour(self.run, self.version)
+
+    @property
     def prices(self) -> UnitPrices:
         """All of them."""
         return UnitPrices(
@@ -91,7 +96,6 @@ def learn(pipeline: str, number: int, shop: Workshop) -> VersionFacts:
     run = shop.store.run(version.run_id)
     trials = [t for t in shop.store.trials(run.run_id) if t.variant == version.variant]
     metrics = _metrics(run, version)
-    price = run.request.price_usd_per_hour
     painted = painted_by(trials)
     return VersionFacts(
         version=version,
@@ -100,7 +104,7 @@ def learn(pipeline: str, number: int, shop: Workshop) -> VersionFacts:
             concurrency=measured_concurrency(run.request.workload, metrics),
             cold_start_s=_value(metrics, COLD_START_S, 0.0),
             cold_start_budget_s=usual_cold_start_s(run.request.workload),
-            usd_per_hour=0.0 if price is None else price * version.variant.count,
+            usd_per_hour=usd_per_hour(run, version) or 0.0,
             service=(_service(run.request.workload, metrics),),
             requests_per_s=_value(metrics, REQUESTS_PER_S, 0.0) or None,
         ),
@@ -125,6 +129,12 @@ def prices_of(pipeline: str, number: int, shop: Workshop) -> UnitPrices:
         usd_per_image=_value(metrics, COST_USD_PER_IMAGE, 0.0),
         usd_per_mtok_embedded=embedding_usd_per_mtok(run.request.workload, metrics),
     )
+
+
+def usd_per_hour(run: RunRecord, version: Version) -> float | None:
+    """Of one replica of a version; `None` where the run knew no price."""
+    price = run.request.price_usd_per_hour
+    return None if price is None else price * version.variant.count
 
 
 def patience_s(workload: Workload, metrics: Mapping[str, Metric]) -> float | None:

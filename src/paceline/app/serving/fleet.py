@@ -245,6 +245,8 @@ class Fleet:
             accelerator=facts.accelerator,
             state=ReplicaState.QUEUED,
             created_at_utc=self._desk.journal.now_utc(),
+            device_count=facts.version.variant.count,
+            usd_per_hour=facts.usd_per_hour,
         )
         self._replicas[replica_id] = Replica(record, facts, self._desk.journal)
 

@@ -3,7 +3,7 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,20 @@ def is_served(data: Path) -> bool:
     except FileNotFoundError:
         return False
     return False
+
+
+def beat(data: Path) -> None:
+    """Leave a sign of life, for whoever comes after a kill; a disk that takes none is borne."""
+    with suppress(OSError):
+        os.utime(data / LOCK)
+
+
+def last_seen_s(data: Path) -> float | None:
+    """When a `paceline serve` last lived (s since 1970); `None` when there never was one."""
+    try:
+        return (data / LOCK).stat().st_mtime
+    except FileNotFoundError:
+        return None
 
 
 @contextmanager

@@ -63,7 +63,8 @@ class Replica:
         return 0.0 if self._served is None else now_s - self._served.admitted_s
 
     def launch(self, keeper: Keeper, now_s: float, because: str) -> None:
-        """Begin its cold start."""
+        """Begin its cold start; from now on it has its devices."""
+        self.record = replace(self.record, launched_at_utc=self._journal.now_utc())
         self._move(ReplicaEvent.LAUNCHED, because)
         self.start = begun(now_s)
         self.keeper = keeper

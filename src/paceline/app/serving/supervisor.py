@@ -16,6 +16,7 @@ import signal
 import threading
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Final
@@ -27,6 +28,7 @@ from paceline.app.serving.fleet import Fleet
 from paceline.app.serving.gateway_process import GatewayOptions, GatewayProcess
 from paceline.app.serving.journal import Journal, say
 from paceline.app.serving.keeper import Told
+from paceline.app.serving.lock import beat, last_seen_s
 from paceline.app.serving.overview import Noticeboard, Overview, ReplicaUse
 from paceline.app.serving.scribe import Scribe
 from paceline.app.traces import open_traces
@@ -139,16 +141,23 @@ class Supervisor(AbstractContextManager["Supervisor"]):
         self._nudge()
 
     def _clear_up(self) -> None:
-        """What an earlier one left: its processes are ended, its replicas recorded as ended."""
+        """What an earlier one left: its processes are ended, its replicas recorded as ended.
+
+        They ended with it, however long ago that was.
+        """
+        seen_s = last_seen_s(self._shop.places.data)
+        seen = self._shop.clock.utc_now() if seen_s is None else datetime.fromtimestamp(seen_s, UTC)
+        seen_utc = seen.isoformat(timespec="milliseconds")
         swept = self._shop.executor.sweep()
         left = self._shop.store.deployments.replicas(live=True)
         if swept or left:
             counted = "1 replica" if len(left) == 1 else f"{len(left)} replicas"
             say(f"an earlier `paceline serve` was killed, and with it {counted}")
         for replica in left:
-            self._record_end(replica)
+            began_utc = replica.launched_at_utc or replica.created_at_utc
+            self._record_end(replica, max(seen_utc, began_utc))
 
-    def _record_end(self, replica: ReplicaRecord) -> None:
+    def _record_end(self, replica: ReplicaRecord, ended_at_utc: str) -> None:
         state = replica.state
         for event in WAY_OUT[state]:
             following = after(state, event)
@@ -160,7 +169,7 @@ class Supervisor(AbstractContextManager["Supervisor"]):
                 because="the `paceline serve` that kept it was killed",
                 at_utc=self._journal.now_utc(),
             )
-            self._journal.move_replica(step, _in_state(replica, following, step.at_utc))
+            self._journal.move_replica(step, _in_state(replica, following, ended_at_utc))
             state = following
 
     def _wait(self, timeout_s: float) -> None:
@@ -213,6 +222,7 @@ class Supervisor(AbstractContextManager["Supervisor"]):
         if self._gateway.deaths != self._deaths_seen:  # noticed here or while a table was sent
             self._deaths_seen = self._gateway.deaths
             say("the gateway died; it is started again")
+            self._bookkeeper.gateway_died(self._shop.clock.utc_now().timestamp())
             for name, fleet in self._fleets.items():
                 fleet.gateway_lost()
                 self._journal.log(name, LogKind.GATEWAY, "the gateway died")
@@ -268,6 +278,7 @@ class Supervisor(AbstractContextManager["Supervisor"]):
             raise RuntimeError("the thread that talks to the store has failed")
         for fleet in self._fleets.values():
             fleet.tick()
+        beat(self._shop.places.data)
         self._pin()
         self._desk.release_devices(
             frozenset(

@@ -1,6 +1,6 @@
 """The Access port in this process's memory."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -9,7 +9,14 @@ from paceline.ports.store import StaleWrite
 from paceline.records.access import ApiKey, Workspace
 from paceline.records.gateway import Ended, UsageLine
 from paceline.records.run import AuditEvent
-from paceline.records.usage import NOBODY, PricedLine, SpoolPosition, UsageBy, UsageTotal
+from paceline.records.usage import (
+    NOBODY,
+    PricedLine,
+    ReplicaShare,
+    SpoolPosition,
+    UsageBy,
+    UsageTotal,
+)
 
 
 class MemoryAccess:
@@ -81,11 +88,22 @@ class MemoryAccess:
         self, *, by: UsageBy, since_s: float = 0.0, until_s: float | None = None
     ) -> tuple[UsageTotal, ...]:
         groups: dict[str, list[PricedLine]] = {}
-        for priced in self._lines:
-            at_s = priced.line.at_s
-            if at_s >= since_s and (until_s is None or at_s < until_s):
-                groups.setdefault(_group(priced.line, by), []).append(priced)
+        for priced in self._within(since_s, until_s):
+            groups.setdefault(_group(priced.line, by), []).append(priced)
         return tuple(_total(group, groups[group]) for group in sorted(groups))
+
+    def replica_shares(
+        self, *, by: UsageBy, since_s: float = 0.0, until_s: float | None = None
+    ) -> tuple[ReplicaShare, ...]:
+        sums: dict[tuple[str, str], float] = {}
+        for priced in self._within(since_s, until_s):
+            if priced.replica_s is not None and priced.line.replica_id is not None:
+                same = _group(priced.line, by), priced.line.replica_id
+                sums[same] = sums.get(same, 0.0) + priced.replica_s
+        return tuple(
+            ReplicaShare(group=group, replica_id=replica_id, replica_s=sums[group, replica_id])
+            for group, replica_id in sorted(sums)
+        )
 
     def spent_usd(self, *, by: UsageBy, since_s: float) -> Mapping[str, float]:
         spent: dict[str, float] = {}
@@ -94,6 +112,12 @@ class MemoryAccess:
             if group != NOBODY and priced.line.at_s >= since_s:
                 spent[group] = spent.get(group, 0.0) + priced.usd
         return spent
+
+    def _within(self, since_s: float, until_s: float | None) -> Iterator[PricedLine]:
+        for priced in self._lines:
+            at_s = priced.line.at_s
+            if at_s >= since_s and (until_s is None or at_s < until_s):
+                yield priced
 
     def _note_all(self, notes: Sequence[AuditEvent]) -> None:
         for note in notes:
@@ -124,6 +148,8 @@ def _group(line: UsageLine, by: UsageBy) -> str:
             return line.workspace
         case UsageBy.DAY:
             return datetime.fromtimestamp(line.at_s, UTC).date().isoformat()
+        case UsageBy.REQUEST:
+            return line.request_id
 
 
 def _total(group: str, lines: Sequence[PricedLine]) -> UsageTotal:

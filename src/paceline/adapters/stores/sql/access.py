@@ -17,7 +17,14 @@ from paceline.records.access import ApiKey, Workspace
 from paceline.records.gateway import Ended, UsageLine
 from paceline.records.run import AuditEvent
 from paceline.records.serial import pack
-from paceline.records.usage import NOBODY, PricedLine, SpoolPosition, UsageBy, UsageTotal
+from paceline.records.usage import (
+    NOBODY,
+    PricedLine,
+    ReplicaShare,
+    SpoolPosition,
+    UsageBy,
+    UsageTotal,
+)
 
 GROUPS = {
     UsageBy.ENDPOINT: USAGE.c.endpoint,
@@ -25,6 +32,7 @@ GROUPS = {
     UsageBy.VERSION: USAGE.c.endpoint + "@" + cast(USAGE.c.version, Text),
     UsageBy.WORKSPACE: USAGE.c.workspace,
     UsageBy.DAY: USAGE.c.day,
+    UsageBy.REQUEST: USAGE.c.request_id,
 }
 SUMMED = ("input_tokens", "output_tokens", "images", "queue_s", "cold_s", "execution_s", "usd")
 
@@ -142,6 +150,24 @@ class SqlAccess:
                 for row in connection.execute(query)
             )
 
+    def replica_shares(
+        self, *, by: UsageBy, since_s: float = 0.0, until_s: float | None = None
+    ) -> tuple[ReplicaShare, ...]:
+        group, replica_id = GROUPS[by].label("grouped"), USAGE.c.replica_id
+        query = (
+            select(group, replica_id, func.sum(USAGE.c.replica_s).label("replica_s"))
+            .where(USAGE.c.at_s >= since_s, USAGE.c.replica_s.is_not(None))
+            .group_by(group, replica_id)
+            .order_by(group, replica_id)
+        )
+        if until_s is not None:
+            query = query.where(USAGE.c.at_s < until_s)
+        with self._database.reading() as connection:
+            return tuple(
+                ReplicaShare(group=row.grouped, replica_id=row.replica_id, replica_s=row.replica_s)
+                for row in connection.execute(query)
+            )
+
     def spent_usd(self, *, by: UsageBy, since_s: float) -> Mapping[str, float]:
         group = GROUPS[by].label("grouped")
         query = (
@@ -191,6 +217,7 @@ def _row_of(priced: PricedLine) -> dict[str, str | int | float | None]:
         "output_tokens": line.output_tokens,
         "images": line.images,
         "usd": priced.usd,
+        "replica_s": priced.replica_s,
     }
 
 
