@@ -2,10 +2,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.stamp
+# So many tests run at a time, but for those marked `alone`.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -q
+BESIDE := $(PYTEST) --numprocesses $(WORKERS) --dist worksteal
 # Tests start hundreds of processes: compiled once, each takes half the time to start.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-more check engines docs docs-check bench reference-model reference-image clean
+.PHONY: demo test test-beside test-alone test-more check engines more-engines docs bench \
+	reference-model reference-image clean
+# `alone` is alone under `make -j`, too.
+.NOTPARALLEL:
 
 $(STAMP): pyproject.toml reference_model/pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Paceline needs Python 3.11 or newer; run: make PYTHON=python3.11")'
@@ -17,16 +24,22 @@ $(STAMP): pyproject.toml reference_model/pyproject.toml
 engines: $(STAMP)  ## the two engines that the demo and the end-to-end tests run
 	$(BIN)/paceline engines install transformers openvino
 
+more-engines: $(STAMP)  ## engines and tools that take long to build or to download
+	$(BIN)/paceline engines install diffusers llamacpp llmcompressor sglang vllm
+
 demo: engines  ## optimize the reference model on this machine
 	$(BIN)/paceline optimize reference "optimize for throughput, ttft p95 <= 500ms, quality >= 0.97x" --pipeline demo --budget 5m
 
-test: engines  ## every test, real engines included
-	$(BIN)/python -m pytest -q
-	$(BIN)/python -m pytest -q -m engines
+test: test-beside test-alone  ## every test, real engines included
 
-test-more: $(STAMP)  ## the tests of engines and tools that take long to build or to download
-	$(BIN)/paceline engines install diffusers llamacpp llmcompressor sglang vllm
-	$(BIN)/python -m pytest -q -m more_engines
+test-beside: $(STAMP)  ## those that bear others beside them and need no engine
+	$(BESIDE) -m "not (alone or engines or more_engines or gpu or long)"
+
+test-alone: engines  ## those that compare times or start real engines
+	$(PYTEST) -m "(alone or engines) and not (more_engines or gpu or long)"
+
+test-more: more-engines  ## the tests of engines and tools that take long to build or to download
+	$(PYTEST) -m more_engines
 
 check: $(STAMP)  ## what must hold before a change lands, tests apart
 	$(BIN)/ruff check .

@@ -21,7 +21,7 @@ from paceline.testing.load import (
 from paceline.trial.innocence import judge_client
 from paceline.units import Seconds
 
-pytestmark = pytest.mark.enable_socket
+pytestmark = [pytest.mark.alone, pytest.mark.enable_socket]
 
 
 class TestOpenAiHttp(LoadGeneratorContract):

@@ -15,7 +15,12 @@ from tests.e2e.serving import Serving, serving
 from paceline.trial.images.png import read_png
 from paceline.trial.images.shapes import shows
 
-pytestmark = [pytest.mark.e2e, pytest.mark.more_engines, pytest.mark.enable_socket]
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.e2e,
+    pytest.mark.more_engines,
+    pytest.mark.enable_socket,
+]
 
 MODEL = "reference-image"
 START_S = 600.0

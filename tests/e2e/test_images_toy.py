@@ -18,7 +18,12 @@ from paceline.testing.pipelines import write_pipeline
 from paceline.trial.images.png import read_png
 from paceline.trial.images.shapes import shows
 
-pytestmark = [pytest.mark.e2e, pytest.mark.more_engines, pytest.mark.enable_socket]
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.e2e,
+    pytest.mark.more_engines,
+    pytest.mark.enable_socket,
+]
 
 ADAPTER = """
 import sys

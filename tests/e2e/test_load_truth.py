@@ -26,7 +26,7 @@ from paceline.trial.innocence import judge_client
 from paceline.trial.slo import judge
 from paceline.trial.timeline import summarise
 
-pytestmark = [pytest.mark.e2e, pytest.mark.enable_socket]
+pytestmark = [pytest.mark.alone, pytest.mark.e2e, pytest.mark.enable_socket]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,6 +42,7 @@ def test_endpoints_are_told_apart_on_the_standard_suite(paceline: Paceline) -> N
     assert 0.9 < again.document["score"] == found["against"]["score"], "same seed, same score"
 
 
+@pytest.mark.alone
 @pytest.mark.more_engines
 def test_a_run_on_the_standard_suite_keeps_distributions_and_answers_that_verify(
     paceline: Paceline,
@@ -76,6 +77,7 @@ def test_a_run_on_the_standard_suite_keeps_distributions_and_answers_that_verify
     assert "$.trials[0].readings" in checked.out
 
 
+@pytest.mark.alone
 @pytest.mark.more_engines
 def test_a_broken_checkpoint_is_found_by_its_distributions_before_its_speed(
     paceline: Paceline,

@@ -6,7 +6,12 @@ from typing import Any
 import pytest
 from tests.e2e.conftest import Done, Paceline
 
-pytestmark = [pytest.mark.e2e, pytest.mark.more_engines, pytest.mark.enable_socket]
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.e2e,
+    pytest.mark.more_engines,
+    pytest.mark.enable_socket,
+]
 
 REQUEST = (
     *("optimize", "reference", "--engine", "llamacpp", "--format", "gguf-q8_0"),
