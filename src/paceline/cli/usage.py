@@ -36,7 +36,7 @@ def usage(
     if as_json:
         print_json({"by": by.value, "usage": [usage_document(one) for one in found]})
         return
-    shown = {column: cells for column, cells in _columns(by, found) if any(cells)}
+    shown = {column: cells for column, cells in _columns(by, found) if any(cells) or not found}
     rows = list(zip(*shown.values(), strict=True))
     print_table(f"Usage of the last {last}", tuple(shown), rows)
 
