@@ -107,12 +107,13 @@ def _offer(engine: Engine, shop: Workshop, draft: Model | None) -> EngineOffer:
         formats=engine.formats(),
         knobs=engine.knobs(),
         speculations=speculations_of(engine, draft),
-        missing=_missing(engine, shop),
+        missing=why_missing(engine, shop),
         unverified=isinstance(engine, Unverified),
     )
 
 
-def _missing(engine: Engine, shop: Workshop) -> str | None:
+def why_missing(engine: Engine, shop: Workshop) -> str | None:
+    """Why an engine has no environment here; `None`: it has one, or needs none."""
     spec = engine.environment()
     if spec is None:
         return None

@@ -7,12 +7,13 @@ from typing import Final
 from paceline.app.exams import loaded_items, needle_of, quality_floors
 from paceline.app.figures import Unreadable, footprint_of, load_of, with_figures
 from paceline.app.optimize import begin_run
-from paceline.app.planning import Planned, plan_request, with_price
+from paceline.app.planning import Planned, plan_request, why_missing, with_price
 from paceline.app.race import with_variant
 from paceline.app.registry import engine_names, load_engine, usable_engines
 from paceline.app.watch import Watch
 from paceline.app.wiring import Workshop
 from paceline.plan.search import plain
+from paceline.ports.engine import why_other_kind
 from paceline.records.launch import Cause
 from paceline.records.request import Request
 from paceline.records.run import RunRecord
@@ -174,14 +175,20 @@ def _names(earlier: RunRecord, shop: Workshop) -> Names:
     known = () if plan is None else (*plan.variants, *(r.variant for r in plan.rejected))
     engines = engine_names()
     formats = [f for engine in usable_engines(with_fake=True).values() for f in engine.formats()]
+    ready = {
+        name
+        for name, engine in usable_engines().items()
+        if why_missing(engine, shop) is None and why_other_kind(engine, earlier.model) is None
+    }
     return Names(
+        on_demand=tuple(name for name in engines if name not in ready),
         by_kind={
             "engine": _distinct(engines, (v.engine for v in known)),
             "format": _distinct(formats, (v.format for v in known)),
             "hardware": _distinct(
                 (a.name for a in shop.executor.inventory()), (v.accelerator for v in known)
             ),
-        }
+        },
     )
 
 

@@ -44,9 +44,14 @@ _INSTEAD: Final = re.compile(r"\b(?:instead|rather|this time|now)\b", re.IGNOREC
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Names:
-    """What can be chosen or left out, by kind: `engine`, `format` and `hardware`."""
+    """What can be chosen or left out, by kind: `engine`, `format` and `hardware`.
+
+    `on_demand` are engines that are tried, or refused, where they are named only: "skip vllm" means
+    all others but these.
+    """
 
     by_kind: Mapping[str, tuple[str, ...]]
+    on_demand: tuple[str, ...] = ()
 
     def matching(self, word: str) -> list[tuple[str, str]]:
         """Kind and name of everything that `word` means: itself, or the beginning of formats."""
@@ -226,7 +231,8 @@ def _selected(
         now = tuple(dict.fromkeys((*flagged, *chosen.only.get(kind, ())))) or earlier
         out = chosen.out.get(kind, [])
         if out:
-            left = tuple(name for name in now or names.by_kind.get(kind, ()) if name not in out)
+            known = now or [n for n in names.by_kind.get(kind, ()) if n not in names.on_demand]
+            left = tuple(name for name in known if name not in out)
             if not left:
                 raise _nothing_left(kind, out)
             now = left

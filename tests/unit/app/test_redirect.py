@@ -7,9 +7,10 @@ import pytest
 
 from paceline.app.places import Places
 from paceline.app.planning import Planned
-from paceline.app.redirect import Reuse, reusable
+from paceline.app.redirect import Reuse, redirected, reusable
 from paceline.app.wiring import Workshop
 from paceline.clock import ManualClock
+from paceline.errors import SpecError
 from paceline.records.plan import Plan
 from paceline.records.request import Request
 from paceline.records.run import RunRecord, RunState
@@ -17,6 +18,7 @@ from paceline.records.samples import Outcome, RequestSample, TokenSource, pack, 
 from paceline.records.trial import TrialRecord
 from paceline.records.variant import Rejection, RejectionReason
 from paceline.spec.grammar import parse_constraint
+from paceline.spec.read import Asked
 from paceline.testing.builders import a_cpu, a_metric, a_model, a_request, a_trial, a_variant
 
 BASE, INT8 = a_variant(), a_variant("fake", "int8")
@@ -141,3 +143,13 @@ def test_another_model_load_or_machine_makes_every_trial_worthless(shop: Worksho
         assert named in found.refused[0]
     assert other_model.model.sha256 == run.model.sha256, "only the files decide"
     assert len(reusable(other_model, REQUEST, PLANNED, shop).trials) == 1
+
+
+def test_leaving_an_engine_out_brings_in_neither_the_fake_one_nor_what_is_not_installed(
+    shop: Workshop,
+) -> None:
+    run = an_earlier_run(shop)
+    with pytest.raises(SpecError, match="nothing is left"):
+        redirected(run.run_id, Asked(), "skip vllm", shop)
+    named = redirected(run.run_id, Asked(), "only fake", shop)
+    assert named.request.engines == ("fake",)

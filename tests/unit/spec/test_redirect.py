@@ -26,6 +26,16 @@ def turned(
     return redirect(before or a_request(LIMIT), flags=flags or Asked(), words=words, names=NAMES)
 
 
+def test_leaving_an_engine_out_asks_for_none_that_has_to_be_named() -> None:
+    names = replace(NAMES, on_demand=("llamacpp",))
+    found = redirect(a_request(LIMIT), flags=Asked(), words="skip vllm", names=names)
+    assert found.request.engines == ("openvino",)
+    named = redirect(a_request(LIMIT), flags=Asked(), words="only llama.cpp", names=names)
+    assert named.request.engines == ("llamacpp",)
+    nothing = redirect(a_request(LIMIT), flags=Asked(), words="skip llama.cpp", names=names)
+    assert nothing.request.engines == ("openvino", "vllm")
+
+
 def test_every_kind_of_change_is_understood_together_and_said_back() -> None:
     found = turned("cheaper, only llama.cpp, p95 ttft under 300 ms")
     assert found.request.priority is Priority.COST
