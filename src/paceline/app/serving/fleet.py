@@ -41,6 +41,8 @@ from paceline.records.scaling import Fleet as Scaled
 from paceline.records.scaling import Memory
 
 FAILURES_KEPT: Final = 20
+DEPLOYED: Final = "deployed"
+"""Why there is a replica before anybody asked."""
 
 
 class Fleet:
@@ -59,7 +61,7 @@ class Fleet:
         known = status is not None and status.revision == endpoint.revision
         # A deployment is tried at once, not by the first user; what ran before a restart runs on.
         self._wanted = status.replicas if known and status is not None else 1
-        self._because = "deployed" if not known else "as before the restart"
+        self._because = DEPLOYED if not known else "as before the restart"
         self._removed = False
         self._trial: TrialPeriod | None = None
         self._waits_because: str | None = None
@@ -92,7 +94,8 @@ class Fleet:
         self._crashes.clear()
         self._trial = None
         self._memory = Memory()  # else a long idle time would end it before it was tried
-        self._wanted = max(self._wanted, 1)
+        if not self._wanted:
+            self._wanted, self._because = 1, DEPLOYED
         version = endpoint.version
         self._log(LogKind.ROLLOUT, f"version {version} is wanted", version=version)
 
@@ -395,8 +398,7 @@ class Fleet:
         if decision.replicas != self._wanted:
             counts = (self._wanted, decision.replicas)
             self._log(LogKind.SCALE, decision.because, replicas=counts)
-            self._wanted = decision.replicas
-        self._because = decision.because
+            self._wanted, self._because = decision.replicas, decision.because
 
     def _known(self, version: int) -> VersionFacts | None:
         """What a version's run measured; a version that cannot be read fails."""

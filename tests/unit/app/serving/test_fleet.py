@@ -99,6 +99,15 @@ def test_idle_it_goes_to_zero_and_a_waiting_request_brings_it_back(serving: Stag
     assert len(serving.log(LogKind.SCALE)) == 2
 
 
+def test_the_reason_that_is_shown_is_that_of_the_count(serving: Stage) -> None:
+    assert serving.status().because == "deployed"
+    serving.pass_s(10)
+    scaled = serving.log(LogKind.SCALE)
+    assert serving.status().because == scaled[-1]
+    serving.pass_s(3)
+    assert serving.status().because == scaled[-1], "not that of the last look"
+
+
 def test_what_is_in_flight_is_waited_for(serving: Stage) -> None:
     old = serving.only()
     serving.in_flight[old.id] = 2
