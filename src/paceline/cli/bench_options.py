@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from paceline.app.bench_request import ROUTES
+from paceline.records.request import MOST_SEED
 from paceline.trial.presets import PRESETS
 
 Url = Annotated[str, typer.Argument(help="The endpoint, e.g. http://127.0.0.1:8000.")]
@@ -64,7 +65,9 @@ MaxProbes = Annotated[int, typer.Option(help="Most loads that a search may send.
 Warmup = Annotated[int | None, typer.Option(help="Requests before the window; not counted.")]
 Timeout = Annotated[str | None, typer.Option(help="Give a request up after this; 5m.")]
 Processes = Annotated[int | None, typer.Option(help="Client processes; else as many as needed.")]
-Seed = Annotated[int, typer.Option(help="Same seed: same prompts, lengths and arrivals.")]
+Seed = Annotated[
+    int, typer.Option(min=0, max=MOST_SEED, help="Same seed: same prompts, lengths and arrivals.")
+]
 Html = Annotated[Path | None, typer.Option(help="Write a page with charts, in one file.")]
 Samples = Annotated[
     Path | None, typer.Option(help="Write every request as .npz; one file per probe of a search.")

@@ -18,6 +18,7 @@ from paceline.cli.output import print_json
 from paceline.records.load import Route, Target
 from paceline.records.measurement import Verdict
 from paceline.records.quality import Split, StopCause
+from paceline.records.request import MOST_SEED
 
 WORSE: Final = 5
 """Exit code when the endpoint is worse than `--against` by more than the margin, or broken."""
@@ -36,7 +37,9 @@ Margin = Annotated[
     float, typer.Option(min=0.001, max=0.999, help="How much worse is still good enough.")
 ]
 Concurrency = Annotated[int, typer.Option(min=1, max=512, help="Items in flight.")]
-Seed = Annotated[int, typer.Option(help="Order of asking, and the seed sent along.")]
+Seed = Annotated[
+    int, typer.Option(min=0, max=MOST_SEED, help="Order of asking, and the seed sent along.")
+]
 EveryItem = Annotated[
     bool, typer.Option("--every-item", help="Ask on when the verdict is already clear.")
 ]

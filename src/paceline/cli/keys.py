@@ -56,6 +56,13 @@ def create(
     )
     shop = Workshop()
     _print_new(create_key(order, shop.store.access, shop.clock), as_json)
+    known = {one.name for one in shop.store.deployments.endpoints()}
+    for missing in [name for name in order.endpoints or () if name not in known]:
+        typer.echo(
+            f"nothing is deployed as {missing!r} yet: the key opens it once it is"
+            f" (now: {', '.join(sorted(known)) or 'no endpoint'})",
+            err=True,
+        )
 
 
 @app.callback(invoke_without_command=True)

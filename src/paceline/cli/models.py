@@ -20,6 +20,7 @@ from paceline.cli.output import print_json, print_table
 from paceline.records.image import ImageFamily
 from paceline.records.image_families import IMAGE_FAMILIES
 from paceline.records.model import Model, SynthPlan
+from paceline.records.request import MOST_SEED
 
 app = typer.Typer(rich_markup_mode=None)
 app.command("find")(find_command)
@@ -102,7 +103,7 @@ def synth_command(
     ],
     out: Annotated[Path, typer.Argument(help="The new folder.")],
     dtype: Annotated[str, typer.Option(help="bf16, fp16 or fp32.")] = "bf16",
-    seed: Annotated[int, typer.Option(help="Same seed, same weights.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Same seed, same weights.")] = 0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be made.")
     ] = False,

@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from paceline.records.image import ImageLoad, Mode
 from paceline.records.measurement import Verdict
 from paceline.units import Seconds, Usd
+
+MOST_SEED: Final = 2**31 - 1
+"""What every engine takes as the seed of a request; the least is 0."""
 
 
 class Priority(StrEnum):

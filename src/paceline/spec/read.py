@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from paceline.errors import Code, SpecError
 from paceline.records.image import Mode
-from paceline.records.request import Beside, Budget, Constraint, Priority, Request, Workload
+from paceline.records.request import (
+    MOST_SEED,
+    Beside,
+    Budget,
+    Constraint,
+    Priority,
+    Request,
+    Workload,
+)
 from paceline.spec.contradiction import refuse_contradictions, subject
 from paceline.spec.grammar import parse_budget, parse_constraint
 from paceline.spec.images import model_of_mode, read_mode, usual_preset
@@ -193,6 +201,7 @@ def read_flags(asked: Asked, preset: str) -> Told:
     """
     _check_pipeline(asked.pipeline)
     _check_price(asked)
+    _check_seed(asked)
     _check_items(asked)
     _check_share(asked.quality_share)
     read_beside(asked.beside)
@@ -212,6 +221,12 @@ def _check_price(asked: Asked) -> None:
     price = asked.price_usd_per_hour
     if price is not None and not (math.isfinite(price) and price >= 0):
         raise _bad(f"the price is {price:g} usd/h", "it must be 0 usd/h or more", "--price 0.50")
+
+
+def _check_seed(asked: Asked) -> None:
+    seed = asked.seed
+    if seed is not None and not 0 <= seed <= MOST_SEED:
+        raise _bad(f"the seed is {seed}", f"it is a whole number from 0 to {MOST_SEED}", "--seed 1")
 
 
 def _check_items(asked: Asked) -> None:
@@ -293,6 +308,8 @@ def _read_file(parsed: _Parsed, preset: str) -> Told:
         suites = parse_suites(plain.suites)
     with at(document, "price"):
         _check_price(plain)
+    with at(document, "seed"):
+        _check_seed(plain)
     with at(document, "quality_items"):
         _check_items(plain)
     with at(document, "quality_share"):

@@ -77,7 +77,9 @@ def parse_workload(text: str, *, usual: str = DEFAULT) -> Workload:
     Raises SpecError: `unknown-name` for a preset or key, `bad-option` for a value.
     """
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    name = usual if not parts or "=" in parts[0] else parts.pop(0)
+    if not parts:
+        raise unknown_name("workload", text, PRESETS)
+    name = usual if "=" in parts[0] else parts.pop(0)
     given: dict[str, str] = {}
     for part in parts:
         key, _, value = (side.strip() for side in part.partition("="))

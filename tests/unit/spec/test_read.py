@@ -147,6 +147,8 @@ def test_wrong_flags_are_refused(flags: Asked, code: Code) -> None:
         ("version: 1\npriority: speed\n", 2, "'speed'"),
         ("version: 1\nbudget: ten\n", 2, "'ten'"),
         ("version: 1\nprice: -2\n", 2, "-2 usd/h"),
+        ("version: 1\nseed: -1\n", 2, "the seed is -1"),
+        ("version: 1\nseed: 2147483648\n", 2, "0 to 2147483647"),
         ("version: 1\nquality_items: 0\n", 2, "0 quality items"),
         ("version: 1\nquality_share: 2\n", 2, "a quality share of 2"),
         ("version: 1\nbeside: long\n", 2, "further question"),

@@ -35,6 +35,8 @@ def test_presets_can_be_stored(preset: Workload) -> None:
 @pytest.mark.parametrize(
     ("text", "code", "words"),
     [
+        ("", Code.UNKNOWN_NAME, "chat"),
+        (" , ", Code.UNKNOWN_NAME, "chat"),
         ("chatt", Code.UNKNOWN_NAME, "'chat'"),
         ("chat,inputs=3", Code.UNKNOWN_NAME, "write 'input'"),
         ("chat,concurrency=0", Code.BAD_OPTION, "at least 1"),
