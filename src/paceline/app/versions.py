@@ -56,7 +56,7 @@ def compare_versions(pipeline: str, first: int, second: int, shop: Workshop) -> 
         specs=(
             *changed_fields(versions[0].variant, versions[1].variant),
             *_models(*runs),
-            *changed_fields(runs[0].request, runs[1].request),
+            *_requests(*runs),
             *_policies(deployed_policies(pipeline, shop), first, second),
         ),
         measured=tuple(
@@ -147,6 +147,19 @@ def _policies(
             continue
         for name, was, is_now in changed_fields(old, new):
             yield f"{name} at {endpoint}", was, is_now
+
+
+def _requests(first: RunRecord, second: RunRecord) -> Iterator[tuple[str, str, str]]:
+    """Constraints as they are written; all else by its fields."""
+    for name, before, after in changed_fields(first.request, second.request):
+        if name == "constraints":
+            yield name, _limits(first), _limits(second)
+        else:
+            yield name, before, after
+
+
+def _limits(run: RunRecord) -> str:
+    return "; ".join(c.text for c in run.request.constraints) or "none"
 
 
 def _models(first: RunRecord, second: RunRecord) -> tuple[tuple[str, str, str], ...]:

@@ -12,6 +12,7 @@ from paceline.app.limits import (
 )
 from paceline.app.names import NAME
 from paceline.app.quotas import RunsUsed, overage, runs_used
+from paceline.app.registry import usable_engines
 from paceline.app.wiring import Workshop
 from paceline.clock import Clock
 from paceline.errors import Code, SpecError
@@ -21,6 +22,7 @@ from paceline.records.audit import LOCAL, AuditKind
 from paceline.records.gateway import WorkspaceRule
 from paceline.records.run import AuditEvent
 from paceline.records.usage import UsageBy
+from paceline.spec.names import require_known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +56,14 @@ def set_quota(
 ) -> Workspace:
     """What may be optimized in its name from now on; runs under way go on.
 
-    Raises SpecError for a name that cannot be one, or a number below 0.
+    Raises SpecError for a name that cannot be one, a number below 0 or a format of no
+    engine.
     """
     check_workspace_name(name)
+    known = {
+        form for engine in usable_engines(with_fake=True).values() for form in engine.formats()
+    }
+    require_known("format", quota.formats or (), known)
     for option, count in (
         ("--runs-per-month", quota.runs_per_month),
         ("--concurrent-runs", quota.concurrent_runs),

@@ -20,7 +20,7 @@ def require_known(kind: str, given: Iterable[str], known: Iterable[str]) -> None
 def unknown_name(kind: str, name: str, choices: Iterable[str], *, where: str = "") -> SpecError:
     """The error for a name that does not exist; `where` quotes what it stands in."""
     ordered = list(choices)
-    close = difflib.get_close_matches(name.lower(), ordered, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name.lower(), ordered, n=1, cutoff=0.6)
     near = ordered if len(ordered) == 1 else close
     inside = f" in {where!r}" if where else ""
     return SpecError(

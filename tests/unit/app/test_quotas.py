@@ -143,6 +143,13 @@ def test_what_is_above_the_tier_is_kept_with_its_reason() -> None:
     assert within_tier(PLAN, "team", RunQuota()) == PLAN
 
 
+def test_a_format_that_nothing_has_is_no_tier(shop: Workshop) -> None:
+    with pytest.raises(SpecError) as caught:
+        allow(shop, RunQuota(formats=("int8", "awq")))
+    assert caught.value.code is Code.UNKNOWN_NAME
+    assert "awq-4" in (caught.value.fix or "")
+
+
 def test_an_accelerator_above_the_tier_is_kept_with_its_reason() -> None:
     card = replace(BASE, accelerator="card")
     plan = replace(PLAN, variants=(*PLAN.variants, card))

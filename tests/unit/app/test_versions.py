@@ -20,6 +20,7 @@ from paceline.records.ranking import Ranked
 from paceline.records.run import RunRecord, RunState
 from paceline.records.scaling import Bounds, PacelinePolicy
 from paceline.records.variant import Variant
+from paceline.spec.grammar import parse_constraint
 from paceline.testing.builders import a_metric, a_request, a_variant, a_workload
 from paceline.testing.deployments import an_endpoint
 from paceline.testing.stores import a_plan, a_result, a_run, a_version
@@ -67,7 +68,8 @@ def shop(tmp_path: Path) -> Workshop:
         "requests_per_s": a_metric(3.0),
     }
     finish(store, a_run("20260101-120000-aa"), a_variant(), first)
-    heavier = replace(a_request(workload=a_workload(concurrency=64)), pipeline="small")
+    limit = parse_constraint("ttft p95 <= 200ms")
+    heavier = replace(a_request(limit, workload=a_workload(concurrency=64)), pipeline="small")
     run = replace(a_run("20260102-120000-aa"), request=heavier)
     finish(store, run, a_variant(format_="int8"), second)
     shop = Workshop(Places(data=tmp_path, cache=tmp_path))
@@ -80,6 +82,7 @@ def test_specs_and_figures_that_both_have_are_put_side_by_side(shop: Workshop) -
     specs = {name: (first, second) for name, first, second in found.specs}
     assert specs["format"] == ("bf16", "int8")
     assert specs["concurrency"][1] == "64"
+    assert specs["constraints"] == ("none", "ttft p95 <= 200ms"), "as they are written"
     assert "accelerator" not in specs, "it is the same"
     assert [one.metric for one in found.measured] == ["output_tokens_per_s", "ttft_p95_ms"]
 
