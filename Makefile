@@ -9,7 +9,7 @@ BESIDE := $(PYTEST) --numprocesses $(WORKERS) --dist worksteal
 # Tests start hundreds of processes: compiled once, each takes half the time to start.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-beside test-alone test-more check engines more-engines docs bench \
+.PHONY: demo test test-beside test-alone test-more check compile engines more-engines docs bench \
 	reference-model reference-image clean
 # `alone` is alone under `make -j`, too.
 .NOTPARALLEL:
@@ -27,12 +27,15 @@ engines: $(STAMP)  ## the two engines that the demo and the end-to-end tests run
 more-engines: $(STAMP)  ## engines and tools that take long to build or to download
 	$(BIN)/paceline engines install diffusers llamacpp llmcompressor sglang vllm
 
+compile: $(STAMP)  ## the gateway's data plane, as a wheel has it; nothing is done twice
+	$(BIN)/python hatch_build.py
+
 demo: engines  ## optimize the reference model on this machine
 	$(BIN)/paceline optimize reference "optimize for throughput, ttft p95 <= 500ms, quality >= 0.97x" --pipeline demo --budget 5m
 
 test: test-beside test-alone  ## every test, real engines included
 
-test-beside: $(STAMP)  ## those that bear others beside them and need no engine
+test-beside: compile  ## those that bear others beside them and need no engine
 	$(BESIDE) -m "not (alone or engines or more_engines or gpu or long)"
 
 test-alone: engines  ## those that compare times or start real engines
@@ -51,7 +54,7 @@ check: $(STAMP)  ## what must hold before a change lands, tests apart
 docs: $(STAMP)  ## rewrite the generated reference pages
 	$(BIN)/python docs/generate.py
 
-bench: engines  ## the figures behind docs/log.md; a quiet machine, about an hour
+bench: engines compile  ## the figures behind docs/log.md; a quiet machine, about an hour
 	$(BIN)/python benchmarks/loadgen.py
 	$(BIN)/python benchmarks/search.py replay
 	$(BIN)/python -m pytest -q -m long

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import pytest
 
+from paceline.deploy.compiled import FOLDER, digest, sources
 from paceline.records.gateway import (
     Ended,
     Starting,
@@ -42,9 +43,17 @@ def golden() -> Iterator[Golden]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    with running_gateway(tmp_path_factory.mktemp("gateway")) as running:
+@pytest.fixture(scope="module", params=["compiled", "interpreted"])
+def process(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[RunningGateway]:
+    """The same contract holds for what a compiler made of the sources."""
+    compiled = request.param == "compiled"
+    if compiled and not (FOLDER / digest(sources())).exists():
+        pytest.skip("the gateway is not compiled here; run: make compile")
+    folder = tmp_path_factory.mktemp("gateway")
+    with running_gateway(folder, interpreted=not compiled) as running:
+        assert f"paceline_gateway_compiled {int(compiled)}\n" in running.metrics()
         yield running
 
 

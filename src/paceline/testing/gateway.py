@@ -6,6 +6,7 @@ Its pulse is ten times faster than usual, so that tests need not wait for it.
 import hashlib
 import http.client
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from typing import Any, TypeVar
 
 import orjson
 
+from paceline.deploy.compiled import INTERPRETED
 from paceline.deploy.gateway.control import GatewayControl
 from paceline.deploy.gateway.routes import ROUTES
 from paceline.deploy.gateway.spool_reader import Position, read_spool
@@ -231,12 +233,18 @@ def chat_body(**fields: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def running_gateway(folder: Path, *options: str) -> Iterator[RunningGateway]:
-    """`python -m paceline.deploy.gateway OPTIONS` on a free port, until the exit."""
+def running_gateway(
+    folder: Path, *options: str, interpreted: bool = False
+) -> Iterator[RunningGateway]:
+    """`python -m paceline.deploy.gateway OPTIONS` on a free port, until the exit.
+
+    It is the compiled one, where there is one for these sources, unless it shall be `interpreted`.
+    """
     state, path = folder / "state", folder / "c.sock"
     argv = [sys.executable, "-m", "paceline.deploy.gateway", "--port", "0"]
     argv += ["--control", str(path), "--state", str(state), "--pulse-s", "0.02", *options]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:  # noqa: S603 - our module
+    env = {**os.environ, INTERPRETED: "1" if interpreted else ""}
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, env=env) as process:  # noqa: S603 - ours
         try:
             assert process.stdout is not None
             said = process.stdout.readline().split()

@@ -11,6 +11,8 @@
 - `--state` (made if missing) holds `table.json`, the last table, by which a restarted gateway
   serves at once; `usage-*.jsonl`, the usage spool (`deploy.gateway.spool_reader`); and
   `gateway.lock`, so that two gateways never share a folder.
+- The modules that serve are compiled where that was done (`deploy.compiled`); the metric
+  `paceline_gateway_compiled` says so.
 - SIGTERM and SIGINT: no new connections, requests under way may end (30 s at most), exit 0.
   SIGKILL at any time loses no line of the spool.
 - Exit 3 with a message on stderr: the port, the control socket or the state folder is taken or
@@ -22,15 +24,19 @@ import sys
 from dataclasses import MISSING, fields
 from pathlib import Path
 
-from paceline.deploy.gateway.server import run
-from paceline.deploy.gateway.settings import GatewaySettings
-from paceline.errors import PacelineError
+from paceline.deploy.compiled import use_compiled
+
+COMPILED = use_compiled()  # before anything of the gateway is imported
+
+from paceline.deploy.gateway.server import run  # noqa: E402
+from paceline.deploy.gateway.settings import GatewaySettings  # noqa: E402
+from paceline.errors import PacelineError  # noqa: E402
 
 
 def main() -> int:
     """Parse options and serve; the exit code."""
     try:
-        run(GatewaySettings(**vars(_options())))
+        run(GatewaySettings(**vars(_options())), compiled=COMPILED)
     except PacelineError as error:
         print(error, file=sys.stderr)  # noqa: T201 - nobody else is here to say it
         return error.exit_code

@@ -15,10 +15,13 @@ Labels = dict[str, str]
 Sample = tuple[Labels, int]
 
 
-def render(fleet: Fleet[Exchange], front: Front, dispatcher: Dispatcher, spool: Spool) -> str:
+def render(
+    fleet: Fleet[Exchange], front: Front, dispatcher: Dispatcher, spool: Spool, *, compiled: bool
+) -> str:
     """All metrics, in the text format 0.0.4."""
     endpoints = [(_labels(one), one) for one in fleet.endpoints.values()]
     lines = [
+        *_metric("compiled", "gauge", [({}, int(compiled))]),
         *_process(front, dispatcher, spool, fleet),
         *_counts(endpoints),
         *_gauges(endpoints),

@@ -6,6 +6,7 @@ import os
 import signal
 import ssl
 import time
+from typing import Any
 
 import uvloop
 
@@ -31,8 +32,9 @@ BACKLOG = 4_096
 class Gateway:
     """Everything of one gateway, wired."""
 
-    def __init__(self, settings: GatewaySettings) -> None:
+    def __init__(self, settings: GatewaySettings, *, compiled: bool) -> None:
         self._settings = settings
+        self._compiled = compiled
         self._fleet: Fleet[Exchange] = Fleet()
         self._sockets = Sockets(stays=settings.tls_cert is None)
         self._spool = Spool(settings.state, later=self._sockets.at_turn_end)
@@ -73,7 +75,8 @@ class Gateway:
         try:
             if tls is None:
                 return self._sockets.listen(host, port, BACKLOG, self._connection)
-            server = await asyncio.get_running_loop().create_server(
+            # Not asyncio's but uvloop's, whose `sockets` are a list.
+            server: Any = await asyncio.get_running_loop().create_server(
                 lambda: TlsProtocol(self._connection()), host, port, backlog=BACKLOG, ssl=tls
             )
         except OSError as error:
@@ -106,7 +109,9 @@ class Gateway:
         keep_table(self._settings.state, table)
 
     def _metrics(self) -> str:
-        return render(self._fleet, self._front, self._dispatcher, self._spool)
+        return render(
+            self._fleet, self._front, self._dispatcher, self._spool, compiled=self._compiled
+        )
 
     async def _look(self) -> None:
         """A few times a second: deadlines, breakers, the pulse."""
@@ -140,13 +145,13 @@ class Gateway:
         await asyncio.sleep(0)  # lets the lost connections be accounted for
 
 
-def run(settings: GatewaySettings) -> None:
-    """Serve until a signal. Raises SetupError."""
+def run(settings: GatewaySettings, *, compiled: bool) -> None:
+    """Serve until a signal; `compiled` is what this code is. Raises SetupError."""
     take_folder(settings.state)
     gc.freeze()  # what was imported lives for ever; a collection need not look at it again
 
     async def serve() -> None:
-        await Gateway(settings).serve()
+        await Gateway(settings, compiled=compiled).serve()
 
     uvloop.run(serve())
 
