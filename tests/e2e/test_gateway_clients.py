@@ -3,7 +3,9 @@
 import asyncio
 import json
 import os
+import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from paceline.testing.golden_server.launch import golden_server
 
 pytestmark = [pytest.mark.e2e, pytest.mark.enable_socket]
 
+PAGE = Path(__file__).parents[2] / "docs/reference/http.md"
 MESSAGES: Any = [{"role": "user", "content": "two words"}]
 TOOLS: Any = [{"type": "function", "function": {"name": "look_up", "parameters": {}}}]
 SCHEMA: Any = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}
@@ -123,6 +126,40 @@ def test_openai_hears_of_a_stream_that_breaks_off(tmp_path: Path) -> None:
             )
             with pytest.raises(openai.APIError, match="engine failed"):
                 list(stream)
+
+
+def documented(language: str, about: str = "") -> str:
+    """The first block of the page in this language that has to do with it."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    return next(str(block) for block in blocks if about in block)
+
+
+def as_documented(argv: list[str], gateway: RunningGateway) -> str:
+    """What a block of the page prints, on the gateway instead of the usual address."""
+    here = [part.replace("http://127.0.0.1:8080/v1", gateway.url) for part in argv]
+    env = {**os.environ, "KEY": KEY, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    said: str = subprocess.check_output(here, text=True, env=env)
+    return said
+
+
+def test_curl_as_documented(gateway: RunningGateway) -> None:
+    said = as_documented(["bash", "-ec", documented("bash").replace("curl", "curl -sf")], gateway)
+    assert said.count(" word") == 32, "a whole answer and a stream, of 16 tokens each"
+    assert "data: [DONE]" in said
+    assert '"embedding"' in said
+    assert '"id":"demo"' in said
+
+
+def test_openai_as_documented(gateway: RunningGateway) -> None:
+    argv = [sys.executable, "-c", documented("python", "from openai")]
+    assert as_documented(argv, gateway) == " word" * 16
+
+
+@pytest.mark.more_engines
+def test_litellm_as_documented(gateway: RunningGateway) -> None:
+    tool = UvEnvironments(find_places().cache).install(LITELLM_SPEC, say=print)
+    said = as_documented([tool.python, "-c", documented("python", "import litellm")], gateway)
+    assert said.splitlines()[-1] == " word" * 16
 
 
 @pytest.mark.more_engines

@@ -8,7 +8,7 @@ from typing import Final
 from paceline.app.audit import a_note, differences
 from paceline.app.autoscale import read_asked
 from paceline.app.names import NAME
-from paceline.app.serving.facts import version_of
+from paceline.app.serving.facts import usd_per_hour, version_of
 from paceline.app.serving.lock import is_served
 from paceline.app.wiring import Workshop
 from paceline.app.workspaces import check_workspace_name
@@ -207,6 +207,8 @@ def _wanted(
             fix=f"--name with another one, or `paceline undeploy {name}` first",
         )
     policy = _policy(order, _policy_before(before, version, shop))
+    if order.budget_usd_per_hour is not None:
+        _check_budget(policy.bounds, order.budget_usd_per_hour, version, shop)
     wanted = before or Endpoint(
         name=name,
         pipeline=order.pipeline,
@@ -284,6 +286,26 @@ def _check_bounds(bounds: Bounds) -> None:
             "more replicas at least than at most",
             why=f"--min {bounds.min_replicas}, --max {bounds.max_replicas}",
             fix=f"--max {max(bounds.min_replicas, 1)}",
+        )
+
+
+def _check_budget(bounds: Bounds, budget_usd: float, version: Version, shop: Workshop) -> None:
+    """One that cannot be kept is not promised."""
+    each_usd = usd_per_hour(shop.store.run(version.run_id), version)
+    if each_usd is None:
+        raise SpecError(
+            Code.CONTRADICTION,
+            f"--hourly-budget {budget_usd:g} cannot be kept",
+            why=f"no price was known to the run of version {version.number}",
+            fix="optimize with --price, or bound the replicas: --max 2",
+        )
+    fewest = max(bounds.min_replicas, 1)
+    if budget_usd < fewest * each_usd:
+        raise SpecError(
+            Code.CONTRADICTION,
+            f"--hourly-budget {budget_usd:g} is less than the fewest replicas cost",
+            why=f"{fewest} x {each_usd:g} USD an hour = {fewest * each_usd:g} USD",
+            fix=f"--hourly-budget {fewest * each_usd:g}, or fewer with --min",
         )
 
 

@@ -46,6 +46,7 @@ class MetricsPage:
         lines = (
             *_supervisor_lines(seen),
             *_use_lines(seen),
+            *_price_lines(seen),
             *_host_lines(),
             *_device_lines(self._snapshot()),
         )
@@ -62,6 +63,8 @@ class MetricsPage:
 
 def _gateway_page(shop: Workshop) -> str:
     path = socket_path(state_folder(shop))
+    if not path.exists():  # nothing to wait for
+        return ""
     try:
         with GatewayControl.connect(path, timeout_s=ANSWERS_WITHIN_S) as control:
             return control.metrics(timeout_s=ANSWERS_WITHIN_S)
@@ -97,6 +100,15 @@ def _use_lines(seen: Overview) -> Iterator[str]:
     yield "# TYPE paceline_replica_memory_bytes gauge"
     for labels, use in labelled:
         yield f"paceline_replica_memory_bytes{{{labels}}} {use.memory_bytes}"
+
+
+def _price_lines(seen: Overview) -> Iterator[str]:
+    """What replicas cost now, where that is known: idle ones cost as much as busy ones."""
+    yield "# TYPE paceline_replica_usd_per_hour gauge"
+    for one in seen.replicas:
+        if one.usd_per_hour is not None:
+            labels = f'endpoint="{one.endpoint}",version="{one.version}",replica="{one.replica_id}"'
+            yield f"paceline_replica_usd_per_hour{{{labels}}} {one.usd_per_hour:.12g}"
 
 
 def _host_lines() -> Iterator[str]:

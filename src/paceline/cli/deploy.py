@@ -13,7 +13,7 @@ from paceline.app.serving.lock import is_served
 from paceline.app.wiring import Workshop
 from paceline.cli.output import print_json
 from paceline.errors import Code, SpecError
-from paceline.records.deployment import Canary, Endpoint, EndpointStatus
+from paceline.records.deployment import Canary, EndpointStatus
 from paceline.records.gateway import UnknownParameters
 from paceline.records.scaling import Mode
 from paceline.units import format_duration, parse_duration_s
@@ -41,6 +41,12 @@ ModeName = Annotated[
 ]
 Minimum = Annotated[int | None, typer.Option("--min", min=0, help="Fewest replicas.")]
 Maximum = Annotated[int | None, typer.Option("--max", min=1, help="Most replicas.")]
+Budget = Annotated[
+    float | None,
+    typer.Option(
+        "--hourly-budget", metavar="USD", help="No more replicas than cost this an hour together."
+    ),
+]
 IdleTimeout = Annotated[
     str | None, typer.Option(help="Quiet time before it goes to zero, e.g. 5m.")
 ]
@@ -95,6 +101,7 @@ def deploy_command(
     mode: ModeName = None,
     minimum: Minimum = None,
     maximum: Maximum = None,
+    hourly_budget: Budget = None,
     idle_timeout: IdleTimeout = None,
     hold: Hold = None,
     queue_delay: QueueDelay = None,
@@ -128,6 +135,7 @@ def deploy_command(
         mode=mode,
         min_replicas=minimum,
         max_replicas=maximum,
+        budget_usd_per_hour=hourly_budget,
         idle_timeout_s=_duration_s("--idle-timeout", idle_timeout),
         queue_delay_s=_duration_s("--queue-delay", queue_delay),
         target_in_flight=concurrency,
@@ -140,12 +148,7 @@ def deploy_command(
         prefix_affine=prefix_affine,
         queue_length=queue_length,
     )
-    shop = Workshop()
-
-    def say(words: str) -> None:
-        typer.echo(f"endpoint {name or pipeline!r}: {words}", err=True)
-
-    _placed(deploy(order, shop, say=say), shop, wait=wait, as_json=as_json)
+    _deploy(order, wait=wait, as_json=as_json)
 
 
 def undeploy(
@@ -156,8 +159,14 @@ def undeploy(
     typer.echo(f"endpoint {name!r} is no longer wanted", err=True)
 
 
-def _placed(endpoint: Endpoint, shop: Workshop, *, wait: bool, as_json: bool) -> None:
-    """Say under which terms; wait for it where asked to."""
+def _deploy(order: DeployOrder, *, wait: bool, as_json: bool) -> None:
+    """Write it down and say under which terms; wait for it where asked to."""
+    shop = Workshop()
+
+    def say(words: str) -> None:
+        typer.echo(f"endpoint {order.name or order.pipeline!r}: {words}", err=True)
+
+    endpoint = deploy(order, shop, say=say)
     model = model_of_version(endpoint.pipeline, endpoint.version, shop)
     terms = banner(model)
     if terms is not None:

@@ -44,6 +44,7 @@ class DeployBody(BaseModel):
     mode: Mode | None = None
     min_replicas: int | None = Field(default=None, ge=0)
     max_replicas: int | None = Field(default=None, ge=1)
+    budget_usd_per_hour: float | None = Field(default=None, gt=0)
     idle_timeout_s: float | None = Field(default=None, gt=0)
     queue_delay_s: float | None = Field(default=None, gt=0)
     target_in_flight: float | None = Field(default=None, gt=0)

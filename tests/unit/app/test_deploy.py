@@ -104,6 +104,20 @@ def test_going_back_to_a_version_brings_its_policy_back(shop: Workshop) -> None:
     assert other.policy.bounds.max_replicas == 3, "another endpoint's policy is its own"
 
 
+def test_a_budget_that_cannot_be_kept_is_refused_with_both_sums(shop: Workshop) -> None:
+    order = DeployOrder(pipeline="small", min_replicas=2, budget_usd_per_hour=0.15)
+    with pytest.raises(SpecError) as caught:
+        deploy(order, shop)
+    assert caught.value.why == "2 x 0.1 USD an hour = 0.2 USD"
+    placed = deploy(replace(order, budget_usd_per_hour=0.2), shop)
+    assert placed.policy.bounds.budget_usd_per_hour == 0.2
+    free = replace(a_request(), price_usd_per_hour=None)
+    shop.store.create_run(replace(shop.store.run("r1"), run_id="r3", request=free))
+    shop.store.add_version(a_version("r3"))
+    with pytest.raises(SpecError, match="cannot be kept"):
+        deploy(replace(order, version=3), shop)
+
+
 def test_what_is_not_said_stays(shop: Workshop) -> None:
     order = DeployOrder(
         pipeline="small",

@@ -64,6 +64,7 @@ def test_all_of_it_is_had_without_the_store(shop: Workshop) -> None:
             statuses=(a_status(an_endpoint()),),
             starts=(replace(a_replica(), cold_start=cold),),
             uses=(ReplicaUse(replica_id="demo-1-ab12", endpoint="demo", version=1, use=use),),
+            replicas=(replace(a_replica(), usd_per_hour=2.5), a_replica("demo-1-cd34")),
             store_away=True,
         )
     )
@@ -73,6 +74,8 @@ def test_all_of_it_is_had_without_the_store(shop: Workshop) -> None:
     assert found['paceline_replicas{endpoint="demo",state="starting"}'] == 1
     assert found[f"paceline_replica_cpu_seconds_total{replica}"] == 1.5
     assert found[f"paceline_replica_memory_bytes{replica}"] == 4096
+    prices = {name: usd for name, usd in found.items() if "usd_per_hour" in name}
+    assert prices == {f"paceline_replica_usd_per_hour{replica}": 2.5}
     phases = [name for name in found if name.startswith("paceline_cold_start_seconds")]
     assert len(phases) == 3, "what was not measured is not there"
     assert found["paceline_host_memory_total_bytes"] > 2**20

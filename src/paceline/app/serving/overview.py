@@ -21,11 +21,12 @@ class ReplicaUse:
 class Overview:
     """Everything at one moment. `starts` has the latest cold start of each endpoint.
 
-    `keys` are those of both purposes as last read.
+    `replicas` are those that have their devices. `keys` are those of both purposes as last read.
     """
 
     statuses: tuple[EndpointStatus, ...] = ()
     starts: tuple[ReplicaRecord, ...] = ()
+    replicas: tuple[ReplicaRecord, ...] = ()
     uses: tuple[ReplicaUse, ...] = ()
     keys: tuple[ApiKey, ...] = ()
     store_away: bool = False

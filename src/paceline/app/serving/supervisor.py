@@ -301,6 +301,12 @@ class Supervisor(AbstractContextManager["Supervisor"]):
         self._board.pin(
             Overview(
                 statuses=tuple(fleet.status for fleet in fleets),
+                replicas=tuple(
+                    one.record
+                    for fleet in fleets
+                    for one in fleet.replicas
+                    if one.state is not ReplicaState.QUEUED
+                ),
                 starts=tuple(fleet.latest for fleet in fleets if fleet.latest is not None),
                 uses=tuple(
                     ReplicaUse(
