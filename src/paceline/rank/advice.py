@@ -69,9 +69,8 @@ def _unresolved(candidates: Sequence[Candidate]) -> list[Advice]:
 
 def _doubts(candidate: Candidate) -> str:
     texts = [
-        f"`{j.verdict.constraint.text}` ({j.verdict.because})"
-        for j in candidate.judgements
-        if j.verdict.verdict is Verdict.UNRESOLVED
+        f"`{verdict.constraint.text}` ({verdict.because})"
+        for verdict in candidate.verdicts_that(Verdict.UNRESOLVED)
     ]
     return "; ".join(texts) or candidate.doubt or ""
 

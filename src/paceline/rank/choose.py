@@ -8,6 +8,7 @@ from typing import Final
 from paceline.rank.filter import Judgement, Measured
 from paceline.rank.reading import Reading, better
 from paceline.records.measurement import Verdict
+from paceline.records.ranking import ConstraintVerdict
 from paceline.records.variant import Variant
 from paceline.stats import Bounds
 
@@ -40,6 +41,10 @@ class Candidate:
     def variant(self) -> Variant:
         return self.measured.pooled.variant
 
+    def verdicts_that(self, verdict: Verdict) -> list[ConstraintVerdict]:
+        """Those of its constraints that came out so, in their order."""
+        return [j.verdict for j in self.judgements if j.verdict.verdict is verdict]
+
     @property
     def standing(self) -> Verdict:
         """Fail with any failed constraint; unresolved when a verdict or the objective is."""
@@ -53,11 +58,7 @@ class Candidate:
     @property
     def miss(self) -> float:
         """How far it is from meeting its worst failed constraint, as a share of the limit."""
-        margins = [
-            judgement.verdict.margin
-            for judgement in self.judgements
-            if judgement.verdict.verdict is Verdict.FAIL
-        ]
+        margins = [verdict.margin for verdict in self.verdicts_that(Verdict.FAIL)]
         return max((math.inf if m is None else -m for m in margins), default=0.0)
 
 

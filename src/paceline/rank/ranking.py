@@ -21,7 +21,7 @@ from paceline.records.measurement import Metric, Verdict
 from paceline.records.metric_names import FAILED_SHARE, QUALITY
 from paceline.records.plan import Plan
 from paceline.records.quality import QualityComparison, QualityResult
-from paceline.records.ranking import ConstraintVerdict, Ranked, Ranking
+from paceline.records.ranking import Ranked, Ranking
 from paceline.records.request import Priority, Request
 from paceline.records.trial import TrialRecord
 from paceline.records.variant import Rejection, RejectionReason, Variant
@@ -83,10 +83,10 @@ def judged(
     measured = Measured(
         pooled=pooled,
         baseline=baseline,
-        comparison=_comparison(pooled, baseline, request.seed, _suite),
-        own_comparison=_comparison(pooled, baseline, request.seed, _own_suite),
-        long_comparison=_comparison(pooled, baseline, request.seed, _long_suite),
-        full_comparison=_comparison(pooled, baseline, request.seed, _in_full_batches),
+        comparison=_comparison(pooled, baseline, request.seed, lambda p: p.quality),
+        own_comparison=_comparison(pooled, baseline, request.seed, lambda p: p.own_quality),
+        long_comparison=_comparison(pooled, baseline, request.seed, lambda p: p.long_quality),
+        full_comparison=_comparison(pooled, baseline, request.seed, lambda p: p.loaded_quality),
         loaded_comparison=_under_load(pooled, request.seed),
         workload=request.workload,
     )
@@ -113,22 +113,6 @@ def _comparison(
     if mine is None or base is None or mine.suite_sha256 != base.suite_sha256:
         return None  # another suite is said in the notes: the two were asked different questions
     return compare_quality(mine, base, seed=seed)
-
-
-def _suite(pooled: Pooled) -> QualityResult | None:
-    return pooled.quality
-
-
-def _own_suite(pooled: Pooled) -> QualityResult | None:
-    return pooled.own_quality
-
-
-def _long_suite(pooled: Pooled) -> QualityResult | None:
-    return pooled.long_quality
-
-
-def _in_full_batches(pooled: Pooled) -> QualityResult | None:
-    return pooled.loaded_quality
 
 
 def _under_load(pooled: Pooled, seed: int) -> QualityComparison | None:
@@ -179,11 +163,11 @@ def _notes(place: Place) -> tuple[str, ...]:
     pooled, baseline = candidate.measured.pooled, candidate.measured.baseline
     notes = [*pooled.set_aside, *([pooled.cut] if pooled.cut else [])]
     if candidate.standing is Verdict.UNRESOLVED:
-        open_ones = [j.verdict for j in candidate.judgements if _is_open(j.verdict)]
-        notes.append(
-            "unresolved, so below every variant that passes: "
-            + ("; ".join(f"{v.constraint.text}: {v.because}" for v in open_ones) or _doubt(pooled))
-        )
+        doubts = [
+            f"{verdict.constraint.text}: {verdict.because}"
+            for verdict in candidate.verdicts_that(Verdict.UNRESOLVED)
+        ] or [pooled.unsound or "its figures cannot be trusted"]
+        notes.append(f"unresolved, so below every variant that passes: {'; '.join(doubts)}")
     if place.because is not None:
         notes.append(place.because)
     if pooled.inspected is not None:
@@ -199,14 +183,6 @@ def _notes(place: Place) -> tuple[str, ...]:
         if other is not None and other.suite_sha256 != pooled.quality.suite_sha256:
             notes.append("quality cannot be compared: the baseline answered another suite")
     return tuple(notes)
-
-
-def _is_open(verdict: ConstraintVerdict) -> bool:
-    return verdict.verdict is Verdict.UNRESOLVED
-
-
-def _doubt(pooled: Pooled) -> str:
-    return pooled.unsound or "its figures cannot be trusted"
 
 
 def _launch_failures(
@@ -238,12 +214,8 @@ def _violations(candidates: Sequence[Candidate]) -> tuple[Rejection, ...]:
             f"{shown(verdict.constraint.limit, verdict.constraint)}",
         )
         for candidate in candidates
-        for verdict in [j.verdict for j in candidate.judgements if _is_failed(j.verdict)][:1]
+        for verdict in candidate.verdicts_that(Verdict.FAIL)[:1]
     )
-
-
-def _is_failed(verdict: ConstraintVerdict) -> bool:
-    return verdict.verdict is Verdict.FAIL
 
 
 def _front(candidates: Sequence[Candidate], dims: Dimensions) -> tuple[str, ...]:

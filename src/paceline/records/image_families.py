@@ -11,6 +11,11 @@ _STABILITY: Final = License(
     banner="free below 1 million US dollars of yearly revenue; above it, Stability AI's enterprise "
     "licence is needed",
 )
+_OPEN_RAIL: Final = License(
+    name="OpenRAIL-M",
+    commercial=True,
+    banner="use-based restrictions apply (OpenRAIL-M, attachment A)",
+)
 _SDXL_SAMPLERS: Final = (Sampler.DPM, Sampler.EULER_A, Sampler.EULER, Sampler.HEUN, Sampler.DDIM)
 
 _ROWS: Final = (
@@ -86,11 +91,7 @@ _ROWS: Final = (
         title="SDXL-Lightning (4 steps)",
         repository="ByteDance/SDXL-Lightning",
         pipeline="StableDiffusionXLPipeline",
-        license=License(
-            name="OpenRAIL-M",
-            commercial=True,
-            banner="use-based restrictions apply (OpenRAIL-M, attachment A)",
-        ),
+        license=_OPEN_RAIL,
         mode=Mode.REALTIME,
         steps=4,
         guidance=0.0,
@@ -106,11 +107,7 @@ _ROWS: Final = (
         title="Stable Diffusion XL 1.0",
         repository="stabilityai/stable-diffusion-xl-base-1.0",
         pipeline="StableDiffusionXLPipeline",
-        license=License(
-            name="OpenRAIL-M",
-            commercial=True,
-            banner="use-based restrictions apply (OpenRAIL-M, attachment A)",
-        ),
+        license=_OPEN_RAIL,
         mode=Mode.QUALITY,
         steps=20,
         guidance=5.0,

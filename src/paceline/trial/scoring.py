@@ -62,7 +62,8 @@ def summarize(
     """
     by_id = {score.item_id: score for score in scores}
     asked = [(item, by_id[item.item_id]) for item in suite.items if item.item_id in by_id]
-    shares = _shares(suite, [item for item, _ in asked])
+    items = [item for item, _ in asked]
+    shares = _shares(suite, items)
     by_category = {category: _category_mean(category, asked) for category in shares}
     composite = math.fsum(shares[category] * mean for category, mean in by_category.items())
     return QualityResult(
@@ -71,7 +72,7 @@ def summarize(
         items=tuple(scored for _, scored in asked),
         score=composite,
         by_category=by_category,
-        ci95=_wilson(composite, _item_shares(shares, [item for item, _ in asked])),
+        ci95=_wilson(composite, item_shares(suite, items)),
         weights=shares,
         stopped=stopped,
     )
@@ -143,20 +144,25 @@ def _category_mean(category: str, asked: Sequence[tuple[Item, ItemScore]]) -> fl
 
 def _shares(suite: Suite, items: Sequence[Item]) -> Mapping[str, float]:
     """Each answered category's share of the composite; they sum to 1."""
-    sums: dict[str, float] = {}
-    for item in items:
-        sums[item.category] = sums.get(item.category, 0.0) + item.weight
+    sums = _sums(items)
     if suite.weights is not None:
         sums = {category: suite.weights[category] for category in sums}
     total = math.fsum(sums.values())
     return {category: value / total for category, value in sums.items()}
 
 
-def _item_shares(shares: Mapping[str, float], items: Sequence[Item]) -> list[float]:
+def item_shares(suite: Suite, items: Sequence[Item]) -> list[float]:
+    """Each item's share of the composite over these items; they sum to 1."""
+    shares, sums = _shares(suite, items), _sums(items)
+    return [shares[item.category] * item.weight / sums[item.category] for item in items]
+
+
+def _sums(items: Sequence[Item]) -> dict[str, float]:
+    """The weight of each category's items."""
     sums: dict[str, float] = {}
     for item in items:
         sums[item.category] = sums.get(item.category, 0.0) + item.weight
-    return [shares[item.category] * item.weight / sums[item.category] for item in items]
+    return sums
 
 
 def _wilson(score: float, shares: Sequence[float]) -> Interval | None:

@@ -30,6 +30,7 @@ from paceline.records.quality import (
     Suite,
 )
 from paceline.stats import proportion_bounds
+from paceline.trial.scoring import item_shares
 
 Floats = npt.NDArray[np.float64]
 
@@ -158,16 +159,8 @@ def judged_again(
 
 def item_weights(suite: Suite) -> Mapping[str, float]:
     """Each item's weight in the composite, 1 on average."""
-    counts: dict[str, float] = {}
-    for item in suite.items:
-        counts[item.category] = counts.get(item.category, 0.0) + item.weight
-    weights = suite.weights or counts
-    raw = {
-        item.item_id: weights[item.category] * item.weight / counts[item.category]
-        for item in suite.items
-    }
-    mean = sum(raw.values()) / len(raw) if raw else 1.0
-    return {item_id: share / mean for item_id, share in raw.items()}
+    shares = zip(suite.items, item_shares(suite, suite.items), strict=True)
+    return {item.item_id: share * len(suite.items) for item, share in shares}
 
 
 def settled_flips(first: QualityResult) -> StopRule:

@@ -5,13 +5,11 @@ from typing import Final
 
 import numpy as np
 
-from paceline.records.samples import MICROSECONDS_PER_S, Floats, SampleTable
-from paceline.trial.timeline import Timings
+from paceline.records.samples import Floats, SampleTable
+from paceline.trial.timeline import Timings, tokens_in
 
 SLICES: Final = 60
 MOST_POINTS: Final = 1200
-BLOCK: Final = 8192
-"""Requests whose chunks are expanded at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +30,13 @@ class Points:
     failed_at_s: tuple[float, ...]
 
 
-def over_time(samples: SampleTable, *, slices: int = SLICES) -> OverTime | None:
+def over_time(samples: SampleTable) -> OverTime | None:
     """Output tokens per second and mean requests in flight; `None` when nothing was sent."""
     sent = ~np.isnan(samples.sent_s) & ~np.isnan(samples.end_s)
     if not sent.any():
         return None
     start_s, end_s = float(samples.sent_s[sent].min()), float(samples.end_s[sent].max())
-    edges = np.linspace(start_s, max(end_s, start_s + 1e-6), slices + 1)
+    edges = np.linspace(start_s, max(end_s, start_s + 1e-6), SLICES + 1)
     width_s = edges[1] - edges[0]
     # Time in flight before each edge, summed over requests; its growth is what a slice holds.
     inside = [
@@ -47,7 +45,7 @@ def over_time(samples: SampleTable, *, slices: int = SLICES) -> OverTime | None:
     ]
     return OverTime(
         edges_s=tuple(edges.tolist()),
-        tokens_per_s=tuple((_tokens(samples, edges) / width_s).tolist()),
+        tokens_per_s=tuple((tokens_in(samples, Timings(samples), edges) / width_s).tolist()),
         in_flight=tuple((np.diff(inside) / width_s).tolist()),
     )
 
@@ -78,17 +76,3 @@ def _spikes_kept(at_s: Floats, values: Floats, slices: int) -> list[int]:
         if len(by_value):
             chosen |= {int(by_value[len(by_value) // 2]), int(by_value[-1])}
     return sorted(chosen)
-
-
-def _tokens(samples: SampleTable, edges: Floats) -> Floats:
-    """Output tokens per slice; a request's tokens are spread evenly over its chunks."""
-    found = np.zeros(len(edges) - 1)
-    counts = np.diff(samples.chunk_start)
-    tokens = np.where(np.isnan(samples.output_tokens), counts, samples.output_tokens)
-    weights = tokens / np.maximum(counts, 1)
-    for begin in range(0, len(samples), BLOCK):
-        rows = slice(begin, min(begin + BLOCK, len(samples)))
-        chunks = samples.chunk_us[samples.chunk_start[rows.start] : samples.chunk_start[rows.stop]]
-        at_s = np.repeat(samples.sent_s[rows], counts[rows]) + chunks / MICROSECONDS_PER_S
-        found += np.histogram(at_s, bins=edges, weights=np.repeat(weights[rows], counts[rows]))[0]
-    return found

@@ -10,14 +10,20 @@ import numpy as np
 import numpy.typing as npt
 
 from paceline.records.load import LoadSummary
-from paceline.records.measurement import Interval, Stat
-from paceline.records.samples import OUTCOMES, TOKEN_SOURCES, Floats, Outcome, SampleTable
+from paceline.records.measurement import Interval
+from paceline.records.samples import (
+    MICROSECONDS_PER_S,
+    OUTCOMES,
+    TOKEN_SOURCES,
+    Floats,
+    Outcome,
+    SampleTable,
+)
 from paceline.stats import design_effect, drift, mean_bounds, proportion_bounds, ramp_length
-from paceline.trial.describe import NOTHING, describe, interval_of
+from paceline.trial.describe import describe, interval_of
 from paceline.units import MS_PER_S
 
 MS_PER_US: Final = 1e-3
-US_PER_S: Final = 1e6
 RATE_SLICES: Final = 20
 """Slices of the window whose rates give the interval of the mean rate."""
 RATE_REQUESTS: Final = 40
@@ -50,7 +56,7 @@ def summarise(samples: SampleTable, *, open_loop: bool, trim: bool = True) -> Lo
     return LoadSummary(
         ttft_ms=describe(times.ttft_ms[good]),
         tpot_ms=describe(times.tpot_ms[good & ~np.isnan(times.tpot_ms)]),
-        itl_ms=_gaps(samples, good),
+        itl_ms=describe(gaps_ms(samples, good)),
         e2e_ms=describe(times.e2e_ms[good]),
         scheduled_e2e_ms=describe(times.scheduled_e2e_ms[good]),
         scheduled_ttft_ms=describe(times.scheduled_ttft_ms[good]),
@@ -142,7 +148,7 @@ class _Rates:
             return
         edges = np.linspace(start_s, end_s, RATE_SLICES + 1)
         requests, _ = np.histogram(samples.end_s[times.ok], bins=edges)
-        tokens = _tokens_in(samples, times, edges)
+        tokens = tokens_in(samples, times, edges)
         self.requests_per_s = float(requests.sum()) / self.window_s
         self.tokens_per_s = float(tokens.sum()) / self.window_s
         if requests.sum() >= RATE_REQUESTS:
@@ -153,7 +159,7 @@ class _Rates:
         self.in_flight_mean = float(np.nansum(inside_s)) / self.window_s
 
 
-def _tokens_in(samples: SampleTable, times: Timings, edges: Floats) -> Floats:
+def tokens_in(samples: SampleTable, times: Timings, edges: Floats) -> Floats:
     """Output tokens per slice; a request's tokens are spread evenly over its chunks.
 
     One that the end of the test cut off has no count yet: its chunks are worth as much as others'.
@@ -167,14 +173,9 @@ def _tokens_in(samples: SampleTable, times: Timings, edges: Floats) -> Floats:
         rows = slice(begin, min(begin + BLOCK, len(samples)))
         counts = times.chunks[rows]
         chunks = samples.chunk_us[samples.chunk_start[rows.start] : samples.chunk_start[rows.stop]]
-        at_s = np.repeat(samples.sent_s[rows], counts) + chunks / US_PER_S
+        at_s = np.repeat(samples.sent_s[rows], counts) + chunks / MICROSECONDS_PER_S
         found += np.histogram(at_s, bins=edges, weights=np.repeat(weights[rows], counts))[0]
     return found
-
-
-def _gaps(samples: SampleTable, rows: Mask) -> Stat:
-    gaps = gaps_ms(samples, rows)
-    return describe(gaps) if len(gaps) else NOTHING
 
 
 def _failed_share(samples: SampleTable, inside: Mask, ok: Mask) -> Interval | None:

@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Final
 
 from paceline.records.load_plan import Arrivals, LengthKind, Lengths, LoadShape
-from paceline.records.request import Comparison, Constraint, Workload
+from paceline.records.metric_names import LATENCIES
+from paceline.records.request import Constraint, Workload
 from paceline.trial.images.load import image_shape
 from paceline.units import Seconds
 
@@ -14,8 +15,6 @@ WARMUP_ROUNDS: Final = 1
 
 RUNG_SEEDS: Final = 2**31
 """Seeds from here on are those of first rungs; nobody counts repeats that far."""
-
-LATENCIES: Final = frozenset({"ttft", "tpot", "itl", "e2e"})
 
 
 def load_shape(workload: Workload, *, seed: int, prompts: Sequence[str] = ()) -> LoadShape:
@@ -63,6 +62,6 @@ def latency_limits_ms(constraints: Iterable[Constraint]) -> tuple[float, ...]:
         constraint.limit
         for constraint in constraints
         if constraint.metric in LATENCIES
-        and constraint.comparison in (Comparison.AT_MOST, Comparison.BELOW)
+        and constraint.comparison.wants_less
         and not constraint.relative
     )
