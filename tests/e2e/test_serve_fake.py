@@ -2,6 +2,7 @@
 
 import json
 import signal
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -115,9 +116,12 @@ def test_what_is_killed_comes_back_once_and_nothing_is_left(demo: Paceline) -> N
         one.kill()
         _, alive = psutil.wait_procs(left, timeout=WITHIN_S)
         assert alive == []
+    killed_utc = datetime.now(UTC).isoformat()
     with serving(demo) as other:
         other.heard("an earlier `paceline serve` was killed, and with it 1 replica")
         other.heard("serves after")
+        *_, latest, _ = sorted(other.status()["replica_list"], key=lambda it: it["launched_at_utc"])
+        assert latest["launched_at_utc"] <= latest["ended_at_utc"] < killed_utc
         assert other.ask().status_code == 200
         assert len(other.children(FAKE)) == 1
         other.until(lambda it: states(it) == ["ended", "ended", "serving"], "stored")

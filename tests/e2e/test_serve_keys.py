@@ -2,6 +2,7 @@
 
 import time
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -61,3 +62,13 @@ def test_keys_see_their_workspace_and_share_its_limits(paceline: Paceline, tmp_p
             revoke_key(made[0].key.key_id, access, clock)
             until(one, ours, 401)
             assert ask(one, other).status_code == 200
+    (version,) = paceline("usage", "--by", "version", "--json").document["usage"]
+    by_key = paceline("usage", "--by", "key", "--json").document["usage"]
+    (time_,) = version["accelerators"]
+    (replica,) = paceline("endpoints", "demo", "--json").document["replica_list"]
+    shares = [one["requests"] for row in by_key for one in row["accelerators"]]
+    assert len(shares) == 2, "of keys whose requests a replica answered"
+    assert sum(shares) == pytest.approx(time_["requests"], abs=0.01)
+    lived = [datetime.fromisoformat(replica[f"{end}_at_utc"]) for end in ("launched", "ended")]
+    lived_s = (lived[1] - lived[0]).total_seconds()
+    assert time_["requests"] + time_["rest"] == pytest.approx(lived_s, abs=0.01)

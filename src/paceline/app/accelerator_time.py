@@ -64,7 +64,7 @@ def device_times(
     had = _sums(shares, replicas)
     rest: dict[tuple[str, str], _Sum] = {}
     if by in (UsageBy.ENDPOINT, UsageBy.VERSION):
-        rest = _rest(shares, replicas, by=by, since_s=since_s, until_s=_alive_until_s(shop))
+        rest = _rest(shares, replicas, by=by, since_s=since_s, alive_until_s=_alive_until_s(shop))
     found: dict[str, list[DeviceTime]] = {}
     for group, accelerator in sorted({*had, *rest}):
         requests, left = had.get((group, accelerator), _Sum()), rest.get((group, accelerator))
@@ -111,7 +111,7 @@ def _rest(
     *,
     by: UsageBy,
     since_s: float,
-    until_s: float,
+    alive_until_s: float,
 ) -> dict[tuple[str, str], _Sum]:
     """By group and accelerator; nothing of replicas whose launch is not on record."""
     had_s: dict[str, float] = {}
@@ -119,7 +119,7 @@ def _rest(
         had_s[share.replica_id] = had_s.get(share.replica_id, 0.0) + share.replica_s
     sums: dict[tuple[str, str], _Sum] = {}
     for replica in replicas.values():
-        lived_s = _lived_s(replica, since_s, until_s)
+        lived_s = _lived_s(replica, since_s, alive_until_s)
         if lived_s is None:
             continue
         group = replica.endpoint
@@ -130,20 +130,20 @@ def _rest(
     return sums
 
 
-def _lived_s(replica: ReplicaRecord, since_s: float, until_s: float) -> float | None:
+def _lived_s(replica: ReplicaRecord, since_s: float, alive_until_s: float) -> float | None:
     """How long it had its devices in the time; `None` when it did not."""
     if replica.launched_at_utc is None:
         return None
     launched_s = datetime.fromisoformat(replica.launched_at_utc).timestamp()
-    ended_s = until_s
+    ended_s = alive_until_s
     if replica.ended_at_utc is not None:
         ended_s = datetime.fromisoformat(replica.ended_at_utc).timestamp()
-    lived_s = min(ended_s, until_s) - max(launched_s, since_s)
+    lived_s = ended_s - max(launched_s, since_s)
     return lived_s if lived_s > 0 else None
 
 
 def _alive_until_s(shop: Workshop) -> float:
-    """Now; replicas whose `paceline serve` was killed ended with it."""
+    """Of those that are not on record as ended: now, unless their `paceline serve` was killed."""
     now_s = shop.clock.utc_now().timestamp()
     data = shop.places.data
     seen_s = None if is_served(data) else last_seen_s(data)

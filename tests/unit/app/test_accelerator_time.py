@@ -1,5 +1,6 @@
 """Requests and the rest are the life of a replica, with its devices and its price."""
 
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from paceline.adapters.stores.memory import MemoryStore
 from paceline.app.accelerator_time import DeviceTime, device_times
 from paceline.app.places import Places
-from paceline.app.serving.lock import beat, serving_alone
+from paceline.app.serving.lock import LOCK, beat, serving_alone
 from paceline.app.usage_report import usage_document, used
 from paceline.app.wiring import Workshop
 from paceline.clock import ManualClock
@@ -98,6 +99,16 @@ def test_of_a_period_only_the_life_in_it_counts(shop: Workshop) -> None:
     (time,) = device_times(shop, by=UsageBy.ENDPOINT, since_s=now_s - 30.0)["demo"]
     assert time.rest_s == pytest.approx(30.0)
     assert device_times(shop, by=UsageBy.ENDPOINT, since_s=now_s) == {}
+
+
+def test_an_end_on_record_is_the_end_whoever_served_until_when(shop: Workshop) -> None:
+    data = shop.places.data
+    with serving_alone(data):
+        beat(data)
+    os.utime(data / LOCK, (0, 0))
+    lived(shop, "r1", 100.0)
+    (time,) = device_times(shop, by=UsageBy.ENDPOINT, since_s=0.0)["demo"]
+    assert time.rest_s == pytest.approx(100.0)
 
 
 def test_a_replica_lives_on_only_while_somebody_serves(shop: Workshop) -> None:
