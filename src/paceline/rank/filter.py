@@ -166,16 +166,8 @@ def _judgement(
             constraint=constraint,
             verdict=verdict,
             value=value,
-            margin=None if value is None else _margin(constraint, value),
+            margin=constraint.margin(value),
             because=because,
         ),
         bounds=None if reading is None else reading.bounds,
     )
-
-
-def _margin(constraint: Constraint, value: float) -> float | None:
-    """Distance to the limit as a share of it, positive on the passing side."""
-    if constraint.limit == 0:
-        return None
-    distance = constraint.limit - value
-    return (distance if constraint.comparison.wants_less else -distance) / constraint.limit

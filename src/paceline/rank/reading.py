@@ -10,11 +10,10 @@ from typing import Final
 
 from paceline.records.load_plan import ClientSettings
 from paceline.records.measurement import Interval, Metric
-from paceline.records.metric_names import FAILED_SHARE, LATENCIES, seen_whole
+from paceline.records.metric_names import FAILED_SHARE, LATENCIES, PERCENTILES, seen_whole
 from paceline.stats import Bounds, proportion_bounds
 from paceline.units import MS_PER_S
 
-_PERCENTILES: Final = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
 _FORGIVEN: Final = {"p50": 0.5, "p90": 0.1, "p95": 0.05, "p99": 0.01, "max": 0.0}
 """The share of requests that may be slower than the statistic says."""
 
@@ -160,10 +159,10 @@ def _with_misses(metrics: Mapping[str, Metric], name: str, bounds: Bounds) -> Bo
         share = failed.value
         return Bounds(lo=bounds.lo, hi=bounds.hi * (1 - share) + _LONGEST_MS * share)
     answered = 1 - _failing(failed).hi
-    needed = _PERCENTILES[statistic]
+    needed = PERCENTILES[statistic]
     higher = (
         known.ci95.hi
-        for percentile, share in _PERCENTILES.items()
+        for percentile, share in PERCENTILES.items()
         if share * answered >= needed
         and (known := metrics.get(f"{latency}_{percentile}_ms")) is not None
         and known.ci95 is not None
@@ -180,10 +179,10 @@ def _failing(failed: Metric) -> Bounds:
 
 def _floor(metrics: Mapping[str, Metric], name: str) -> float | None:
     latency, statistic = _split(name)
-    if latency not in LATENCIES or statistic not in _PERCENTILES:
+    if latency not in LATENCIES or statistic not in PERCENTILES:
         return None
-    own = _PERCENTILES[statistic]
-    lower = (f"{latency}_{p}_ms" for p, share in _PERCENTILES.items() if share < own)
+    own = PERCENTILES[statistic]
+    lower = (f"{latency}_{p}_ms" for p, share in PERCENTILES.items() if share < own)
     known = (metrics[key].ci95 for key in lower if key in metrics)
     return max((interval.lo for interval in known if interval is not None), default=None)
 

@@ -9,7 +9,8 @@ from typing import Final
 
 from paceline.records.request import Constraint, Workload
 
-STATISTICS: Final = ("mean", "p50", "p90", "p95", "p99", "max")
+PERCENTILES: Final = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
+STATISTICS: Final = ("mean", *PERCENTILES, "max")
 LATENCIES: Final = ("ttft", "tpot", "itl", "e2e", "scheduled_ttft", "scheduled_e2e")
 SCHEDULED: Final = {"ttft": "scheduled_ttft", "e2e": "scheduled_e2e"}
 """Under open-loop load these are judged from the scheduled arrival: no coordinated omission."""

@@ -1,5 +1,6 @@
 """What the user asked, after it was understood: model, workload, constraints, priority."""
 
+import operator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -45,15 +46,7 @@ class Comparison(StrEnum):
 
     def holds(self, value: float, limit: float) -> bool:
         """Whether `value OP limit` is true."""
-        match self:
-            case Comparison.AT_MOST:
-                return value <= limit
-            case Comparison.BELOW:
-                return value < limit
-            case Comparison.AT_LEAST:
-                return value >= limit
-            case Comparison.ABOVE:
-                return value > limit
+        return bool(OPERATORS[self](value, limit))
 
     def verdict(self, lo: float, hi: float, limit: float) -> Verdict:
         """What an interval says: the whole of it on one side of the limit, or unresolved."""
@@ -61,6 +54,15 @@ class Comparison(StrEnum):
         if all(held):
             return Verdict.PASS
         return Verdict.UNRESOLVED if any(held) else Verdict.FAIL
+
+
+OPERATORS: Final = {
+    Comparison.AT_MOST: operator.le,
+    Comparison.BELOW: operator.lt,
+    Comparison.AT_LEAST: operator.ge,
+    Comparison.ABOVE: operator.gt,
+}
+"""What each compares with: numbers, or a whole array with one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +88,13 @@ class Constraint:
         space = " " if "/" in unit else ""
         words = [self.metric, self.statistic, self.comparison, f"{self.limit:.12g}{space}{unit}"]
         return " ".join(word for word in words if word)
+
+    def margin(self, value: float | None) -> float | None:
+        """How far a value is from the limit, as a share of it; positive where the limit holds."""
+        if value is None or self.limit == 0:
+            return None
+        share = (self.limit - value) / abs(self.limit)
+        return share if self.comparison.wants_less else -share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,10 @@ from itertools import permutations
 from typing import Final
 
 from paceline.errors import Code, SpecError
+from paceline.records.metric_names import PERCENTILES
 from paceline.records.request import Constraint
 
-_PERCENTILES: Final = ("p50", "p90", "p95", "p99", "max")
+_RISING: Final = (*PERCENTILES, "max")
 _METRICS_IN_ORDER: Final = (("ttft", "e2e"),)
 """Of every request, so of every statistic too."""
 
@@ -70,8 +71,8 @@ def _why_below(low: Constraint, high: Constraint) -> str | None:
 def _never_above(low: str | None, high: str | None) -> bool:
     if low == high:
         return True
-    if low in _PERCENTILES and high in _PERCENTILES:
-        return _PERCENTILES.index(low) < _PERCENTILES.index(high)
+    if low in _RISING and high in _RISING:
+        return _RISING.index(low) < _RISING.index(high)
     return low == "mean" and high == "max"
 
 

@@ -5,9 +5,9 @@ from typing import Final
 import numpy as np
 
 from paceline.records.measurement import Interval, Stat
+from paceline.records.metric_names import PERCENTILES
 from paceline.stats import Bounds, Series, mean_bounds, quantile, quantile_bounds
 
-PERCENTILES: Final = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
 NOTHING: Final = Stat(mean=None, p50=None, p90=None, p95=None, p99=None, max=None, n=0, ci95={})
 
 

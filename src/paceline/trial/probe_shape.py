@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from paceline.records.load_plan import LoadShape
+from paceline.records.metric_names import PERCENTILES
 from paceline.records.request import Constraint
-from paceline.trial.describe import PERCENTILES
 from paceline.units import MS_PER_S, Seconds
 
 FEWEST_REQUESTS: Final = 40

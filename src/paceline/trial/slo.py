@@ -15,12 +15,12 @@ import numpy as np
 
 from paceline.records.load import LoadSummary
 from paceline.records.measurement import Interval, Metric, Verdict
-from paceline.records.metric_names import LATENCIES, SCHEDULED
+from paceline.records.metric_names import LATENCIES, PERCENTILES, SCHEDULED
 from paceline.records.ranking import ConstraintVerdict
-from paceline.records.request import Comparison, Constraint
+from paceline.records.request import OPERATORS, Comparison, Constraint
 from paceline.records.samples import OUTCOMES, Floats, Outcome, SampleTable
 from paceline.stats import design_effect, exceedance_effect, mean_bounds, proportion_bounds
-from paceline.trial.describe import PERCENTILES, interval_of
+from paceline.trial.describe import interval_of
 from paceline.trial.timeline import RATE_REQUESTS, RATE_SLICES, Mask, Timings, gaps_ms
 from paceline.units import MS_PER_S
 
@@ -96,7 +96,7 @@ def told(found: Finding, summary: LoadSummary, constraint: Constraint) -> Constr
         constraint=constraint,
         verdict=found.verdict,
         value=found.value,
-        margin=_margin(found.value, constraint),
+        margin=constraint.margin(found.value),
         because=found.because,
     )
 
@@ -155,15 +155,8 @@ def mean_verdict(
 
 def kept(values: Floats, limit: float, comparison: Comparison) -> Mask:
     """Which values keep a limit: `Comparison.holds` for many."""
-    match comparison:
-        case Comparison.AT_MOST:
-            return values <= limit
-        case Comparison.BELOW:
-            return values < limit
-        case Comparison.AT_LEAST:
-            return values >= limit
-        case Comparison.ABOVE:
-            return values > limit
+    result: Mask = OPERATORS[comparison](values, limit)
+    return result
 
 
 def good_requests(
@@ -328,10 +321,3 @@ def _quantile_with_misses(values: Floats, misses: int, share: float) -> float | 
     if math.ceil(place) >= len(values):
         return None
     return float(np.interp(place, np.arange(len(values)), padded[: len(values)]))
-
-
-def _margin(value: float | None, constraint: Constraint) -> float | None:
-    if value is None or constraint.limit == 0:
-        return None
-    share = (constraint.limit - value) / abs(constraint.limit)
-    return share if constraint.comparison.wants_less else -share
