@@ -3,7 +3,7 @@
 import socket
 import ssl
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from paceline.errors import Code, SetupError, SpecError
 from paceline.records.load import Target
@@ -36,7 +36,7 @@ def resolve(target: Target, *, connect_timeout_s: float) -> Endpoint:
 
     Raises SpecError for a URL that is none, SetupError when nothing listens there.
     """
-    url = urlsplit(target.base_url if "://" in target.base_url else f"http://{target.base_url}")
+    url = url_of(target)
     if url.scheme not in PORTS or not url.hostname:
         raise SpecError(
             Code.BAD_OPTION,
@@ -44,7 +44,7 @@ def resolve(target: Target, *, connect_timeout_s: float) -> Endpoint:
             why="an endpoint is http://HOST:PORT or https://HOST[:PORT], optionally with a path",
             fix="give the URL under which the server answers, e.g. http://127.0.0.1:8000",
         )
-    port = _port_of(target)
+    port = _port_of(target, url)
     try:
         with socket.create_connection((url.hostname, port), timeout=connect_timeout_s) as sock:
             family, address = sock.family, sock.getpeername()
@@ -60,7 +60,7 @@ def resolve(target: Target, *, connect_timeout_s: float) -> Endpoint:
         address=tuple(address),
         host=url.hostname,
         tls=url.scheme == "https",
-        head=_head(target, url.netloc.rpartition("@")[2], url.path),
+        head=_head(target, url),
     )
 
 
@@ -69,8 +69,17 @@ def tls_context() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _port_of(target: Target) -> int:
-    url = urlsplit(target.base_url if "://" in target.base_url else f"http://{target.base_url}")
+def url_of(target: Target) -> SplitResult:
+    """The target's parts; without a scheme it is http."""
+    return urlsplit(target.base_url if "://" in target.base_url else f"http://{target.base_url}")
+
+
+def base_path(url: SplitResult) -> str:
+    """What comes before `/v1` on every route."""
+    return url.path.rstrip("/").removesuffix("/v1")
+
+
+def _port_of(target: Target, url: SplitResult) -> int:
     try:
         return url.port or PORTS[url.scheme]
     except ValueError as error:
@@ -82,11 +91,10 @@ def _port_of(target: Target) -> int:
         ) from error
 
 
-def _head(target: Target, authority: str, path: str) -> bytes:
-    prefix = path.rstrip("/").removesuffix("/v1")
+def _head(target: Target, url: SplitResult) -> bytes:
     lines = [
-        f"POST {prefix}{target.route.value} HTTP/1.1",
-        f"Host: {authority}",
+        f"POST {base_path(url)}{target.route.value} HTTP/1.1",
+        f"Host: {url.netloc.rpartition('@')[2]}",
         "Content-Type: application/json",
         f"Accept: {'text/event-stream' if target.route.streams else 'application/json'}",
         "User-Agent: paceline",

@@ -8,7 +8,8 @@ import heapq
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Protocol
 
 from paceline.records.load_plan import Level, LoadPlan, PlannedRequest
@@ -124,16 +125,10 @@ class ClosedPace:
     def _begin_session(self, free_s: float, stage: int) -> Turn:
         number = self._started_sessions * self._share.of + self._share.index
         self._started_sessions += 1
-        rows = self._sessions[number % len(self._sessions)]
-        return Turn(
-            serial=0,
-            occurrence=number,
-            row=rows[0],
-            stage=stage,
-            scheduled_s=free_s,
-            allowed_s=free_s,
-            later=tuple(rows[1:]),
-        )
+        turn = _first_turn(number, self._sessions[number % len(self._sessions)])
+        turn.stage = stage
+        turn.scheduled_s = turn.allowed_s = free_s
+        return turn
 
     def _count(self, turn: Turn) -> Turn:
         turn.serial = self._started_requests * self._share.of + self._share.index
@@ -181,16 +176,7 @@ class OpenPace:
         if self._later and self._later[0][0] <= due_s:
             turn = heapq.heappop(self._later)[2]
         else:
-            number, rows = self._arrivals.popleft()
-            turn = Turn(
-                serial=0,
-                occurrence=number,
-                row=rows[0],
-                stage=rows[0].stage,
-                scheduled_s=due_s,
-                allowed_s=due_s,
-                later=tuple(rows[1:]),
-            )
+            turn = _first_turn(*self._arrivals.popleft())
         turn.serial = self._started * self._share.of + self._share.index
         turn.allowed_s = max(turn.scheduled_s, self._room_since_s)
         self._started += 1
@@ -222,20 +208,10 @@ class OpenPace:
     def waiting(self, now_s: float) -> list[Turn]:
         """Turns that were due and never started; the test ended before there was room."""
         turns = [turn for due_s, _, turn in self._later if due_s <= now_s]
-        for number, rows in self._arrivals:
-            due_s = rows[0].due_s or 0.0
-            if due_s > now_s:
-                break
-            turns.append(
-                Turn(
-                    serial=(self._started + len(turns)) * self._share.of + self._share.index,
-                    occurrence=number,
-                    row=rows[0],
-                    stage=rows[0].stage,
-                    scheduled_s=due_s,
-                    allowed_s=due_s,
-                )
-            )
+        due = takewhile(lambda arrival: (arrival[1][0].due_s or 0.0) <= now_s, self._arrivals)
+        turns += [_first_turn(number, rows) for number, rows in due]
+        for place, turn in enumerate(turns):
+            turn.serial = (self._started + place) * self._share.of + self._share.index
         return turns
 
     def _due_s(self) -> float | None:
@@ -273,13 +249,21 @@ def level_at(levels: Sequence[Level], now_s: float) -> Level:
     return Level(at_s=current.at_s, in_flight=in_flight, stage=current.stage, ramp=True)
 
 
-def _next_turn(turn: Turn, due_s: float) -> Turn:
+def _first_turn(session: int, rows: Sequence[PlannedRequest]) -> Turn:
+    """As planned: due at its arrival, or at the start where none is planned."""
+    due_s = rows[0].due_s or 0.0
     return Turn(
-        serial=turn.serial,
-        occurrence=turn.occurrence,
-        row=turn.later[0],
-        stage=turn.stage,
+        serial=0,
+        occurrence=session,
+        row=rows[0],
+        stage=rows[0].stage,
         scheduled_s=due_s,
         allowed_s=due_s,
-        later=turn.later[1:],
+        later=tuple(rows[1:]),
+    )
+
+
+def _next_turn(turn: Turn, due_s: float) -> Turn:
+    return replace(
+        turn, row=turn.later[0], scheduled_s=due_s, allowed_s=due_s, later=turn.later[1:]
     )

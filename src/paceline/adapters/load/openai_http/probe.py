@@ -9,7 +9,6 @@ import select
 import time
 from dataclasses import dataclass, replace
 from typing import Final
-from urllib.parse import urlsplit
 
 from paceline.adapters.load.openai_http.answer import Answer
 from paceline.adapters.load.openai_http.bodies import Bodies
@@ -20,7 +19,7 @@ from paceline.adapters.load.openai_http.connection import (
     Broken,
     dial,
 )
-from paceline.adapters.load.openai_http.endpoint import Endpoint, tls_context
+from paceline.adapters.load.openai_http.endpoint import Endpoint, base_path, tls_context, url_of
 from paceline.adapters.load.openai_http.pace import Share, Turn
 from paceline.adapters.load.openai_http.texts import WordTexts, english_words, texts_for
 from paceline.errors import Code, SetupError, SpecError
@@ -240,14 +239,12 @@ def _notes(target: Target, reply: Reply, settings: ClientSettings) -> tuple[str,
 
 def _models_of(target: Target) -> str:
     """Names from `/v1/models`, for the error text only; a failure is said there, too."""
-    url = urlsplit(target.base_url if "://" in target.base_url else f"http://{target.base_url}")
+    url = url_of(target)
     kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
     connection = kind(url.netloc.rpartition("@")[2], timeout=5)
     headers = {"Authorization": f"Bearer {target.api_key}"} if target.api_key else {}
     try:
-        connection.request(
-            "GET", url.path.rstrip("/").removesuffix("/v1") + "/v1/models", headers=headers
-        )
+        connection.request("GET", f"{base_path(url)}/v1/models", headers=headers)
         models = json.loads(connection.getresponse().read())["data"]
         return ", ".join(repr(model["id"]) for model in models) or "(none)"
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:

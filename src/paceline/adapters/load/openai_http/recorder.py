@@ -4,15 +4,18 @@ Finished requests go into two buffers, rows of fixed size and chunk times, which
 files as they fill. Another process or a later moment reads them back by the column.
 """
 
+import errno
 import json
 import math
 import struct
 from array import array
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
 from paceline.adapters.load.openai_http.answer import Answer
 from paceline.adapters.load.openai_http.pace import Turn
+from paceline.errors import Code, SetupError, reason_of
 from paceline.records.samples import Outcome, TokenSource
 
 ROW: Final = struct.Struct("<qqqqqqqqddddd")
@@ -41,9 +44,13 @@ _SOURCES: Final = {source: number for number, source in enumerate(TokenSource)}
 
 
 class Recorder:
-    """Writes `rows.bin`, `chunks.bin` and `details.json` into a folder."""
+    """Writes `rows.bin`, `chunks.bin` and `details.json` into a folder.
+
+    Its methods raise SetupError where they cannot be written.
+    """
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._rows_file = (folder / "rows.bin").open("wb", buffering=0)
         self._chunks_file = (folder / "chunks.bin").open("wb", buffering=0)
         self._details_path = folder / "details.json"
@@ -90,16 +97,46 @@ class Recorder:
 
     def close(self) -> None:
         """Write what is left."""
-        self._flush()
-        self._rows_file.close()
-        self._chunks_file.close()
-        self._details_path.write_text(json.dumps(self._details))
+        try:
+            self._flush()
+        finally:
+            self._rows_file.close()
+            self._chunks_file.close()
+        write_text(self._details_path, json.dumps(self._details))
 
     def _flush(self) -> None:
-        self._rows_file.write(self._rows)
-        self._chunks_file.write(self._chunks)
+        try:
+            _append(self._rows_file, self._rows)
+            _append(self._chunks_file, self._chunks)
+        except OSError as error:
+            raise _unwritable(self._folder, error) from error
         self._rows.clear()
         self._chunks.clear()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Raises SetupError where it cannot be written."""
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise _unwritable(path.parent, error) from error
+
+
+def _append(file: FileIO, data: bytearray) -> None:
+    """All of it: a raw file takes what there is room for, and says only the next time why."""
+    written = file.write(data)
+    while written < len(data):
+        written += file.write(data[written:])
+
+
+def _unwritable(folder: Path, error: OSError) -> SetupError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return SetupError(
+        Code.DISK_FULL if full else Code.CACHE_UNWRITABLE,
+        f"the samples of a load cannot be written to {str(folder)!r}",
+        why=reason_of(error),
+        fix="free some space there, or set TMPDIR to a folder on another disk",
+    )
 
 
 def _or_nan(value: float | None) -> float:

@@ -16,7 +16,7 @@ from paceline.adapters.load.openai_http.bodies import Bodies
 from paceline.adapters.load.openai_http.driver import Driver, Setting
 from paceline.adapters.load.openai_http.endpoint import Endpoint
 from paceline.adapters.load.openai_http.pace import Share, pace_for
-from paceline.adapters.load.openai_http.recorder import Recorder
+from paceline.adapters.load.openai_http.recorder import Recorder, write_text
 from paceline.adapters.load.openai_http.tally import Tally
 from paceline.adapters.load.openai_http.texts import texts_for
 from paceline.records.load import LoadProgress, Probe, Target
@@ -98,7 +98,10 @@ class ShareRun:
     def measure(
         self, zero_s: float, *, report: Callable[[LoadProgress], None], stop: Callable[[], bool]
     ) -> None:
-        """Run the window from `zero_s` on CLOCK_MONOTONIC and write the files."""
+        """Run the window from `zero_s` on CLOCK_MONOTONIC and write the files.
+
+        Raises SetupError where they cannot be written.
+        """
         watch = _Watch(self._driver, report=report, stop=stop)
         recorder = Recorder(Path(self._job.folder))
         cpu_before_s = self._cpu_s()
@@ -150,7 +153,7 @@ class ShareRun:
             "warmup_requests": self._warmup.started,
             "warmup_failed": self._warmup.failed,
         }
-        (Path(self._job.folder) / "tally.json").write_text(json.dumps(facts))
+        write_text(Path(self._job.folder) / "tally.json", json.dumps(facts))
 
 
 class _Watch:
