@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from paceline.app.serving.facts import prices_of
 from paceline.app.serving.journal import say
 from paceline.app.serving.prices import UnitPrices
 from paceline.app.usage import account_spool
 from paceline.app.wiring import Workshop
 from paceline.deploy.shares import Shares
 from paceline.deploy.spans import spans_of
-from paceline.errors import SetupError
+from paceline.errors import SetupError, SpecError
 from paceline.ports.traces import TraceSink
 from paceline.records.gateway import UsageLine
 
@@ -28,11 +29,13 @@ class Bookkeeper:
 
     def __init__(self, shop: Workshop, folder: Path, traces: TraceSink | None = None) -> None:
         self._traces = traces
+        self._shop = shop
         self._access = shop.store.access
         self._folder = folder
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="bookkeeper", daemon=True)
         self._prices: Mapping[tuple[str, int], UnitPrices] = {}
+        self._earlier: dict[tuple[str, int], UnitPrices] = {}
         self._shares = Shares()
         self._deaths_s: queue.SimpleQueue[float] = queue.SimpleQueue()
 
@@ -87,4 +90,16 @@ class Bookkeeper:
             self._traces.take([span for line in lines for span in spans_of(line)])
 
     def _price(self, line: UsageLine) -> float:
-        return self._prices.get((line.endpoint, line.version), UnitPrices()).usd(line)
+        same = (line.endpoint, line.version)
+        price = self._prices.get(same) or self._earlier.get(same)
+        if price is None:
+            price = self._earlier[same] = self._measured(*same)
+        return price.usd(line)
+
+    def _measured(self, endpoint: str, version: int) -> UnitPrices:
+        """From the store: of requests that an earlier `paceline serve` left in the spool."""
+        found = self._shop.store.deployments.replicas(endpoint=endpoint, version=version, limit=1)
+        try:
+            return prices_of(found[0].pipeline, version, self._shop) if found else UnitPrices()
+        except SpecError:  # its pipeline is not there any more
+            return UnitPrices()
