@@ -138,6 +138,15 @@ def test_what_never_started_is_told() -> None:
     assert [turn.scheduled_s for turn in pace.waiting(1.0)] == [0.1, 0.2]
 
 
+def test_a_later_turn_that_never_started_has_a_number_of_its_own() -> None:
+    plan = scheduled([0.0, 0.1, 0.2], max_in_flight=1)
+    second_turn = replace(plan.rows[0], due_s=None, turn=1)
+    pace = OpenPace(replace(plan, rows=(plan.rows[0], second_turn, *plan.rows[1:])), Share())
+    (first,) = take_all(pace, 0.0)
+    pace.ended(first, 0.05, ok=True)
+    assert [(turn.serial, turn.row.turn) for turn in pace.waiting(0.15)] == [(1, 1), (2, 0)]
+
+
 @pytest.mark.parametrize("kind", [ClosedPace, OpenPace])
 def test_a_conversation_goes_on_after_an_answer_and_a_pause(
     kind: type[ClosedPace] | type[OpenPace],
