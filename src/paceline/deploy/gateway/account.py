@@ -1,6 +1,6 @@
 """What a request cost, once it has ended: usage, counts, its key's limits, what it taught."""
 
-import time
+from time import monotonic
 from typing import Final
 
 from paceline.deploy.gateway.ask import Ask
@@ -24,7 +24,7 @@ def settle(
     counts: Counts,
 ) -> None:
     """Account for a request; call this before its client can know the end."""
-    tally, ask, now_s = endpoint.tally, request.ask, time.monotonic()
+    tally, ask, now_s = endpoint.tally, request.ask, monotonic()
     served = request.replica is not None
     execution_s = now_s - request.started_s if served else 0.0
     images = ask.images if ended is OK else 0

@@ -14,7 +14,6 @@ from paceline.records.gateway import UnknownParameters
 
 BYTES_PER_TOKEN: Final = 4.0
 """Of English text; used only until an endpoint's own ratio is known from its answers."""
-OBJECTS: Final = {dict}
 DEPTH_WRITTEN: Final = 254
 PASS: Final = UnknownParameters.PASS
 """Every request looks at it, and asking the enum for it takes as long as a call."""
@@ -107,7 +106,7 @@ def _input_problem(route: Route, document: dict[str, Any]) -> Problem | None:
     name = route.input_field
     value = document.get(name)
     if route is CHAT:
-        if type(value) is list and value and {*map(type, value)} == OBJECTS:
+        if type(value) is list and value and all(type(one) is dict for one in value):
             return None
         return malformed("invalid_messages", f"`{name}` must be a list of objects.", name)
     if type(value) in (str, list):

@@ -4,11 +4,11 @@ llhttp (in httptools) is strict: it refuses bare line feeds, folded headers, bot
 lengths, and malformed chunks. What it lets pass and we do not is refused here.
 """
 
-import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from enum import Enum, auto
+from time import monotonic, perf_counter_ns
 from typing import Any, Final
 
 import httptools
@@ -117,7 +117,7 @@ class ClientConnection(Peer):
         self._held_bytes = 0
         self._busy = self._lingers = self._paused = self._stalled = self.gone = False
         self._seen: tuple[Phase, int] = (Phase.IDLE, 0)
-        self._seen_s = time.monotonic()
+        self._seen_s = monotonic()
         self.transport: Transport
         self.when_gone: Callable[[], None] | None = None
         self.when_writable: Callable[[bool], None] | None = None
@@ -151,7 +151,7 @@ class ClientConnection(Peer):
         self._parser = None  # it holds our methods: without this only a collection frees us
 
     def data_received(self, data: bytes) -> None:
-        self._read_ns = time.perf_counter_ns()
+        self._read_ns = perf_counter_ns()
         if self._problem is not None:
             return  # refused already; what else comes is dropped until the close
         if self._body_left:

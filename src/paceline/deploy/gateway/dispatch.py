@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from time import monotonic
 from typing import Final
 
 import orjson
@@ -64,7 +65,7 @@ class Dispatcher(Dispatch):
 
     def again(self, exchange: Exchange) -> bool:
         """Give it to a replica that it was not given to yet; `False` when there is none."""
-        endpoint, now_s = exchange.endpoint, time.monotonic()
+        endpoint, now_s = exchange.endpoint, monotonic()
         others = [one for one in endpoint.replicas if one.replica_id not in exchange.tried]
         replica = self._choose(exchange, others)
         if replica is not None:
@@ -86,7 +87,7 @@ class Dispatcher(Dispatch):
     def released(self, endpoint: Endpoint[Exchange], replica: Replica) -> None:
         """A replica has room again."""
         if not replica.in_flight:
-            replica.idle_since_s = time.monotonic()
+            replica.idle_since_s = monotonic()
             if replica.gone:
                 replica.pool.close_idle()
             else:
@@ -102,7 +103,7 @@ class Dispatcher(Dispatch):
 
     def follow(self, table: Table) -> None:
         """Serve by this table: who waits may have a replica now, or no endpoint any more."""
-        now_s = time.monotonic()
+        now_s = monotonic()
         for endpoint in self._fleet.follow(table, now_s=now_s, wall_s=time.time()):
             self._refuse_all(endpoint, _gone(endpoint.route))
         for endpoint in self._fleet.endpoints.values():
@@ -135,7 +136,7 @@ class Dispatcher(Dispatch):
 
     def _pump(self, endpoint: Endpoint[Exchange]) -> None:
         """Give waiting requests to replicas that have room."""
-        now_s = time.monotonic()
+        now_s = monotonic()
         queue, passed = endpoint.queue, list[Exchange]()
         while (exchange := queue.pop()) is not None:
             others = [one for one in endpoint.replicas if one.replica_id not in exchange.tried]
@@ -169,7 +170,7 @@ class Dispatcher(Dispatch):
         if exchange.endpoint.route.prefix_affine:
             given = exchange.ask.document[exchange.route.input_field]
             prefix = orjson.dumps(given)[:PREFIX_BYTES]
-        now_s = time.monotonic()
+        now_s = monotonic()
         return choose(replicas, now_s=now_s, draw=random.random(), prefix=prefix)  # noqa: S311
 
     def _no_place(self, endpoint: Endpoint[Exchange]) -> Problem | None:
@@ -179,7 +180,7 @@ class Dispatcher(Dispatch):
         if len(endpoint.queue) < route.queue_length:
             return None
         return self._no_capacity(
-            endpoint, f"{len(endpoint.queue)} requests wait, which is the most.", time.monotonic()
+            endpoint, f"{len(endpoint.queue)} requests wait, which is the most.", monotonic()
         )
 
     def _held_too_long(self, endpoint: Endpoint[Exchange], now_s: float) -> Problem:

@@ -5,9 +5,9 @@ Whatever happens, it ends exactly once: its usage line is written before the cli
 end, its replica and its reservation are given back.
 """
 
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from time import monotonic, perf_counter_ns
 from typing import Final
 
 from paceline.deploy.gateway.account import counted, end_of_answer, settle
@@ -134,11 +134,11 @@ class Exchange(Served):
 
     def waits(self) -> None:
         """It is put into the queue, or a connection is made: time that is not the gateway's."""
-        self._own_ns += time.perf_counter_ns() - self._mark_ns
+        self._own_ns += perf_counter_ns() - self._mark_ns
 
     def goes_on(self) -> None:
         """The wait is over."""
-        self._mark_ns = time.perf_counter_ns()
+        self._mark_ns = perf_counter_ns()
 
     def give_to(self, replica: Replica, now_s: float, oldest_idle_s: float) -> None:
         """Send it to this replica, which has room."""
@@ -205,12 +205,12 @@ class Exchange(Served):
         replica = self.replica
         if replica is None:
             return
-        replica.last_byte_s = now_s = time.monotonic()
+        replica.last_byte_s = now_s = monotonic()
         self._deadline_s = now_s + self.endpoint.idle_timeout_s
         if self._filter is not None:
             self._pass_on(upstream, self._filter)
             return
-        self._mark_ns = time.perf_counter_ns()
+        self._mark_ns = perf_counter_ns()
         if self.ask.stream and upstream.streams:
             self._filter = EventFilter(
                 wants_usage=self.ask.wants_usage, names=replica.names(self.ask.model)
@@ -228,7 +228,7 @@ class Exchange(Served):
             upstream.add(piece)
             self.progressed(upstream)
             return
-        replica.last_byte_s = now_s = time.monotonic()
+        replica.last_byte_s = now_s = monotonic()
         self._deadline_s = now_s + self.endpoint.idle_timeout_s
         data = events.feed(piece)
         if events.bad or events.done:
@@ -267,7 +267,7 @@ class Exchange(Served):
             return
         self._paused = not writable
         if writable:
-            self._deadline_s = time.monotonic() + self.endpoint.idle_timeout_s
+            self._deadline_s = monotonic() + self.endpoint.idle_timeout_s
             upstream.transport.resume_reading()
         else:
             upstream.transport.pause_reading()
@@ -285,7 +285,7 @@ class Exchange(Served):
             b"%b%d\r\nx-request-id: %b\r\n%b\r\n%b"
             % (replica.request_head(self.route.path), len(body), self.request_id, trace, body),
         )
-        self._own_ns += time.perf_counter_ns() - self._mark_ns
+        self._own_ns += perf_counter_ns() - self._mark_ns
 
     def _pass_on(self, upstream: UpstreamConnection, events: EventFilter) -> None:
         data = events.feed(upstream.take())
@@ -304,7 +304,7 @@ class Exchange(Served):
             if upstream.complete:
                 self._end_stream(OK, self._held)
             else:
-                self._deadline_s = time.monotonic() + AFTER_DONE_S
+                self._deadline_s = monotonic() + AFTER_DONE_S
         else:
             self._pass_events(data)
             self._failed(Failure(status=502, reason="it ended the stream without [DONE]"))
@@ -325,7 +325,7 @@ class Exchange(Served):
             return
         self._head_sent = True
         self.client.when_writable = self._client_writable
-        self.ttft_s = time.monotonic() - self._arrived_s
+        self.ttft_s = monotonic() - self._arrived_s
         self.endpoint.tally.first_byte(replica.route.version, self.ttft_s)
         self.client.send(stream_head(self, replica, self._overhead_us()) + data)
 
@@ -389,7 +389,7 @@ class Exchange(Served):
         replica = self.replica
         if replica is None:
             return
-        now_s = time.monotonic()
+        now_s = monotonic()
         if failure.replica_to_blame:
             self.endpoint.failed(replica, now_s)
         self.tried = (*self.tried, replica.replica_id)
@@ -451,7 +451,7 @@ class Exchange(Served):
         self._dispatch.released(self.endpoint, replica)
 
     def _overhead_us(self) -> int:
-        own_ns = self._own_ns + time.perf_counter_ns() - self._mark_ns
+        own_ns = self._own_ns + perf_counter_ns() - self._mark_ns
         self.endpoint.tally.overhead.add(own_ns / 1e9)
         return own_ns // NS_PER_US
 

@@ -212,14 +212,14 @@ class Ratios:
     def input_tokens(self, input_bytes: int) -> int:
         """About how many tokens a body has; by English text until there was an answer."""
         if self._input_bytes <= 0:
-            return round(input_bytes / BYTES_PER_TOKEN)
-        return round(input_bytes * self._input_tokens / self._input_bytes)
+            return int(input_bytes / BYTES_PER_TOKEN + 0.5)
+        return int(input_bytes * self._input_tokens / self._input_bytes + 0.5)
 
     def output_tokens(self, events: int) -> int:
         """How many tokens so many events brought; one each until a stream was whole."""
         if self._events <= 0:
             return events
-        return round(events * self._output_tokens / self._events)
+        return int(events * self._output_tokens / self._events + 0.5)
 
 
 class Fleet(Generic[W]):

@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import time
+from time import monotonic
 from typing import Final
 
 import orjson
@@ -74,7 +75,7 @@ class Front(Listener):
         if endpoint is None:
             self._refuse(client, request, request_id, no_such_model(ask.model))
             return
-        now_s = time.monotonic()
+        now_s = monotonic()
         exchange = Exchange(
             self._dispatcher, client, request, request_id, route, ask, endpoint, meter, now_s
         )

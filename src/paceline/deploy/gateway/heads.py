@@ -59,7 +59,7 @@ class Body(NamedTuple):
 class KnownHead(Generic[H]):
     """`meaning` is what the parser made of it."""
 
-    __slots__ = ("_after", "_before", "_body_at", "_form", "_least_bytes", "_most_bytes", "meaning")
+    __slots__ = ("_after", "_before", "_body_at", "_least_bytes", "_most_bytes", "meaning")
 
     def __init__(self, before: bytes, digits: int, after: bytes, meaning: H) -> None:
         self._before = before
@@ -76,7 +76,7 @@ class KnownHead(Generic[H]):
         body_at = self._body_at
         size_bytes = len(data) - body_at
         if self._least_bytes <= size_bytes <= self._most_bytes and data.startswith(
-            self._form % size_bytes
+            b"%b%d%b" % (self._before, size_bytes, self._after)
         ):
             return data[body_at:]
         body = self.begins(data)
@@ -98,8 +98,6 @@ class KnownHead(Generic[H]):
 
     def _expect(self, digits: int) -> None:
         """Lengths of so many digits."""
-        before, after = self._before.replace(b"%", b"%%"), self._after.replace(b"%", b"%%")
-        self._form = b"%b%%d%b" % (before, after)
         self._body_at = len(self._before) + digits + len(self._after)
         self._least_bytes = 10 ** (digits - 1) if digits > 1 else 0
         self._most_bytes = 10**digits - 1

@@ -8,10 +8,10 @@ each besides. TLS and the control socket stay with them.
 
 import asyncio
 import socket
-import time
 from collections import deque
 from collections.abc import Callable
 from select import EPOLLIN, EPOLLOUT, epoll
+from time import monotonic
 from typing import Final
 
 from paceline.deploy.gateway.transport import Peer, Transport
@@ -134,14 +134,14 @@ class Sockets:
                 self.loop.call_soon(self._calls.popleft())
 
     def _serve_for_a_while(self) -> None:
-        began_s, calls = time.monotonic(), self._calls
+        began_s, calls = monotonic(), self._calls
         stays = self._stays and began_s - self._served_s < SOON_S
         ready = self._epoll.poll(0, MOST_AT_ONCE)
         while ready:
             self._serve(ready)
             while calls:
                 calls.popleft()()
-            self._served_s = time.monotonic()
+            self._served_s = monotonic()
             if self._leaves or not stays or self._served_s - began_s > STAY_S:
                 return
             ready = self._epoll.poll(SOON_S, MOST_AT_ONCE)

@@ -41,7 +41,7 @@ class Spool:
         self._folder = folder
         self._wall_s = wall_s
         self._later = later
-        self._turn = bytearray()
+        self._turn: list[bytes] = []
         self._at_s = b""
         self._calls: deque[Callable[[], None]] = deque()
         numbers = [int(path.stem.split("-")[1]) for path in folder.glob("usage-*.jsonl")]
@@ -151,13 +151,14 @@ class Spool:
         if self._later is None:
             self._write(line)
             return
-        self._turn += line
+        self._turn.append(line)
 
     def _end_turn(self) -> None:
         """Write what this turn of the loop brought, and let those go on who wait for it."""
         if self._turn:
-            self._write(self._turn)
-            self._turn = bytearray()
+            lines = b"".join(self._turn)
+            self._turn.clear()
+            self._write(lines)
         calls = self._calls
         try:
             while calls:
@@ -166,7 +167,7 @@ class Spool:
             if calls and self._later is not None:  # one failed: the others go on without it
                 self._later(self._end_turn)
 
-    def _write(self, lines: bytes | bytearray) -> None:
+    def _write(self, lines: bytes) -> None:
         written = 0 if self._waiting else self._put(lines)
         if written == len(lines):
             if self._written >= FILE_BYTES:

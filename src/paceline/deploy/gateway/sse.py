@@ -28,6 +28,7 @@ QUOTE: Final = 0x22
 BACKSLASH: Final = 0x5C
 RETURN: Final = 0x0D
 FEED: Final = 0x0A
+SPACE: Final = 0x20
 ZERO: Final = 0x30
 NINE: Final = 0x39
 """Numbers: to look for bytes in bytes by `in` raises and drops an exception each time."""
@@ -51,22 +52,22 @@ class Counts:
 class ModelNames:
     """Changes the engine's name of the model in answers into the one that was asked for."""
 
-    __slots__ = ("_spaced", "_swap")
+    __slots__ = ("_new", "_new_spaced", "_old", "_old_spaced", "_same")
 
     def __init__(self, engine: str, asked: str) -> None:
-        self._swap: tuple[bytes, bytes] | None = None
-        self._spaced: tuple[bytes, bytes] | None = None
-        if engine != asked:
-            old, new = orjson.dumps(engine), orjson.dumps(asked)
-            self._swap = b'"model":' + old, b'"model":' + new
-            self._spaced = b'"model": ' + old, b'"model": ' + new
+        self._same = engine == asked
+        self._old, self._new = b'"model":' + orjson.dumps(engine), b'"model":' + orjson.dumps(asked)
+        self._old_spaced = b'"model": ' + orjson.dumps(engine)
+        self._new_spaced = b'"model": ' + orjson.dumps(asked)
 
     def answered(self, text: bytes) -> bytes:
         """The text with the name that the client knows."""
-        if self._swap is None or self._spaced is None:
+        if self._same:
             return text
-        swapped = text.replace(*self._swap, 1)
-        return text.replace(*self._spaced, 1) if swapped is text else swapped
+        swapped = text.replace(self._old, self._new, 1)
+        if swapped is not text:
+            return swapped
+        return text.replace(self._old_spaced, self._new_spaced, 1)
 
 
 class Shape:
@@ -103,23 +104,21 @@ def counts_in(text: bytes) -> Counts | None:
     at = text.rfind(b'"usage"')
     if at < 0:
         return None
-    prompt = _number_behind(PROMPT_TOKENS, text, at)
+    usage = text[at : at + USAGE_SPAN]
+    prompt = _number_behind(PROMPT_TOKENS, usage)
     if prompt < 0:
         return None
-    return Counts(prompt, max(_number_behind(COMPLETION_TOKENS, text, at), 0))
+    return Counts(prompt, max(_number_behind(COMPLETION_TOKENS, usage), 0))
 
 
-def _number_behind(key: bytes, text: bytes, start: int) -> int:
-    """The whole number that the key has within `USAGE_SPAN` of there; negative without one."""
-    at = text.find(key, start, start + USAGE_SPAN)
-    if at < 0:
-        return -1
-    at += len(key)
-    if text.startswith(b" ", at):
-        at += 1
-    number, end = -1, len(text)
-    while at < end and ZERO <= text[at] <= NINE:
-        number = max(number, 0) * 10 + text[at] - ZERO
+def _number_behind(key: bytes, text: bytes) -> int:
+    """The whole number that the key has; negative without one."""
+    behind = text.partition(key)[2]
+    at, end, number = 0, len(behind), -1
+    if end and behind[0] == SPACE:
+        at = 1
+    while at < end and ZERO <= behind[at] <= NINE:
+        number = max(number, 0) * 10 + behind[at] - ZERO
         at += 1
     return number
 

@@ -1,6 +1,5 @@
 """Counts of an endpoint: since the last pulse for the autoscaler, since the start for metrics."""
 
-from bisect import bisect_left
 from collections import defaultdict
 from typing import Final
 
@@ -32,7 +31,12 @@ class Histogram:
 
     def add(self, value: float) -> None:
         """Count one."""
-        self.counts[bisect_left(self.bounds, value)] += 1
+        at = 0
+        for bound in self.bounds:
+            if value <= bound:
+                break
+            at += 1
+        self.counts[at] += 1
         self.total += value
 
 

@@ -4,9 +4,9 @@ It knows HTTP and time-outs of connecting, nothing of what is asked or answered.
 """
 
 import asyncio
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from time import monotonic
 from typing import Any, Final
 
 import httptools
@@ -290,7 +290,7 @@ class Pool:
         if not upstream.reusable:
             upstream.drop()
             return
-        upstream.used, upstream.idle_since_s = True, time.monotonic()
+        upstream.used, upstream.idle_since_s = True, monotonic()
         self._idle.append(upstream)
 
     def close_idle(self, oldest_s: float = float("inf")) -> None:
