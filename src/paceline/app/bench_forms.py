@@ -97,7 +97,8 @@ def lines_of(path: Path | None, option: str) -> list[str] | None:
     if path is None:
         return None
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        # By line feeds alone: in JSON a text may hold other ends of lines as they are (U+2028).
+        return path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(
             Code.BAD_INPUT_FILE,

@@ -140,7 +140,7 @@ def test_files_are_read_and_a_bad_line_is_named(tmp_path: Path) -> None:
     shape = bench_request(options(trace=trace)).shape
     assert [row.t_s for row in shape.trace] == [0.0, 1.5]
     prompts = tmp_path / "p.jsonl"
-    prompts.write_text('{"prompt": "hello"}\n{"prompt": 7}\n')
+    prompts.write_text('{"prompt": "one\u2028text"}\n{"prompt": 7}\n', encoding="utf-8")
     with pytest.raises(SpecError, match="line 2"):
         bench_request(options(dataset=prompts, concurrency=1))
 

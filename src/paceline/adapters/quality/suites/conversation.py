@@ -103,7 +103,7 @@ def _whole(answer: Mapping[str, list[Mapping[str, object]]]) -> _Turn:
 def _joined(events: str) -> _Turn:
     texts: list[str] = []
     reason: str | None = None
-    for line in events.splitlines():
+    for line in events.split("\n"):  # a text may hold other ends of lines as they are
         data = line.removeprefix("data:").strip()
         if not line.startswith("data:") or data == "[DONE]":
             continue

@@ -77,14 +77,15 @@ def test_sends_the_models_own_replies_back() -> None:
 def test_joins_the_answer_of_a_server_that_always_streams() -> None:
     events = [
         {"choices": [{"delta": {"role": "assistant"}, "finish_reason": None}]},
-        {"choices": [{"delta": {"content": "a "}, "finish_reason": None}]},
+        {"choices": [{"delta": {"content": "a\u2028"}, "finish_reason": None}]},
         {"choices": [{"delta": {"content": "b"}, "finish_reason": "length"}]},
         {"choices": [], "usage": {}},
     ]
-    text = "".join(f"data: {json.dumps(event)}\n\n" for event in events) + "data: [DONE]\n\n"
+    data = [json.dumps(event, ensure_ascii=False) for event in events] + ["[DONE]"]
+    text = "".join(f"data: {one}\r\n\r\n" for one in data)
     headers = {"content-type": "text/event-stream; charset=utf-8"}
     found = reply(lambda _: httpx.Response(200, text=text, headers=headers))
-    assert found == Reply(text="a b", finish_reason="length")
+    assert found == Reply(text="a\u2028b", finish_reason="length")
 
 
 def test_completions_route_gets_a_plain_prompt() -> None:
