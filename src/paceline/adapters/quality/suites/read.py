@@ -6,6 +6,7 @@ A malformed item is an error that names its line. What a line may hold is writte
 
 import csv
 import hashlib
+import io
 import json
 import math
 from collections import Counter
@@ -103,7 +104,7 @@ def _jsonl_lines(path: Path, text: str) -> Iterator[_Line]:
 
 
 def _csv_lines(path: Path, text: str) -> list[_Line]:
-    reader = csv.DictReader(text.splitlines(keepends=True), strict=True)
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     lines = []
     names = Counter(reader.fieldnames or ())
     twice = [name for name, count in names.items() if count > 1]

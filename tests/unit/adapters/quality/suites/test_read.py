@@ -170,12 +170,13 @@ def test_csv_cells_become_items(tmp_path: Path) -> None:
         tmp_path / "own.csv",
         "id,prompt,answer,choices,regex,weight",
         'a,"Which, if any?",y,x|y,,2',
-        "b,Say a,,,^a,",
+        "b,Say\u2028a,,,^a,",
     )
     suite = read_suite(path)
     assert [item.scorer for item in suite.items] == [Scorer.CHOICE, Scorer.REGEX]
     assert suite.items[0].answer == "B"
     assert (suite.items[0].weight, suite.items[1].weight) == (2.0, 1.0)
+    assert suite.items[1].messages[0].content == "Say\u2028a"
 
 
 @pytest.mark.parametrize(
