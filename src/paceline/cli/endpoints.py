@@ -48,7 +48,7 @@ def _print_all(found: tuple[Shown, ...], *, as_json: bool) -> None:
         [
             (
                 shown.endpoint.name,
-                str(shown.endpoint.version),
+                _version(shown),
                 shown.state,
                 str(shown.status.ready if shown.status and shown.served else 0),
                 str(shown.status.replicas if shown.status else 0),
@@ -57,6 +57,13 @@ def _print_all(found: tuple[Shown, ...], *, as_json: bool) -> None:
             for shown in found
         ],
     )
+
+
+def _version(shown: Shown) -> str:
+    """The one that is wanted, and the one that serves where that is another."""
+    stable = shown.status.stable if shown.status and shown.served else None
+    wanted = str(shown.endpoint.version)
+    return wanted if stable in (None, shown.endpoint.version) else f"{wanted} ({stable} serves)"
 
 
 def _print_one(shown: Shown, replicas: tuple[ReplicaRecord, ...], *, as_json: bool) -> None:

@@ -440,7 +440,9 @@ class Fleet:
             name=self.endpoint.name,
             revision=self.endpoint.revision,
             state=state_of(self._target(), live, self._handover, self.replicas),
-            because=self._failure() or self._waits_because or "",
+            because=self._failure()
+            or self._waits_because
+            or why_failed(self.endpoint, self._failed),
             updated_at_utc="",
             stable=self._stable,
             replicas=0 if self._removed else self._wanted,

@@ -78,4 +78,4 @@ def state_of(
 def why_failed(endpoint: Endpoint, failed: Sequence[FailedVersion]) -> str:
     """Every version that failed in this deployment, with its reason."""
     ours = (one for one in failed if one.revision == endpoint.revision)
-    return "; ".join(f"version {one.version} in {one.phase}: {one.because}" for one in ours)
+    return "; ".join(f"version {one.version} failed in {one.phase}: {one.because}" for one in ours)

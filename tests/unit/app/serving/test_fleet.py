@@ -368,3 +368,5 @@ def test_a_canary_is_promoted_or_rolled_back_with_its_reason(
         one.version for one in canary.fleet.replicas if one.state is ReplicaState.SERVING
     }
     assert serving_versions == {kept}
+    shown = canary.status().because
+    assert shown.startswith("version 2 failed in canary: ") is (kept == 1), shown
