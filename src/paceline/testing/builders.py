@@ -1,6 +1,9 @@
 """Records with sensible fields, so that a test names only what it is about."""
 
+from typing import Final
+
 from paceline.records.hardware import Accelerator, AcceleratorKind, HostFingerprint
+from paceline.records.image import ImageFacts
 from paceline.records.launch import Cause
 from paceline.records.measurement import Interval, Metric
 from paceline.records.model import Model
@@ -9,6 +12,23 @@ from paceline.records.request import Budget, Constraint, Priority, Request, Work
 from paceline.records.trial import ColdStart, Provenance, TrialRecord
 from paceline.records.variant import Scalar, Variant
 from paceline.units import Seconds
+
+IMAGE_FACTS: Final = ImageFacts(
+    family="flux-schnell",
+    pipeline="FluxPipeline",
+    weights="bfloat16",
+    linears=60,
+    quantized={"fp8 dynamic": 57},
+    compiled_calls=12,
+    eager_calls=0,
+    offloaded=False,
+    scheduler="FlowMatchEulerDiscreteScheduler",
+    steps=4,
+    guidance=0.0,
+    compile_cache="miss",
+    phases_s={"compile": 61.0, "import": 3.2},  # as a stored mapping comes back
+)
+"""What an image runtime finds inside itself."""
 
 
 def a_variant(

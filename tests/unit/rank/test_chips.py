@@ -7,26 +7,10 @@ from paceline.rank.filter import Measured
 from paceline.rank.inside import inside_chips
 from paceline.rank.objective import Dimensions
 from paceline.rank.pool import Pooled
-from paceline.records.image import ImageFacts
 from paceline.records.measurement import Interval, Metric
 from paceline.records.quality import QualityComparison
-from paceline.testing.builders import a_metric, a_variant, a_workload
+from paceline.testing.builders import IMAGE_FACTS, a_metric, a_variant, a_workload
 
-FACTS = ImageFacts(
-    family="flux-schnell",
-    pipeline="FluxPipeline",
-    weights="bfloat16",
-    linears=60,
-    quantized={},
-    compiled_calls=0,
-    eager_calls=4,
-    offloaded=False,
-    scheduler="FlowMatchEulerDiscreteScheduler",
-    steps=4,
-    guidance=0.0,
-    compile_cache="none",
-    phases_s={},
-)
 DIMS = Dimensions(latency="ttft_p95_ms", cost="cost_usd_per_mtok")
 
 
@@ -113,5 +97,5 @@ def test_an_image_variant_is_described_by_what_is_inside_and_never_by_its_name()
     measured = Measured(pooled=subject, baseline=base, comparison=None, workload=a_workload())
     figures = ("2.0x baseline images/s", "e2e p50 512 ms", "$0.0021/image")
     assert chips(measured, image) == figures
-    seen = replace(measured, pooled=replace(subject, inspected=FACTS))
-    assert chips(seen, image) == (*inside_chips(FACTS), *figures)
+    seen = replace(measured, pooled=replace(subject, inspected=IMAGE_FACTS))
+    assert chips(seen, image) == (*inside_chips(IMAGE_FACTS), *figures)

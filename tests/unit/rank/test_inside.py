@@ -5,27 +5,11 @@ from dataclasses import replace
 import pytest
 
 from paceline.rank.inside import inside_chips, inside_notes
-from paceline.records.image import ImageFacts
-
-FACTS = ImageFacts(
-    family="flux-schnell",
-    pipeline="FluxPipeline",
-    weights="bfloat16",
-    linears=60,
-    quantized={"fp8 dynamic": 57},
-    compiled_calls=12,
-    eager_calls=0,
-    offloaded=False,
-    scheduler="FlowMatchEulerDiscreteScheduler",
-    steps=4,
-    guidance=0.0,
-    compile_cache="miss",
-    phases_s={"compile": 61.0, "import": 3.2},  # as a stored mapping comes back
-)
+from paceline.testing.builders import IMAGE_FACTS
 
 
 def test_says_what_was_seen() -> None:
-    assert inside_chips(FACTS) == ("4 steps", "gs 0", "FlowMatch", "FP8 dynamic", "compiled")
+    assert inside_chips(IMAGE_FACTS) == ("4 steps", "gs 0", "FlowMatch", "FP8 dynamic", "compiled")
 
 
 @pytest.mark.parametrize(
@@ -43,18 +27,18 @@ def test_says_what_was_seen() -> None:
     ],
 )
 def test_each_chip_follows_what_is_inside(change: dict[str, object], chip: str) -> None:
-    assert chip in inside_chips(replace(FACTS, **change))  # type: ignore[arg-type]
+    assert chip in inside_chips(replace(IMAGE_FACTS, **change))  # type: ignore[arg-type]
 
 
 def test_nothing_compiled_is_not_called_compiled() -> None:
-    eager = replace(FACTS, compiled_calls=0, eager_calls=12)
+    eager = replace(IMAGE_FACTS, compiled_calls=0, eager_calls=12)
     assert not [chip for chip in inside_chips(eager) if "compiled" in chip]
 
 
 def test_notes_tell_the_start_by_phase_and_how_many_layers() -> None:
-    assert list(inside_notes(FACTS)) == [
+    assert list(inside_notes(IMAGE_FACTS)) == [
         "start: import 3.2 s, compile 61.0 s; compiled anew",
         "57 of 60 linear layers of the denoiser are fp8 dynamic",
     ]
-    (cached,) = inside_notes(replace(FACTS, compile_cache="hit", quantized={}))
+    (cached,) = inside_notes(replace(IMAGE_FACTS, compile_cache="hit", quantized={}))
     assert cached.endswith("; compiled code from the cache")

@@ -4,22 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from paceline.records.load import Probe
 from paceline.testing.builders import a_workload
+from paceline.testing.simulated_load import PROBE
 from paceline.trial.allowance import Allowance, expected_load_s
 from paceline.trial.arrivals import plan_load
 from paceline.trial.workload import load_shape
 from paceline.units import Seconds
 
-PROBE = Probe(
-    streams=True,
-    sends_usage=True,
-    accepts_usage_option=True,
-    tokens_per_request=None,
-    tokens_per_word=None,
-    ttft_ms=10.0,
-    e2e_ms=100.0,
-)
+SLOW = replace(PROBE, ttft_ms=10.0, e2e_ms=100.0)
 
 
 @pytest.mark.parametrize(("share", "rest_s"), [(0.25, 30.0), (0.5, 7.0), (0.1, 12.0)])
@@ -49,4 +41,4 @@ def test_a_load_is_expected_to_be_rather_short(
         a_workload(concurrency=8), duration_s=Seconds(duration_s), max_requests=requests
     )
     plan = plan_load(load_shape(workload, seed=0))
-    assert expected_load_s(plan, PROBE, requests_per_s=seen_rps) == pytest.approx(expected_s)
+    assert expected_load_s(plan, SLOW, requests_per_s=seen_rps) == pytest.approx(expected_s)

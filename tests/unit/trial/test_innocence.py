@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from paceline.records.client import ClientState
-from paceline.records.load import ClientHealth, LoadResult, Probe
+from paceline.records.load import ClientHealth, LoadResult
 from paceline.records.measurement import Stat
 from paceline.records.samples import Outcome, RequestSample, table_of
+from paceline.testing.simulated_load import PROBE
 from paceline.trial.innocence import judge_client
 
 
@@ -51,15 +52,7 @@ def result(health: ClientHealth, requests: int = 100) -> LoadResult:
     return LoadResult(
         samples=table_of(samples),
         health=health,
-        probe=Probe(
-            streams=True,
-            sends_usage=True,
-            accepts_usage_option=True,
-            tokens_per_request=None,
-            tokens_per_word=None,
-            ttft_ms=1.0,
-            e2e_ms=1.0,
-        ),
+        probe=PROBE,
         warmup_requests=0,
         warmup_failed=0,
         stopped=False,

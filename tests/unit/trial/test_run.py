@@ -21,7 +21,7 @@ from paceline.records.load import LoadResult, Probe, Route, Target
 from paceline.records.load_plan import LoadPlan
 from paceline.records.telemetry import DeviceProcess, Snapshot
 from paceline.records.trial import BlobRef, Cut, TrialRecord, TrialState
-from paceline.testing.builders import a_cpu, a_model, a_variant, a_workload
+from paceline.testing.builders import IMAGE_FACTS, a_cpu, a_model, a_variant, a_workload
 from paceline.testing.simulated_load import SimulatedLoad
 from paceline.trial.arrivals import plan_load
 from paceline.trial.machine import TrialEvent
@@ -298,27 +298,10 @@ class Looking:
         return self._facts
 
 
-FACTS = ImageFacts(
-    family="reference-image",
-    pipeline="StableDiffusion3Pipeline",
-    weights="bfloat16",
-    linears=8,
-    quantized={},
-    compiled_calls=0,
-    eager_calls=8,
-    offloaded=False,
-    scheduler="FlowMatchEulerDiscreteScheduler",
-    steps=8,
-    guidance=0.0,
-    compile_cache="none",
-    phases_s={"load": 1.0},
-)
-
-
 def test_an_image_trial_loads_its_route_and_looks_inside_after_the_load() -> None:
-    bench, looking = Bench(), Looking(FACTS)
+    bench, looking = Bench(), Looking(IMAGE_FACTS)
     trial = bench.run(route=Route.IMAGES, inspector=looking)
-    assert trial.inspected == FACTS
+    assert trial.inspected == IMAGE_FACTS
     assert {target.route for target in (*bench.load.targets, *looking.targets)} == {Route.IMAGES}
     assert len(looking.targets) == 1
     assert "output_tokens_per_s" not in trial.metrics
@@ -334,7 +317,9 @@ class Warm(Fake):
 
 def test_an_engine_is_launched_warm_for_the_pictures_of_the_load() -> None:
     load = ImageLoad(width_px=768, height_px=512)
-    warm = Bench().run(route=Route.IMAGES, pictures=load, engine=Warm(), inspector=Looking(FACTS))
+    warm = Bench().run(
+        route=Route.IMAGES, pictures=load, engine=Warm(), inspector=Looking(IMAGE_FACTS)
+    )
     cold = Bench().run(engine=Warm())
     assert warm.provenance.argv == (*cold.provenance.argv, "768x512")
 

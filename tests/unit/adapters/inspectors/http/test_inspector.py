@@ -8,22 +8,7 @@ from paceline.errors import SetupError
 from paceline.records.image import ImageFacts
 from paceline.records.load import Target
 from paceline.records.serial import dump
-
-FACTS = ImageFacts(
-    family="reference-image",
-    pipeline="StableDiffusion3Pipeline",
-    weights="bfloat16",
-    linears=57,
-    quantized={"int8 dynamic": 57},
-    compiled_calls=8,
-    eager_calls=0,
-    offloaded=False,
-    scheduler="FlowMatchEulerDiscreteScheduler",
-    steps=4,
-    guidance=0.0,
-    compile_cache="miss",
-    phases_s={"load": 1.5},
-)
+from paceline.testing.builders import IMAGE_FACTS
 
 
 def _inspect(answer: httpx.Response, base_url: str = "http://127.0.0.1:1") -> ImageFacts:
@@ -37,7 +22,7 @@ def _inspect(answer: httpx.Response, base_url: str = "http://127.0.0.1:1") -> Im
 
 @pytest.mark.parametrize("base_url", ["http://127.0.0.1:1", "http://127.0.0.1:1/v1"])
 def test_reads_what_the_runtime_says(base_url: str) -> None:
-    assert _inspect(httpx.Response(200, json=dump(FACTS)), base_url) == FACTS
+    assert _inspect(httpx.Response(200, json=dump(IMAGE_FACTS)), base_url) == IMAGE_FACTS
 
 
 @pytest.mark.parametrize(
@@ -45,7 +30,7 @@ def test_reads_what_the_runtime_says(base_url: str) -> None:
     [
         (httpx.Response(404, text="no such route"), "HTTP 404"),
         (httpx.Response(200, text="<html>"), "no inspection"),
-        (httpx.Response(200, json={**dump(FACTS), "linears": "many"}), "linears"),
+        (httpx.Response(200, json={**dump(IMAGE_FACTS), "linears": "many"}), "linears"),
         (httpx.Response(200, json=[1]), "no inspection"),
     ],
 )

@@ -12,20 +12,13 @@ from paceline.adapters.load.openai_http.texts import WordTexts, english_words
 from paceline.records.load import Probe, Route, Target
 from paceline.records.load_plan import LoadPlan, Message, Prompt
 from paceline.testing.load import closed
+from paceline.testing.simulated_load import PROBE
 
-PROBE = Probe(
-    streams=True,
-    sends_usage=True,
-    accepts_usage_option=True,
-    tokens_per_request=7.0,
-    tokens_per_word=1.0,
-    ttft_ms=1.0,
-    e2e_ms=1.0,
-)
+LEARNED = replace(PROBE, tokens_per_request=7.0)
 TEXTS = WordTexts(english_words(), seed=1, tokens_per_word=1.0)
 
 
-def bodies(plan: LoadPlan, route: Route = Route.CHAT, probe: Probe = PROBE) -> Bodies:
+def bodies(plan: LoadPlan, route: Route = Route.CHAT, probe: Probe = LEARNED) -> Bodies:
     target = Target(base_url="http://x", model="m", route=route)
     return Bodies(target, plan, probe, TEXTS, Share())
 
@@ -123,7 +116,7 @@ def test_settings_go_into_every_body() -> None:
 
 
 def test_usage_is_not_asked_of_a_server_that_refuses() -> None:
-    made = bodies(closed(1), probe=replace(PROBE, accepts_usage_option=False))
+    made = bodies(closed(1), probe=replace(LEARNED, accepts_usage_option=False))
     turn = ClosedPace(closed(1), Share()).take(0.0)
     assert turn is not None
     assert "stream_options" not in orjson.loads(made.body(turn))
