@@ -1,21 +1,27 @@
 """The SQL store on a real PostgreSQL server, which the tests start on a socket of its own."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 from tests.postgres import Server, postgres_server
 
 from paceline.adapters.stores.sql import SqlStore
 from paceline.adapters.stores.sql.tables import METADATA
+from paceline.adapters.stores.sql.upgrade import scripts_config
 from paceline.errors import Code, SetupError
 from paceline.ports.store import Store
+from paceline.records.deployment import policy_of
+from paceline.records.serial import pack
+from paceline.records.usage import UsageBy
 from paceline.testing.access import AccessContract
 from paceline.testing.audit import AuditContract, an_event
-from paceline.testing.deployments import DeploymentsContract
+from paceline.testing.deployments import DeploymentsContract, an_endpoint
 from paceline.testing.stores import StoreContract
 
 pytestmark = pytest.mark.enable_socket
@@ -49,6 +55,23 @@ def test_its_tables_are_those_of_the_scripts(server: Server, template: str) -> N
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
     engine.dispose()
+
+
+def test_what_is_deployed_when_policies_come_is_kept_with_its_version(server: Server) -> None:
+    url, config, wanted = server.database(), scripts_config(), replace(an_endpoint(), revision=3)
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0006")
+        connection.execute(
+            text("INSERT INTO endpoints VALUES ('demo', 'demo', 3, :record, NULL)"),
+            {"record": pack(wanted)},
+        )
+    engine.dispose()
+    store = SqlStore(url)
+    assert store.deployments.policies_of("demo") == (policy_of(wanted),)
+    assert store.access.replica_shares(by=UsageBy.VERSION) == ()
+    store.close()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,14 @@ from fastapi import Depends, FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 
 from paceline.app.deploy import DeployOrder, deploy
-from paceline.app.endpoints import endpoint_document, log_of, one_endpoint, remove
+from paceline.app.endpoints import (
+    endpoint_document,
+    log_of,
+    one_endpoint,
+    remove,
+    replica_document,
+    replicas_of,
+)
 from paceline.app.wiring import Workshop
 from paceline.records.deployment import Canary
 from paceline.records.gateway import UnknownParameters
@@ -71,6 +78,12 @@ def deploying(api: FastAPI, shop: Workshop) -> None:
         """Say that a version shall be served; a running `paceline serve` sees it in a second."""
         placed = deploy(body.order(), shop, actor=actor)
         return endpoint_document(one_endpoint(placed.name, shop))
+
+    @api.get("/api/endpoints/{name}", tags=["endpoints"])
+    def endpoint(name: str) -> Document:
+        """One endpoint with its latest replicas, as `paceline endpoints NAME --json` prints it."""
+        rows = [replica_document(replica) for replica in replicas_of(name, shop)]
+        return {**endpoint_document(one_endpoint(name, shop)), "replica_list": rows}
 
     @api.get("/api/endpoints/{name}/log", tags=["endpoints"])
     def log(name: str, lines: int = LOG_LINES) -> Document:

@@ -1,5 +1,6 @@
 """Endpoints over the management API."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from paceline.records.access import Purpose
 from paceline.records.model import Model
 from paceline.records.run import RunRecord
 from paceline.testing.builders import a_model, a_request
+from paceline.testing.deployments import a_replica
 from paceline.testing.stores import a_version
 from paceline.web.api import build_api
 
@@ -67,6 +69,11 @@ def test_an_endpoint_is_deployed_changed_and_removed_by_a_key(
     assert (changed["version"], changed["aliases"], changed["revision"]) == (1, ["gpt"], 2)
     assert changed["canary"] == {"share": 0.05, "at_least_s": 300.0, "requests": 9}
     assert changed["policy"]["bounds"]["max_replicas"] == 7
+    shop.store.deployments.add_replica(replace(a_replica(), endpoint="chat"))
+    shown = admin.get("/api/endpoints/chat").json()
+    assert {**shown, "replica_list": None} == {**changed, "replica_list": None}
+    assert [one["state"] for one in shown["replica_list"]] == ["queued"]
+    assert admin.get("/api/endpoints/none").status_code == 404
     assert admin.delete("/api/endpoints/chat").status_code == 200
     assert admin.delete("/api/endpoints/chat").status_code == 404
     log = admin.get("/api/endpoints/chat/log").json()["log"]
