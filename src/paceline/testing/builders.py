@@ -1,5 +1,6 @@
 """Records with sensible fields, so that a test names only what it is about."""
 
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from paceline.records.hardware import Accelerator, AcceleratorKind, HostFingerprint
@@ -7,7 +8,7 @@ from paceline.records.image import ImageFacts
 from paceline.records.launch import Cause
 from paceline.records.measurement import Interval, Metric
 from paceline.records.model import Model
-from paceline.records.quality import QualityResult
+from paceline.records.quality import Item, Message, QualityResult, Scorer, Split, Suite
 from paceline.records.request import Budget, Constraint, Priority, Request, Workload
 from paceline.records.trial import ColdStart, Provenance, TrialRecord
 from paceline.records.variant import Scalar, Variant
@@ -91,6 +92,42 @@ def a_model(parameters: int = 5_000_000, *, folder: str = "/models/small") -> Mo
         max_context_tokens=2048,
         files=(),
     )
+
+
+def an_item(
+    item_id: str = "q0",
+    *,
+    category: str = "c",
+    question: str = "?",
+    scorer: Scorer = Scorer.EXACT,
+    answer: str = "yes",
+    weight: float = 1.0,
+    seed: int | None = None,
+    split: Split = Split.MAIN,
+) -> Item:
+    """One question."""
+    return Item(
+        item_id=item_id,
+        category=category,
+        messages=(Message(role="user", content=question),),
+        scorer=scorer,
+        answer=answer,
+        max_tokens=8,
+        weight=weight,
+        seed=seed,
+        split=split,
+    )
+
+
+def a_suite(
+    items: Iterable[Item],
+    *,
+    name: str = "s",
+    sha256: str = "0" * 64,
+    weights: Mapping[str, float] | None = None,
+) -> Suite:
+    """Items as a suite; suites of another hash are another suite."""
+    return Suite(name=name, version="1", sha256=sha256, items=tuple(items), weights=weights)
 
 
 def a_trial(

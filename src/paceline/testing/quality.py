@@ -13,33 +13,28 @@ from paceline.records.load import Target
 from paceline.records.quality import (
     Item,
     ItemScore,
-    Message,
     QualityProgress,
     QualityResult,
     Reply,
-    Scorer,
     StopCause,
     Stopped,
     Suite,
 )
+from paceline.testing.builders import a_suite, an_item
 
 Answers = dict[str, str | None]
 
 
 def small_suite(count: int) -> Suite:
     """`count` items `q0` … whose last message is their id and whose right answer is `right`."""
-    items = tuple(
-        Item(
-            item_id=f"q{number}",
-            category="facts" if number % 2 else "logic",
-            messages=(Message(role="user", content=f"q{number}"),),
-            scorer=Scorer.EXACT,
-            answer="right",
-            max_tokens=8,
-        )
-        for number in range(count)
+    categories = ("logic", "facts")
+    return a_suite(
+        (
+            an_item(f"q{n}", category=categories[n % 2], question=f"q{n}", answer="right")
+            for n in range(count)
+        ),
+        name="small",
     )
-    return Suite(name="small", version="1", sha256="0" * 64, items=items)
 
 
 class PlainGrader:

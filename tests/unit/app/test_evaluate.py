@@ -13,8 +13,6 @@ from paceline.records.fidelity import FidelityReading, NextToken, Reading, TextR
 from paceline.records.load import Target
 from paceline.records.measurement import Verdict
 from paceline.records.quality import (
-    Item,
-    Message,
     QualityProgress,
     QualityResult,
     Reply,
@@ -24,24 +22,14 @@ from paceline.records.quality import (
     Stopped,
     Suite,
 )
+from paceline.testing.builders import a_suite, an_item
 
 GOOD = Target(base_url="http://good", model="m", api_key="secret")
 BAD = replace(GOOD, base_url="http://bad")
 
 
 def suite(count: int = 100) -> Suite:
-    items = tuple(
-        Item(
-            item_id=f"q{number:03d}",
-            category="c",
-            messages=(Message(role="user", content=f"<b>{number}</b>"),),
-            scorer=Scorer.EXACT,
-            answer="yes",
-            max_tokens=4,
-        )
-        for number in range(count)
-    )
-    return Suite(name="s", version="1", sha256="0" * 64, items=items)
+    return a_suite(an_item(f"q{n:03d}", question=f"<b>{n}</b>") for n in range(count))
 
 
 @dataclass

@@ -22,19 +22,11 @@ from paceline.errors import SpecError
 from paceline.records.quality import Item, ItemScore, Message, QualityResult, Scorer, Split, Suite
 from paceline.records.request import Beside, Comparison, Constraint, Priority, Request
 from paceline.spec.grammar import parse_constraint
-from paceline.testing.builders import a_model, a_request, a_workload
+from paceline.testing.builders import a_model, a_request, a_workload, an_item
 
 
 def item(number: int, split: Split = Split.MAIN) -> Item:
-    return Item(
-        item_id=f"q{number}",
-        category="c",
-        messages=(Message(role="user", content="?"),),
-        scorer=Scorer.EXACT,
-        answer="x",
-        max_tokens=1,
-        split=split,
-    )
+    return an_item(f"q{number}", split=split)
 
 
 class Shelf:

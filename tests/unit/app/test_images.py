@@ -26,7 +26,7 @@ from paceline.rank.receipt import seal
 from paceline.records.image import ImageLoad
 from paceline.records.load import Route
 from paceline.records.plan import Plan
-from paceline.records.quality import Item, Message, QualityResult, Reply, Scorer, Suite
+from paceline.records.quality import Item, QualityResult, Reply, Scorer, Suite
 from paceline.records.receipt import Fault, Receipt
 from paceline.records.run import RunRecord
 from paceline.records.serial import pack
@@ -37,9 +37,11 @@ from paceline.testing.builders import (
     a_host,
     a_model,
     a_request,
+    a_suite,
     a_trial,
     a_variant,
     a_workload,
+    an_item,
 )
 from paceline.testing.pictures import drawn, write_png
 from paceline.testing.stores import a_run
@@ -51,20 +53,17 @@ PICTURES = 6
 
 
 def _item(number: int) -> Item:
-    return Item(
-        item_id=f"p{number}",
+    return an_item(
+        f"p{number}",
         category="fidelity",
-        messages=(Message(role="user", content=f"picture {number % 3}"),),
+        question=f"picture {number % 3}",
         scorer=Scorer.PICTURE,
         answer="",
-        max_tokens=1,
         seed=number,
     )
 
 
-SUITE = Suite(
-    name="pictures", version="1", sha256="5" * 64, items=tuple(map(_item, range(PICTURES)))
-)
+SUITE = a_suite(map(_item, range(PICTURES)), name="pictures", sha256="5" * 64)
 
 
 def _painted(

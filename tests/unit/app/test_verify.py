@@ -29,10 +29,8 @@ from paceline.records.quality import (
     Check,
     CheckName,
     Item,
-    Message,
     Reply,
     Scorer,
-    Suite,
 )
 from paceline.records.receipt import Fault, Receipt
 from paceline.records.samples import Outcome, RequestSample, TokenSource, table_of
@@ -40,28 +38,28 @@ from paceline.records.samples import pack as pack_samples
 from paceline.records.serial import SCHEMA_VERSION, pack
 from paceline.records.trial import TrialRecord
 from paceline.records.variant import Variant
-from paceline.testing.builders import a_cpu, a_model, a_request, a_trial, a_variant
+from paceline.testing.builders import (
+    a_cpu,
+    a_model,
+    a_request,
+    a_suite,
+    a_trial,
+    a_variant,
+    an_item,
+)
 from paceline.trial.closeness import Reference, fidelity_to
 from paceline.trial.metrics import Beside, Footprint, trial_metrics
 from paceline.trial.scoring import SuiteGrader, summarize
 from paceline.trial.sequential import judged_again
 from paceline.trial.timeline import summarise
 
-SUITE = Suite(
-    name="small",
-    version="1",
-    sha256="5" * 64,
-    items=tuple(
-        Item(
-            item_id=f"i{number}",
-            category="facts",
-            messages=(Message(role="user", content=f"{number} + {number}?"),),
-            scorer=Scorer.EXACT,
-            answer=str(2 * number),
-            max_tokens=4,
-        )
+SUITE = a_suite(
+    (
+        an_item(f"i{number}", question=f"{number} + {number}?", answer=str(2 * number))
         for number in range(20)
     ),
+    name="small",
+    sha256="5" * 64,
 )
 
 

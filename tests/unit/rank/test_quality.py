@@ -10,17 +10,14 @@ from paceline.errors import Code, SpecError
 from paceline.rank.quality import compare_quality
 from paceline.records.measurement import Interval, Verdict
 from paceline.records.quality import (
-    Item,
     ItemScore,
-    Message,
     PairedVerdict,
     QualityResult,
     Reply,
-    Scorer,
     StopCause,
     Stopped,
-    Suite,
 )
+from paceline.testing.builders import a_suite, an_item
 from paceline.trial.scoring import SuiteGrader, summarize
 
 
@@ -138,19 +135,8 @@ def test_categories_weigh_as_the_suite_says() -> None:
 
 
 def test_an_item_weighs_in_the_comparison_what_it_weighs_in_the_composite() -> None:
-    items = tuple(
-        Item(
-            item_id=f"i{n}",
-            category="qa",
-            messages=(Message(role="user", content="?"),),
-            scorer=Scorer.EXACT,
-            answer="yes",
-            max_tokens=4,
-            weight=3.0 if n == 0 else 1.0,
-        )
-        for n in range(4)
-    )
-    suite = Suite(name="own", version="1", sha256="c" * 64, items=items)
+    items = tuple(an_item(f"i{n}", weight=3.0 if n == 0 else 1.0) for n in range(4))
+    suite = a_suite(items)
 
     def answered(*texts: str) -> QualityResult:
         grader = SuiteGrader()

@@ -1,19 +1,9 @@
-from paceline.records.quality import Item, Message, Scorer, Suite
+from paceline.testing.builders import a_suite, an_item
 
 
 def test_the_order_is_a_permutation_that_the_seed_decides() -> None:
-    items = tuple(
-        Item(
-            item_id=f"q{number}",
-            category="c",
-            messages=(Message(role="user", content="?"),),
-            scorer=Scorer.EXACT,
-            answer="x",
-            max_tokens=1,
-        )
-        for number in range(50)
-    )
-    suite = Suite(name="s", version="1", sha256="0" * 64, items=items)
+    items = tuple(an_item(f"q{number}") for number in range(50))
+    suite = a_suite(items)
     assert sorted(suite.asking_order(1), key=items.index) == list(items)
     assert suite.asking_order(1) == suite.asking_order(1)
     assert suite.asking_order(1) != suite.asking_order(2)

@@ -29,15 +29,13 @@ from paceline.records.metric_names import (
 from paceline.records.quality import (
     Item,
     ItemScore,
-    Message,
     QualityResult,
-    Scorer,
     StopCause,
     Stopped,
     Suite,
 )
 from paceline.records.trial import BlobRef, TrialRecord, TrialState
-from paceline.testing.builders import a_cpu, a_model, a_variant, a_workload
+from paceline.testing.builders import a_cpu, a_model, a_suite, a_variant, a_workload, an_item
 from paceline.testing.simulated_load import SimulatedLoad
 from paceline.trial.arrivals import plan_load
 from paceline.trial.asking import LOADED_ITEMS
@@ -138,18 +136,8 @@ class Notebook:
 
 
 def questions(name: str, count: int) -> Suite:
-    items = tuple(
-        Item(
-            item_id=f"q{number}",
-            category="c",
-            messages=(Message(role="user", content="?"),),
-            scorer=Scorer.EXACT,
-            answer="x",
-            max_tokens=1,
-        )
-        for number in range(count)
-    )
-    return Suite(name=name, version="1", sha256=name * 8, items=items)
+    items = (an_item(f"q{number}") for number in range(count))
+    return a_suite(items, name=name, sha256=name * 8)
 
 
 def answered(item: Item, score: float) -> ItemScore:

@@ -4,31 +4,18 @@ import pytest
 
 from paceline.records.fidelity import Fidelity, Reading
 from paceline.records.quality import (
-    Item,
     ItemScore,
-    Message,
     QualityResult,
-    Scorer,
     StopCause,
     Stopped,
     Suite,
 )
+from paceline.testing.builders import a_suite, an_item
 from paceline.trial.garbage import FIRST, LAST, broken_distributions, fault_of, garbage_rule, loops
 
 
 def suite(question: str = "What is it?", count: int = 40) -> Suite:
-    items = tuple(
-        Item(
-            item_id=f"q{number}",
-            category="c",
-            messages=(Message(role="user", content=question),),
-            scorer=Scorer.EXACT,
-            answer="yes",
-            max_tokens=8,
-        )
-        for number in range(count)
-    )
-    return Suite(name="s", version="1", sha256="0" * 64, items=items)
+    return a_suite(an_item(f"q{number}", question=question) for number in range(count))
 
 
 def score(

@@ -3,24 +3,17 @@ from dataclasses import replace
 import pytest
 
 from paceline.errors import CandidateError, Code, SpecError
-from paceline.records.quality import Item, ItemScore, Message, Reply, Scorer, Suite
+from paceline.records.quality import Item, ItemScore, Reply, Scorer, Suite
+from paceline.testing.builders import a_suite, an_item
 from paceline.trial.scoring import SuiteGrader, rescore, summarize
 
 
 def item(number: int, category: str, *, scorer: Scorer = Scorer.EXACT, weight: float = 1.0) -> Item:
-    return Item(
-        item_id=f"{category}-{number}",
-        category=category,
-        messages=(Message(role="user", content="?"),),
-        scorer=scorer,
-        answer="yes",
-        max_tokens=4,
-        weight=weight,
-    )
+    return an_item(f"{category}-{number}", category=category, scorer=scorer, weight=weight)
 
 
 def suite(*items: Item, weights: dict[str, float] | None = None) -> Suite:
-    return Suite(name="s", version="1", sha256="ab" * 32, items=items, weights=weights)
+    return a_suite(items, sha256="ab" * 32, weights=weights)
 
 
 ITEMS = (item(0, "a"), item(1, "a"), item(2, "a"), item(0, "b"))

@@ -8,16 +8,14 @@ import pytest
 from paceline.errors import SpecError
 from paceline.records.measurement import Verdict
 from paceline.records.quality import (
-    Item,
     ItemScore,
-    Message,
     PairedVerdict,
     QualityResult,
-    Scorer,
     StopCause,
     Stopped,
     Suite,
 )
+from paceline.testing.builders import a_suite, an_item
 from paceline.trial.sequential import (
     FEWEST,
     Floats,
@@ -75,18 +73,8 @@ def test_a_loss_of_exactly_the_margin_passes_at_most_as_often_as_promised() -> N
 
 
 def suite(count: int = ITEMS, weights: dict[str, float] | None = None) -> Suite:
-    items = tuple(
-        Item(
-            item_id=f"q{number}",
-            category="a" if number % 2 else "b",
-            messages=(Message(role="user", content="?"),),
-            scorer=Scorer.EXACT,
-            answer="x",
-            max_tokens=1,
-        )
-        for number in range(count)
-    )
-    return Suite(name="s", version="1", sha256="0" * 64, items=items, weights=weights)
+    items = (an_item(f"q{n}", category="a" if n % 2 else "b") for n in range(count))
+    return a_suite(items, weights=weights)
 
 
 def scores(values: Sequence[float]) -> list[ItemScore]:

@@ -1,23 +1,13 @@
 """Broken image variants end early; weak ones do not."""
 
-from paceline.records.quality import Item, ItemScore, Message, QualityResult, Scorer, Suite
+from paceline.records.quality import ItemScore, QualityResult, Scorer, Suite
+from paceline.testing.builders import a_suite, an_item
 from paceline.trial.images.garbage import FIRST, LAST, picture_garbage_rule
 
 
 def _suite(count: int) -> Suite:
-    items = tuple(
-        Item(
-            item_id=f"p{number}",
-            category="fidelity",
-            messages=(Message(role="user", content="a"),),
-            scorer=Scorer.PICTURE,
-            answer="",
-            max_tokens=1,
-            seed=number,
-        )
-        for number in range(count)
-    )
-    return Suite(name="s", version="1", sha256="0", items=items)
+    items = (an_item(f"p{n}", scorer=Scorer.PICTURE, answer="", seed=n) for n in range(count))
+    return a_suite(items, sha256="0")
 
 
 def _scores(values: list[float], error: str | None = None) -> list[ItemScore]:

@@ -9,7 +9,8 @@ import pytest
 
 from paceline.adapters.archives.folder import FolderArchive
 from paceline.errors import SetupError, SpecError
-from paceline.records.quality import Item, ItemScore, Message, Reply, Scorer, Suite
+from paceline.records.quality import Item, ItemScore, Reply, Scorer, Suite
+from paceline.testing.builders import a_suite, an_item
 from paceline.testing.pictures import drawn, write_png
 from paceline.trial.images.grading import (
     PictureGrader,
@@ -23,13 +24,12 @@ from paceline.trial.images.similarity import psnr_db, ssim
 
 
 def _item(number: int, scorer: Scorer = Scorer.PICTURE, *, shows: str = "") -> Item:
-    return Item(
-        item_id=f"p{number}" + ("/content" if scorer is Scorer.SHOWS else ""),
+    return an_item(
+        f"p{number}" + ("/content" if scorer is Scorer.SHOWS else ""),
         category="content" if scorer is Scorer.SHOWS else "fidelity",
-        messages=(Message(role="user", content=f"picture {number}"),),
+        question=f"picture {number}",
         scorer=scorer,
         answer=shows,
-        max_tokens=1,
         seed=number,
     )
 
@@ -206,12 +206,4 @@ def test_answers_to_another_suite_are_refused(archive: FolderArchive, keep: Keep
 
 def test_a_suite_of_pictures_is_told_from_one_of_texts() -> None:
     assert is_pictured(_suite())
-    text = Item(
-        item_id="t",
-        category="facts",
-        messages=(Message(role="user", content="?"),),
-        scorer=Scorer.EXACT,
-        answer="yes",
-        max_tokens=4,
-    )
-    assert not is_pictured(Suite(name="t", version="1", sha256="", items=(text,)))
+    assert not is_pictured(a_suite([an_item()]))

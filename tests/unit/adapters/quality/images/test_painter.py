@@ -17,7 +17,6 @@ from paceline.records.load import Target
 from paceline.records.quality import (
     Item,
     ItemScore,
-    Message,
     QualityProgress,
     QualityResult,
     Reply,
@@ -26,6 +25,7 @@ from paceline.records.quality import (
     Stopped,
     Suite,
 )
+from paceline.testing.builders import an_item
 from paceline.testing.pictures import drawn, write_png
 from paceline.testing.quality import PlainGrader
 
@@ -34,13 +34,12 @@ LOAD = ImageLoad(width_px=64, height_px=32, steps=4, guidance=0.0, scheduler=Sam
 
 
 def _item(number: int, scorer: Scorer = Scorer.PICTURE) -> Item:
-    return Item(
-        item_id=f"p{number}" + ("/content" if scorer is Scorer.SHOWS else ""),
+    return an_item(
+        f"p{number}" + ("/content" if scorer is Scorer.SHOWS else ""),
         category=scorer.value,
-        messages=(Message(role="user", content=f"picture {number}"),),
+        question=f"picture {number}",
         scorer=scorer,
         answer="red circle",
-        max_tokens=1,
         seed=number,
     )
 

@@ -4,7 +4,8 @@ import pytest
 
 from paceline.adapters.quality.python_scorer import PythonScorer
 from paceline.errors import CandidateError, SpecError
-from paceline.records.quality import Item, Message, Reply, Scorer
+from paceline.records.quality import Item, Reply, Scorer
+from paceline.testing.builders import an_item
 
 SOURCE = """
 import os, socket, subprocess, sys
@@ -77,14 +78,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def item(function: str) -> Item:
-    return Item(
-        item_id="i",
-        category="own",
-        messages=(Message(role="user", content="?"),),
-        scorer=Scorer.PYTHON,
-        answer=function,
-        max_tokens=8,
-    )
+    return an_item("i", category="own", scorer=Scorer.PYTHON, answer=function)
 
 
 def score(path: Path, function: str, *, timeout_s: float = 60.0) -> float:
