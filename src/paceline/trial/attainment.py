@@ -10,12 +10,12 @@ from typing import Final
 
 from paceline.errors import Code, SpecError
 from paceline.records.load import LoadSummary
-from paceline.records.measurement import Verdict
+from paceline.records.measurement import Interval, Verdict
 from paceline.records.metric_names import LATENCIES
 from paceline.records.ranking import ConstraintVerdict
 from paceline.records.request import Constraint
 from paceline.records.samples import SampleTable
-from paceline.stats import Bounds, requests_to_tell
+from paceline.stats import requests_to_tell
 from paceline.trial.find_max import ProbeVerdict
 from paceline.trial.slo import Finding, good_rate, judge, told
 
@@ -121,12 +121,11 @@ def _judge_goodput(
     if rate.ci95 is None:
         because = f"{rate.n} requests are too few for an interval"
         return Finding(verdict=Verdict.UNRESOLVED, value=rate.value, because=because)
-    bounds = Bounds(lo=rate.ci95.lo, hi=rate.ci95.hi)
     because = f"{rate.value * summary.window_s:.0f} of {rate.n} requests kept every limit"
     return Finding(
-        verdict=constraint.comparison.verdict(bounds.lo, bounds.hi, constraint.limit),
+        verdict=constraint.comparison.verdict(rate.ci95.lo, rate.ci95.hi, constraint.limit),
         value=rate.value,
-        because=f"{because}; {_shown(bounds)}",
+        because=f"{because}; {_shown(rate.ci95)}",
     )
 
 
@@ -140,15 +139,15 @@ def _judge_failed(summary: LoadSummary, constraint: Constraint) -> Finding:
         return Finding(verdict=Verdict.UNRESOLVED, value=None, because="no request ended")
     ended = summary.ok + summary.failed
     value = summary.failed / ended
-    bounds, how = Bounds(lo=interval.lo, hi=interval.hi), ""
+    because = f"{summary.failed} of {ended} failed; {_shown(interval)}"
     if constraint.limit == 0:
-        bounds, how = Bounds(lo=value, hi=value), ", judged as seen"
-    verdict = constraint.comparison.verdict(bounds.lo, bounds.hi, constraint.limit)
-    because = f"{summary.failed} of {ended} failed{how or f'; {_shown(bounds)}'}"
+        interval = Interval(lo=value, hi=value)
+        because = f"{summary.failed} of {ended} failed, judged as seen"
+    verdict = constraint.comparison.verdict(interval.lo, interval.hi, constraint.limit)
     if verdict is Verdict.UNRESOLVED:
         because += f"; {requests_to_tell(value, constraint.limit)}"
     return Finding(verdict=verdict, value=value, because=because)
 
 
-def _shown(bounds: Bounds) -> str:
-    return f"95 % interval {max(bounds.lo, 0.0):.4g}–{bounds.hi:.4g}"
+def _shown(interval: Interval) -> str:
+    return f"95 % interval {max(interval.lo, 0.0):.4g}–{interval.hi:.4g}"
