@@ -133,6 +133,10 @@ def main() -> None:
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    import logging  # noqa: PLC0415 - milliseconds of every command's start
+
+    # Raised amid a task of an event loop it stays there as well, and would be logged as forgotten.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     raise Terminated
 
 
