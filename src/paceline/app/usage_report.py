@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from paceline.app.accelerator_time import DeviceTime, device_time_document, device_times
 from paceline.app.wiring import Workshop
 from paceline.records.usage import UsageBy, UsageTotal
+from paceline.units import MS_PER_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,7 @@ def usage_document(found: Used) -> dict[str, object]:
             "cold": round(total.cold_s, 3),
             "execution": round(total.execution_s, 3),
         },
+        "ttft_mean_ms": None if total.ttft_mean_s is None else total.ttft_mean_s * MS_PER_S,
         "usd": total.usd,
         "accelerators": [device_time_document(time) for time in found.times],
     }

@@ -10,8 +10,8 @@ from paceline.app.usage_report import Used, usage_document, used
 from paceline.app.wiring import Workshop
 from paceline.cli.output import print_json, print_table
 from paceline.errors import Code, SpecError
-from paceline.records.usage import UsageBy
-from paceline.units import parse_duration_s
+from paceline.records.usage import UsageBy, UsageTotal
+from paceline.units import format_duration, parse_duration_s
 
 LEAST_USD: Final = 0.0001
 
@@ -36,29 +36,40 @@ def usage(
     if as_json:
         print_json({"by": by.value, "usage": [usage_document(one) for one in found]})
         return
-    shown = {column: cells for column, cells in _columns(by, found) if any(cells) or not found}
+    told = {column: cells for column, cells in _where_told(found) if any(cells)}
+    shown = dict(_columns(by, found)) | told
     rows = list(zip(*shown.values(), strict=True))
     print_table(f"Usage of the last {last}", tuple(shown), rows)
 
 
 def _columns(by: UsageBy, found: Sequence[Used]) -> Iterator[tuple[str, list[str]]]:
-    """Each with its cells; empty ones say nothing."""
+    """Each with its cells."""
     totals = [one.total for one in found]
-    painted = any(total.images for total in totals)
     yield by.value, [total.group for total in totals]
     yield "requests", [f"{total.requests:,}" for total in totals]
     yield "ok", [f"{total.ok:,}" for total in totals]
     yield "not ok", [f"{total.requests - total.ok:,}" for total in totals]
     yield "tokens in", [f"{total.input_tokens:,}" for total in totals]
     yield "tokens out", [f"{total.output_tokens:,}" for total in totals]
-    yield "images", [f"{total.images:,}" if painted else "" for total in totals]
     yield "busy", [f"{total.execution_s:,.0f} s" for total in totals]
     yield "USD", [dollars(total.usd) for total in totals]
+
+
+def _where_told(found: Sequence[Used]) -> Iterator[tuple[str, list[str]]]:
+    """Those that say nothing of many endpoints, with empty cells."""
+    totals = [one.total for one in found]
+    painted = any(total.images for total in totals)
+    yield "images", [f"{total.images:,}" if painted else "" for total in totals]
+    yield "mean TTFT", [_ttft(total) for total in totals]
     times = [one.times for one in found]
     yield _unit(times), [_seconds(one, rest=False) for one in times]
     yield "rest", [_seconds(one, rest=True) for one in times]
     yield "time USD", [_usd(one, rest=False) for one in times]
     yield "rest USD", [_usd(one, rest=True) for one in times]
+
+
+def _ttft(total: UsageTotal) -> str:
+    return "" if total.ttft_mean_s is None else format_duration(total.ttft_mean_s)
 
 
 def _unit(times: Sequence[Sequence[DeviceTime]]) -> str:

@@ -49,7 +49,8 @@ class UsageTotal:
     `ok` to `refused` are how requests ended, as in `records.gateway.Ended`; `unknown` are requests
     that a replica was given and whose end nobody saw, because the gateway was killed. Times in
     seconds: `queue_s` waiting with a replica ready, `cold_s` without one, `execution_s` in a
-    replica.
+    replica; `ttft_mean_s` from the arrival to the first byte, of those that streamed (`None`: none
+    did).
     """
 
     group: str
@@ -67,6 +68,7 @@ class UsageTotal:
     cold_s: float
     execution_s: float
     usd: float
+    ttft_mean_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -145,6 +145,16 @@ class AccessContract:
         assert sum(total.execution_s for total in found) == pytest.approx(8.0)
         assert sum(total.output_tokens for total in found) == 80
 
+    def test_the_time_to_the_first_token_is_the_mean_of_those_that_streamed(
+        self, access: Access
+    ) -> None:
+        times_s = {"a": 0.25, "b": 0.75, "c": None}
+        lines = [replace(a_line(name), ttft_s=ttft_s) for name, ttft_s in times_s.items()]
+        lines.append(replace(a_line("d"), endpoint="other"))
+        access.account("g", [PricedLine(line=line, usd=0.0) for line in lines], SpoolPosition())
+        found = {one.group: one.ttft_mean_s for one in access.usage(by=UsageBy.ENDPOINT)}
+        assert found == {"demo": 0.5, "other": None}
+
     def test_shares_of_replicas_are_summed_by_group_and_replica(self, access: Access) -> None:
         lines = [
             PricedLine(line=a_line("a", ended=Ended.BEGAN), usd=0.0),

@@ -154,6 +154,7 @@ def _group(line: UsageLine, by: UsageBy) -> str:
 
 def _total(group: str, lines: Sequence[PricedLine]) -> UsageTotal:
     ends = [priced.line.ended for priced in lines]
+    ttft_s = [priced.line.ttft_s for priced in lines if priced.line.ttft_s is not None]
     return UsageTotal(
         group=group,
         requests=len(lines),
@@ -163,6 +164,7 @@ def _total(group: str, lines: Sequence[PricedLine]) -> UsageTotal:
         rejected=ends.count(Ended.REJECTED),
         refused=ends.count(Ended.REFUSED),
         unknown=ends.count(Ended.BEGAN),
+        ttft_mean_s=sum(ttft_s) / len(ttft_s) if ttft_s else None,
         input_tokens=sum(priced.line.input_tokens for priced in lines),
         output_tokens=sum(priced.line.output_tokens for priced in lines),
         images=sum(priced.line.images for priced in lines),

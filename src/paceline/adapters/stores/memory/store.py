@@ -122,12 +122,9 @@ class MemoryStore:
     def run(self, run_id: str) -> RunRecord:
         return self._find(run_id).record
 
-    def runs(
-        self, *, pipeline: str | None = None, limit: int | None = None
-    ) -> tuple[RunRecord, ...]:
-        latest_first = (self._runs[run_id].record for run_id in sorted(self._runs, reverse=True))
-        wanted = (run for run in latest_first if pipeline in (None, run.request.pipeline))
-        return tuple(wanted)[:limit]
+    def runs(self, *, limit: int | None = None) -> tuple[RunRecord, ...]:
+        latest_first = sorted(self._runs, reverse=True)
+        return tuple(self._runs[run_id].record for run_id in latest_first[:limit])
 
     def run_states(self, workspace: str) -> Mapping[str, RunState]:
         return {
@@ -211,18 +208,12 @@ class MemoryStore:
         self._events.append(replace(event, number=len(self._events) + 1))
 
     def events(
-        self,
-        *,
-        run_id: str | None = None,
-        pipeline: str | None = None,
-        after: int = 0,
-        since_utc: str = "",
+        self, *, run_id: str | None = None, after: int = 0, since_utc: str = ""
     ) -> tuple[AuditEvent, ...]:
         return tuple(
             event
             for event in self._events[after:]
             if run_id in (None, event.run_id)
-            and pipeline in (None, event.pipeline)
             and event.at_utc >= since_utc
         )
 

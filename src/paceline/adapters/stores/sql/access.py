@@ -126,8 +126,9 @@ class SqlAccess:
             for end in Ended
         ]
         sums = [func.sum(USAGE.c[name]).label(name) for name in SUMMED]
+        ttft = func.avg(USAGE.c.ttft_s).label("ttft_mean_s")  # of those that have one
         query = (
-            select(group, func.count().label("requests"), *counts, *sums)
+            select(group, func.count().label("requests"), ttft, *counts, *sums)
             .where(USAGE.c.at_s >= since_s)
             .group_by(group)
             .order_by(group)
@@ -145,6 +146,7 @@ class SqlAccess:
                     rejected=row.rejected,
                     refused=row.refused,
                     unknown=row.began,
+                    ttft_mean_s=row.ttft_mean_s,
                     **{name: getattr(row, name) for name in SUMMED},
                 )
                 for row in connection.execute(query)
@@ -218,6 +220,7 @@ def _row_of(priced: PricedLine) -> dict[str, str | int | float | None]:
         "images": line.images,
         "usd": priced.usd,
         "replica_s": priced.replica_s,
+        "ttft_s": line.ttft_s,
     }
 
 

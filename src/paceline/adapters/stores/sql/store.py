@@ -84,12 +84,8 @@ class SqlStore:
                 ).one()
             )
 
-    def runs(
-        self, *, pipeline: str | None = None, limit: int | None = None
-    ) -> tuple[RunRecord, ...]:
+    def runs(self, *, limit: int | None = None) -> tuple[RunRecord, ...]:
         query = select(RUNS).order_by(RUNS.c.run_id.desc()).limit(limit)
-        if pipeline is not None:
-            query = query.where(RUNS.c.pipeline == pipeline)
         with self._database.reading() as connection:
             return tuple(run_of(row) for row in connection.execute(query))
 
@@ -226,12 +222,7 @@ class SqlStore:
             append(connection, [event])
 
     def events(
-        self,
-        *,
-        run_id: str | None = None,
-        pipeline: str | None = None,
-        after: int = 0,
-        since_utc: str = "",
+        self, *, run_id: str | None = None, after: int = 0, since_utc: str = ""
     ) -> tuple[AuditEvent, ...]:
         query = (
             select(EVENTS)
@@ -240,8 +231,6 @@ class SqlStore:
         )
         if run_id is not None:
             query = query.where(EVENTS.c.run_id == run_id)
-        if pipeline is not None:
-            query = query.where(EVENTS.c.pipeline == pipeline)
         with self._database.reading() as connection:
             return tuple(event_of(row) for row in connection.execute(query))
 

@@ -215,6 +215,7 @@ USAGE: Final = Table(
     Column("images", Integer, nullable=False),
     Column("usd", Float, nullable=False),
     Column("replica_s", Float),
+    Column("ttft_s", Float),
     # Few requests are under way at once: where one that ended looks for its beginning.
     Index(None, "ended", "request_id"),
     Index(None, "key_id", "at_s"),

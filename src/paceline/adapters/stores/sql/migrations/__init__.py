@@ -6,4 +6,4 @@ Alembic (80 ms); a test compares it with the scripts.
 
 from typing import Final
 
-HEAD: Final = "0007"
+HEAD: Final = "0008"
