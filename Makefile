@@ -6,11 +6,13 @@ STAMP := .venv/.stamp
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -q
 BESIDE := $(PYTEST) --numprocesses $(WORKERS) --dist worksteal
+# A class of tests shares an engine that takes long to start: it stays with one worker.
+ENGINES := $(PYTEST) --numprocesses $(WORKERS) --dist loadscope
 # Tests start hundreds of processes: compiled once, each takes half the time to start.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-beside test-alone test-more check compile engines more-engines docs bench \
-	reference-model reference-image clean
+.PHONY: demo test test-beside test-engines test-alone test-more check compile engines more-engines \
+	docs bench reference-model reference-image clean
 # `alone` is alone under `make -j`, too.
 .NOTPARALLEL:
 
@@ -33,13 +35,16 @@ compile: $(STAMP)  ## the gateway's data plane, as a wheel has it; nothing is do
 demo: engines  ## optimize the reference model on this machine
 	$(BIN)/paceline optimize reference "optimize for throughput, ttft p95 <= 500ms, quality >= 0.97x" --pipeline demo --budget 5m
 
-test: test-beside test-alone  ## every test, real engines included
+test: test-beside test-engines test-alone  ## every test, real engines included
 
-test-beside: compile  ## those that bear others beside them and need no engine
+test-beside: compile  ## those that need no engine and bear others beside them
 	$(BESIDE) -m "not (alone or engines or more_engines or gpu or long)"
 
-test-alone: engines  ## those that compare times or start real engines
-	$(PYTEST) -m "(alone or engines) and not (more_engines or gpu or long)"
+test-engines: engines  ## those of the two engines that bear others beside them
+	$(ENGINES) -m "engines and not alone"
+
+test-alone: engines  ## those that compare times
+	$(PYTEST) -m "alone and not (more_engines or gpu or long)"
 
 test-more: more-engines  ## the tests of engines and tools that take long to build or to download
 	$(PYTEST) -m more_engines

@@ -25,7 +25,10 @@ from paceline.records.model import Model
 pytestmark = [pytest.mark.e2e]
 
 LAYERS = 6
-QUANTIZED = ("gptq-4", "awq-4", "w8a8", *(name for name in makeable() if name.startswith("gguf-")))
+QUANTIZED = (
+    *("gptq-4", "awq-4", "w8a8"),
+    *sorted(name for name in makeable() if name.startswith("gguf-")),
+)
 """One of each layout; `benchmarks/weights.py` goes through all formats."""
 
 
