@@ -97,6 +97,7 @@ def test_the_database_refuses_to_change_the_audit_trail(
         ("postgresql://postgres:secret@/none?host={}", "none"),
         ("postgresql://postgres:secret@127.0.0.1:1/db", "refused"),
         ("no url at all", "it is no URL"),
+        ("sqlite:///here.db", "begins with sqlite://"),
     ],
 )
 def test_a_database_that_is_not_there_is_told_without_its_password(

@@ -29,9 +29,14 @@ class Postgres:
 
     def __init__(self, url: str) -> None:
         try:
-            parsed = make_url(url).set(drivername=DRIVER)
+            given = make_url(url)
         except ArgumentError as error:
             raise _unusable("PACELINE_DATABASE", "it is no URL") from error
+        if given.drivername.partition("+")[0] not in ("postgresql", "postgres"):
+            named = given.render_as_string(hide_password=True)
+            why = f"it begins with {given.drivername}://, and a server's with postgresql://"
+            raise _unusable(named, why)
+        parsed = given.set(drivername=DRIVER)
         self.name = parsed.render_as_string(hide_password=True)
         try:
             self.engine = create_engine(
