@@ -73,9 +73,7 @@ class RunStore(Protocol):
         """One run, by its id or by an unambiguous beginning of it. Raises SpecError."""
         ...
 
-    def runs(
-        self, *, pipeline: str | None = None, limit: int | None = None
-    ) -> tuple[RunRecord, ...]:
+    def runs(self, *, limit: int | None = None) -> tuple[RunRecord, ...]:
         """Latest first."""
         ...
 
@@ -154,14 +152,9 @@ class HistoryStore(Protocol):
         ...
 
     def events(
-        self,
-        *,
-        run_id: str | None = None,
-        pipeline: str | None = None,
-        after: int = 0,
-        since_utc: str = "",
+        self, *, run_id: str | None = None, after: int = 0, since_utc: str = ""
     ) -> tuple[AuditEvent, ...]:
-        """Events whose number is above `after`, in order; of one run or pipeline if given.
+        """Events whose number is above `after`, in order; of one run if given.
 
         `since_utc` leaves out what was noted before it. What was noted cannot be changed.
         """

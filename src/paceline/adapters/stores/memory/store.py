@@ -213,8 +213,7 @@ class MemoryStore:
         return tuple(
             event
             for event in self._events[after:]
-            if run_id in (None, event.run_id)
-            and event.at_utc >= since_utc
+            if run_id in (None, event.run_id) and event.at_utc >= since_utc
         )
 
     def _find(self, run_id: str) -> _Run:
