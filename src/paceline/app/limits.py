@@ -60,6 +60,17 @@ def check_limits(limits: UseLimits, *, lifetime_s: float | None = None) -> None:
             )
 
 
+def limits_words(limits: UseLimits) -> str:
+    """For people; nothing without limits."""
+    given = (
+        (limits.requests_per_min, "{:,} requests/min"),
+        (limits.tokens_per_min, "{:,} tokens/min"),
+        (limits.concurrency, "{:,} at once"),
+        (limits.budget_usd_per_month, "{:,g} USD/month"),
+    )
+    return ", ".join(text.format(value) for value, text in given if value is not None)
+
+
 def limits_document(limits: UseLimits) -> dict[str, object]:
     """As JSON."""
     return {

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 import typer
 
 from paceline.app.keys import KeyOrder, NewKey, create_key, revoke_key, rotate_key, shown_state
-from paceline.app.limits import limits_document
+from paceline.app.limits import limits_document, limits_words
 from paceline.app.wiring import Workshop
 from paceline.cli.output import print_json, print_table
 from paceline.errors import Code, SpecError
@@ -83,20 +83,27 @@ def list_keys(as_json: AsJson = False) -> None:
         return
     print_table(
         "Keys",
-        ("id", "name", "purpose", "workspace", "endpoints", "state", "expires"),
+        ("id", "name", "purpose", "workspace", "endpoints", "limits", "state", "expires"),
         [
             (
                 key.key_id,
                 key.name,
                 key.purpose.value,
                 key.workspace,
-                " ".join(key.endpoints) if key.endpoints else "all",
+                _opens(key),
+                limits_words(key.limits) or "–",
                 shown_state(key, shop.clock),
                 key.expires_at_utc or "–",
             )
             for key in keys
         ],
     )
+
+
+def _opens(key: ApiKey) -> str:
+    if key.purpose is Purpose.ADMIN:  # the management API and no endpoint
+        return "–"
+    return " ".join(key.endpoints) if key.endpoints else "all"
 
 
 @app.command()
