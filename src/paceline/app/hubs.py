@@ -16,7 +16,6 @@ from paceline.app.registry import adapter, each_usable
 from paceline.errors import Code, SpecError
 from paceline.plan.images.read import read_image_shape
 from paceline.plan.shapes.read import read_shape
-from paceline.ports.hub import OutlinesPipelines
 from paceline.records.model import Model
 
 if TYPE_CHECKING:
@@ -84,6 +83,9 @@ class AnyHub:
 
     def _pictured(self, fetched: "Fetched") -> Model:
         """An image model from the configs of its components; the weights are where they were."""
+        # brings in the records of every stage, and few commands get here
+        from paceline.ports.hub import OutlinesPipelines  # noqa: PLC0415 - see above
+
         local = self._local
         if not isinstance(local, OutlinesPipelines):
             return self.find(fetched.source)
@@ -106,9 +108,9 @@ class AnyHub:
 
     def _source_of(self, name: str) -> "Source | None":
         """The source that is to be asked, `None` for what is here."""
-        here = Path(name).expanduser().exists()
-        offered = {point.name for point in entry_points(group="paceline.models")}
-        if here or name in offered:
+        if Path(name).expanduser().exists():
+            return None
+        if name in {point.name for point in entry_points(group="paceline.models")}:
             return None
         return next((source for source in self.sources() if source.covers(name)), None)
 

@@ -4,21 +4,23 @@ import json
 from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from paceline.app.licenses import family_of
 from paceline.app.wiring import Workshop
 from paceline.errors import Code, SpecError
 from paceline.plan.images.known import known_image_shape
-from paceline.plan.images.local import ImageJudge
 from paceline.plan.images.read import Config, read_image_shape
 from paceline.plan.images.shape import ImageShape
-from paceline.records.hardware import Accelerator
 from paceline.records.image_families import IMAGE_FAMILIES
 from paceline.records.model import Model, outlined
 from paceline.records.request import Request
 from paceline.spec.images import preset_of_family, refuse_unfitting, require_license, usual_preset
 from paceline.spec.workloads import REFERENCE_IMAGE
+
+if TYPE_CHECKING:
+    from paceline.plan.images.local import ImageJudge
+    from paceline.records.hardware import Accelerator
 
 INDEX: Final = "model_index.json"
 _STATED: Final = "paceline_family"
@@ -62,8 +64,8 @@ def refuse_before_fetching(request: Request, shop: Workshop) -> None:
 
 
 def image_kind(
-    request: Request, model: Model, accelerators: Sequence[Accelerator]
-) -> ImageJudge | None:
+    request: Request, model: Model, accelerators: "Sequence[Accelerator]"
+) -> "ImageJudge | None":
     """What planning needs for an image model, `None` for a language model.
 
     Raises SpecError for a request that does not fit the kind of the model, or a licence that the
@@ -75,6 +77,9 @@ def image_kind(
     if family is None or load is None:
         return None
     require_license(family, accepted=request.accept_license)
+    # every plan comes by here, and few are about pictures
+    from paceline.plan.images.local import ImageJudge  # noqa: PLC0415 - see above
+
     return ImageJudge(
         request=request,
         load=load,
@@ -114,20 +119,23 @@ def is_image_folder(model: str) -> bool:
 
     Reads one small file.
     """
-    offered = {point.name for point in entry_points(group="paceline.models")}
-    return model == REFERENCE_IMAGE if model in offered else _index(model) is not None
+    return (model == REFERENCE_IMAGE and _is_installed(model)) or _index(model) is not None
 
 
 def _index(model: str) -> Mapping[str, object] | None:
     path = Path(model).expanduser() / INDEX
-    offered = {point.name for point in entry_points(group="paceline.models")}
-    if model in offered or not path.is_file():
+    if not path.is_file() or _is_installed(model):
         return None
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def _is_installed(model: str) -> bool:
+    """Looks through every installed package, which takes milliseconds."""
+    return model in {point.name for point in entry_points(group="paceline.models")}
 
 
 def _config(folder: Path) -> Config:

@@ -20,6 +20,8 @@ COARSE_ROUNDS: Final = 2
 """Bisections for every combination: enough to order them."""
 FINE_ROUNDS: Final = 7
 """For the few that are shown."""
+FEW: Final = 256
+"""Up to so many rows one prediction more costs more than predicting some of them in vain."""
 
 
 class Climb:
@@ -31,11 +33,6 @@ class Climb:
         workload = request.workload
         self._limits = [c for c in judged if c.statistic is not None]
         self._workload = replace(workload, rate_rps=None)
-
-    @property
-    def limited(self) -> bool:
-        """Whether a latency is limited; if not, the highest load is what fits."""
-        return bool(self._limits)
 
     def meets(self, rows: Rows, hourly: Array, in_flight: Array) -> tuple[Mask, Band]:
         """Whether each row meets the limits at its load, and what it puts out there."""
@@ -54,29 +51,40 @@ class Climb:
         at_once: Array,
         now: Mapping[str, Band],
         *,
+        wanted: Mask | None = None,
         rounds: int = COARSE_ROUNDS,
     ) -> tuple[Array, Band]:
         """Between the load asked for and what fits, or down to one request where it is missed.
 
-        By bisection on a logarithmic scale: latencies rise with the load. Returns requests in
-        flight (0 where not even one meets the limits) and output tokens per second there.
+        By bisection on a logarithmic scale: latencies rise with the load, so that of many rows
+        those alone are tried at the top that meet the limits in the middle. Returns requests in
+        flight (0 where not even one meets the limits) and output tokens per second there; rows not
+        `wanted` stay at the load asked for. Without limits the highest load is what fits.
         """
         asked = float(self._workload.concurrency)
         top = np.maximum(asked, np.floor(at_once * FILLED))
-        if not self.limited:
-            return top, self.meets(rows, hourly, top)[1]
+        wanted = np.ones(len(rows), dtype=np.bool_) if wanted is None else wanted
         good = self._good_now(now)
         best = np.where(good, asked, 0.0)
         rate = now[OUTPUT_TOKENS_PER_S]
         most = Band(value=rate.value.copy(), low=rate.low.copy(), high=rate.high.copy())
-        limit = np.where(good, top, asked)
-        self._try(rows, hourly, np.flatnonzero(limit > best), np.where(good, top, 1.0), best, most)
+
+        def tried(these: Mask, load: Array) -> tuple[Index, Mask]:
+            at = np.flatnonzero(wanted & these)
+            return at, self._try(rows, hourly, at, load, best, most)
+
+        if not self._limits:
+            tried(wanted, top)
+            return best, most
+        limit, end = np.where(good, top, asked), np.where(good, top, 1.0)
+        later = good & (len(rows) > FEW)
+        tried(~later & (limit > best), end)
         for _ in range(rounds):
             middle = np.round(np.sqrt(np.maximum(1.0, best) * limit))
-            open_ = np.flatnonzero((best > 0) & (middle > best) & (middle < limit))
-            met = self._try(rows, hourly, open_, middle, best, most)
-            missed = open_[~met]
-            limit[missed] = middle[missed]
+            at, met = tried((best > 0) & (middle > best) & (middle < limit), middle)
+            limit[at[~met]] = middle[at[~met]]
+            tried(later & (limit == top) & (top > best), end)
+            later[:] = False
         return best, most
 
     def _good_now(self, now: Mapping[str, Band]) -> Mask:

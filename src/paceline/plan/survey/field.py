@@ -30,7 +30,7 @@ from paceline.plan.survey.space import (
     variant_of,
 )
 from paceline.records.metric_names import OUTPUT_TOKENS_PER_S
-from paceline.records.request import Constraint, Request, Workload
+from paceline.records.request import Constraint, Priority, Request, Workload
 from paceline.records.variant import Rejection, RejectionReason
 
 GIB: Final = 2.0**30
@@ -66,7 +66,8 @@ class Field:
     """Constraints that the predicted value misses, though the band does not."""
     in_flight: Array
     """The load that the order rests on: the one asked for, or the highest predicted one that meets
-    the constraints (0 where none does)."""
+    the constraints (0 where none does). That one is not looked for where cost alone decides and no
+    price is known."""
     most: Band
     """Output tokens per second at that load."""
     gain: Band
@@ -115,7 +116,9 @@ def survey(axes: Axes, request: Request, prices: Quotes, market: str | None = No
     now = {name: band.take(alive) for name, band in now.items()}
     at_once = seen.at_once[alive]
     if at_highest_load(request.priority):
-        in_flight, most = Climb(axes, request, judged).highest(rows, hourly, at_once, now)
+        wanted = _ordered_by_load(request, hourly, missed)
+        climb = Climb(axes, request, judged)
+        in_flight, most = climb.highest(rows, hourly, at_once, now, wanted=wanted)
     else:
         in_flight = np.full(len(rows), float(request.workload.concurrency))
         most = now[OUTPUT_TOKENS_PER_S]
@@ -229,6 +232,19 @@ def _violation(
         need=f"{constraint.comparison} {_plain(constraint.limit)} {constraint.unit}",
     )
     return Tally(kind=constraint.text, count=int(out.sum()), example=example)
+
+
+def _ordered_by_load(request: Request, hourly: Array, missed: Index) -> Mask:
+    """Rows whose place depends on their highest load.
+
+    In an order by cost that is none without a price, unless such a row may come first: what is
+    said of the first rests on its throughput, too.
+    """
+    every = np.ones(len(hourly), dtype=np.bool_)
+    if request.priority is not Priority.COST or not len(hourly):
+        return every
+    priced = ~np.isnan(hourly)
+    return priced if priced[missed == missed.min()].any() else every
 
 
 def _order(gain: Band, missed: Index) -> Index:
