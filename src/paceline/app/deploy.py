@@ -155,7 +155,7 @@ def wait_settled(
                 on_change(status)
             last = status
             _raise_failed(endpoint, status)
-            if status.state in SETTLED and status.ready:
+            if _settled(status, endpoint):
                 return status
         if is_served(shop.places.data):
             served_s = shop.clock.monotonic_s()
@@ -163,6 +163,13 @@ def wait_settled(
         if current.revision != endpoint.revision or alone_s > SERVED_WITHIN_S:
             raise _given_up(endpoint, current)
         shop.clock.sleep(POLL_S)
+
+
+def _settled(status: EndpointStatus, endpoint: Endpoint) -> bool:
+    """It serves, or it has served and is at zero until somebody asks."""
+    if status.state is EndpointState.IDLE:
+        return status.stable == endpoint.version
+    return status.state in SETTLED and status.ready > 0
 
 
 def _version(order: DeployOrder, shop: Workshop) -> Version:

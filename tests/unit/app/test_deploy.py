@@ -215,6 +215,16 @@ def test_who_waits_is_told_that_nobody_serves(shop: Workshop) -> None:
     assert shop.clock.monotonic_s() - before_s >= SERVED_WITHIN_S, "one may be starting"
 
 
+def test_who_waits_has_what_served_and_is_at_zero_already(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "is_served", lambda _: True)
+    placed = deploy(DeployOrder(pipeline="small"), shop)
+    idle = replace(status(placed, EndpointState.IDLE), stable=placed.version, ready=0)
+    shop.store.deployments.save_status(idle)
+    assert wait_settled(placed, shop, on_change=lambda _: None) == idle
+
+
 def test_who_waits_sees_a_serve_that_comes_later(
     shop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
