@@ -237,7 +237,8 @@ def _print_local_notes(planned: "Planned", changed: int) -> None:
     plan = planned.plan
     if plan.predictions:
         trials = max(one.local_trials for one in plan.predictions)
-        own = f"corrected by {trials} trials of this machine" if trials else "not yet corrected"
+        counted = f"{trials} trial{'' if trials == 1 else 's'}"
+        own = f"corrected by {counted} of this machine" if trials else "not yet corrected"
         _wrapped(f"predicted, with 90 % bands, {own}; {UNKNOWN} where nothing can be said")
     if changed:
         _wrapped(f"and {changed} more with one knob or speculation changed, all in --json")

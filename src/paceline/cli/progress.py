@@ -116,7 +116,7 @@ def _result(trial: TrialRecord) -> str:
         ("tpot_mean_ms", "TPOT {:.1f} ms"),
         *(() if "ttft_p95_ms" in trial.metrics else _WHOLE),
         ("quality", "quality {:.3f}"),
-        ("quality_time_share", "({:.0%} of its time)"),
+        ("quality_time_share", "asked in {:.0%} of the time"),
         ("fidelity_kl_nats", "KL {:.4f} nats"),
         ("peak_memory_gib", "{:.2f} GiB"),
     ):
