@@ -307,12 +307,13 @@ def _check_budget(bounds: Bounds, budget_usd: float, version: Version, shop: Wor
             fix="optimize with --price, or bound the replicas: --max 2",
         )
     fewest = max(bounds.min_replicas, 1)
+    or_fewer = ", or fewer with --min" if fewest > 1 else ""
     if budget_usd < fewest * each_usd:
         raise SpecError(
             Code.CONTRADICTION,
             f"--hourly-budget {budget_usd:g} is less than the fewest replicas cost",
             why=f"{fewest} x {each_usd:g} USD an hour = {fewest * each_usd:g} USD",
-            fix=f"--hourly-budget {fewest * each_usd:g}, or fewer with --min",
+            fix=f"--hourly-budget {fewest * each_usd:g}{or_fewer}",
         )
 
 
