@@ -1,5 +1,6 @@
 """Quantities with their units: the types, how they are read and how they are printed."""
 
+import math
 import re
 from typing import Final, NewType
 
@@ -31,7 +32,8 @@ def parse_duration_s(text: str) -> Seconds | None:
     match = _QUANTITY.match(text)
     if match is None or match[2].lower() not in MS_BY_UNIT:
         return None
-    return Seconds(float(match[1]) * MS_BY_UNIT[match[2].lower()] / MS_PER_S)
+    seconds = float(match[1]) * MS_BY_UNIT[match[2].lower()] / MS_PER_S
+    return Seconds(seconds) if math.isfinite(seconds) else None
 
 
 def parse_bytes(text: str) -> int | None:

@@ -1,13 +1,18 @@
 """Limits of keys and workspaces: which make sense, and what the month has cost so far."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from paceline.clock import Clock
 from paceline.errors import Code, SpecError
 from paceline.ports.access import Access
 from paceline.records.access import UseLimits
 from paceline.records.usage import UsageBy
+
+DAY_S: Final = 86_400
+LONGEST_LIFE_S: Final = 36_500 * DAY_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +47,7 @@ def budget_left_usd(limits: UseLimits, spent_usd: float) -> float | None:
 
 
 def check_limits(limits: UseLimits, *, lifetime_s: float | None = None) -> None:
-    """Raises SpecError for a limit that lets nothing through."""
+    """Raises SpecError for a limit that lets nothing through, or that is none."""
     given: Sequence[tuple[str, float | None]] = (
         ("--requests-per-min", limits.requests_per_min),
         ("--tokens-per-min", limits.tokens_per_min),
@@ -51,13 +56,22 @@ def check_limits(limits: UseLimits, *, lifetime_s: float | None = None) -> None:
         ("--expires", lifetime_s),
     )
     for option, value in given:
-        if value is not None and value <= 0:
+        if value is not None and not 0 < value < math.inf:
             raise SpecError(
                 Code.BAD_OPTION,
                 f"{option} is {value:g}",
-                why="nothing would ever pass; it is above 0",
+                why="nothing would ever pass; it is above 0"
+                if value <= 0
+                else "it is a number, and a finite one",
                 fix=f"leave {option} out for no limit",
             )
+    if lifetime_s is not None and lifetime_s > LONGEST_LIFE_S:
+        raise SpecError(
+            Code.BAD_OPTION,
+            f"--expires is {lifetime_s / DAY_S:.4g} days",
+            why=f"it is at most {LONGEST_LIFE_S / DAY_S:,.0f} days",
+            fix="leave --expires out for a key without end",
+        )
 
 
 def limits_words(limits: UseLimits) -> str:

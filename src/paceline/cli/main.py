@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 
 from paceline import __version__
 from paceline.cli.streams import end_with_the_reader
-from paceline.errors import Code, PacelineError, SetupError
+from paceline.errors import Code, PacelineError, SetupError, SpecError
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "optimize": ("paceline.cli.optimize:optimize", "Find the best variant of a model."),
@@ -46,6 +46,7 @@ ARITHMETIC: Final = frozenset({"plan", "predict"})
 
 INTERRUPTED: Final = 128 + signal.SIGINT
 TERMINATED: Final = 128 + signal.SIGTERM
+SHOWN_CHARACTERS: Final = 60
 
 
 class Terminated(KeyboardInterrupt):
@@ -127,9 +128,10 @@ def main() -> None:
     except KeyboardInterrupt as signalled:  # while the command was still being imported
         _end_interrupted(signalled)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        told = _meaning(error)
+        if told is None:
             raise
-        _end(_disk_full(error))
+        _end(told)
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
@@ -149,6 +151,18 @@ def _end_interrupted(signalled: KeyboardInterrupt) -> NoReturn:
 def _end(error: PacelineError) -> None:
     typer.echo(f"error: {error}", err=True)
     sys.exit(error.exit_code)
+
+
+def _meaning(error: OSError) -> PacelineError | None:
+    """What can happen wherever a file is named or written; `None` for a bug of ours."""
+    if error.errno == errno.ENAMETOOLONG:
+        return SpecError(
+            Code.BAD_OPTION,
+            f"no file can be called {str(error.filename)[:SHOWN_CHARACTERS]!r}…",
+            why=f"the name has {len(str(error.filename)):,} characters; {error.strerror}",
+            fix="check what the shell made of the argument",
+        )
+    return _disk_full(error) if error.errno == errno.ENOSPC else None
 
 
 def _disk_full(error: OSError) -> PacelineError:

@@ -191,6 +191,8 @@ def parse_budget(text: str) -> Budget:
         number, unit = float(match["number"]), match["unit"].lower()
         if number <= 0:
             raise _bad_budget(text, f"{part.strip()!r} is not above 0")
+        if not math.isfinite(number):
+            raise _bad_budget(text, f"{part.strip()!r} is without end: leave it out for that")
         if unit in TIMES_S and not match["money"] and seconds is None:
             seconds = number * TIMES_S[unit].factor
         elif (match["money"] and not unit) or (unit == "usd" and not match["money"]):

@@ -1,3 +1,4 @@
+import math
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -114,7 +115,10 @@ def test_what_has_ended_cannot_be_rotated(access: Access, clock: ManualClock) ->
     [
         (replace(ORDER, limits=UseLimits(requests_per_min=0)), Code.BAD_OPTION),
         (replace(ORDER, limits=UseLimits(budget_usd_per_month=-1.0)), Code.BAD_OPTION),
+        (replace(ORDER, limits=UseLimits(budget_usd_per_month=math.nan)), Code.BAD_OPTION),
+        (replace(ORDER, limits=UseLimits(budget_usd_per_month=math.inf)), Code.BAD_OPTION),
         (replace(ORDER, lifetime_s=0.0), Code.BAD_OPTION),
+        (replace(ORDER, lifetime_s=4e9), Code.BAD_OPTION),
         (replace(ORDER, purpose=Purpose.ADMIN), Code.CONTRADICTION),
     ],
 )

@@ -1,15 +1,18 @@
-"""Signals that end a command while an event loop runs."""
+"""Signals that end a command while an event loop runs, and errors of the system."""
 
 import asyncio
+import errno
 import gc
 import logging
 import signal
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from paceline.cli import main
+from paceline.errors import SpecError
 
 
 @pytest.fixture(autouse=True)
@@ -43,3 +46,16 @@ def test_a_task_that_sigterm_ends_has_nothing_to_say(caplog: pytest.LogCaptureFi
         asyncio.run(_asks())
     gc.collect()
     assert caplog.records == []
+
+
+def test_a_name_too_long_for_a_file_is_the_users_mistake() -> None:
+    name = "a" * 5000
+    with pytest.raises(OSError, match="too long") as caught:
+        Path(name).stat()
+    told = main._meaning(caught.value)
+    assert isinstance(told, SpecError)
+    assert "5,000 characters" in told.why
+
+
+def test_an_error_of_the_system_that_nobody_foresaw_stays_what_it_is() -> None:
+    assert main._meaning(PermissionError(errno.EPERM, "not permitted")) is None

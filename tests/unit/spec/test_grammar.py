@@ -113,7 +113,9 @@ def test_budgets_are_a_time_dollars_or_both(
     )
 
 
-@pytest.mark.parametrize("text", ["", "20", "ten", "-3m", "$0", "10m|5m", "$1|$2", "10 parsecs"])
+@pytest.mark.parametrize(
+    "text", ["", "20", "ten", "-3m", "$0", "10m|5m", "$1|$2", "10 parsecs", "1e999m"]
+)
 def test_other_budgets_are_refused(text: str) -> None:
     with pytest.raises(SpecError) as refused:
         parse_budget(text)
