@@ -13,14 +13,17 @@ from paceline.cli.run_charts import (
     TTFT,
     Shown,
 )
+from paceline.records.measurement import Verdict
 from paceline.records.metric_names import (
     KL_NATS,
     LATENTS_SSIM,
     QUALITY_SHARE,
     SPECULATION_ACCEPTANCE,
 )
-from paceline.records.ranking import Ranking
+from paceline.records.ranking import Ranked, Ranking
 from paceline.records.request import Workload
+
+UNKNOWN: Final = "–"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +101,17 @@ def columns_for(workload: Workload, ranking: Ranking, *, every: bool = False) ->
 def charts_of(workload: Workload) -> Charts:
     """What is drawn against what."""
     return _TOKEN_CHARTS if workload.image is None else _IMAGE_CHARTS
+
+
+def verdict_text(ranked: Ranked) -> str:
+    """`pass`, or `fail: LIMIT; unresolved: LIMIT, LIMIT`; `–` where no limit was set."""
+    limits: dict[str, list[str]] = {}
+    for found in ranked.verdicts:
+        if found.verdict is not Verdict.PASS:
+            limits.setdefault(found.verdict.value, []).append(found.constraint.text)
+    if not limits:
+        return Verdict.PASS.value if ranked.verdicts else UNKNOWN
+    return "; ".join(f"{verdict}: {', '.join(texts)}" for verdict, texts in limits.items())
 
 
 def load_text(workload: Workload) -> str:

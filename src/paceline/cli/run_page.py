@@ -16,7 +16,15 @@ from paceline.cli.run_charts import (
     timeline,
     trade_off,
 )
-from paceline.cli.run_figures import Column, charts_of, columns_for, columns_of, load_text
+from paceline.cli.run_figures import (
+    UNKNOWN,
+    Column,
+    charts_of,
+    columns_for,
+    columns_of,
+    load_text,
+    verdict_text,
+)
 from paceline.cli.run_pictures import pictures_section
 from paceline.records.measurement import Metric
 from paceline.records.ranking import Ranked, Ranking
@@ -24,7 +32,6 @@ from paceline.records.run import RunRecord
 from paceline.records.trial import TrialRecord
 
 WORDS: Final = frozenset({"variant", "variants", "verdict", "reason", "detail", "have", "need"})
-UNKNOWN: Final = "–"
 LEGEND: Final = (
     '<p class="soft">Bars are 95 % intervals. Filled: on the Pareto front of latency, cost and'
     " quality. Green: the winner; red, with a letter: fails a constraint.</p>"
@@ -160,13 +167,11 @@ def _some(entries: Sequence[Entry]) -> str:
 
 def _row(mark: str, ranked: Ranked, ranking: Ranking, figures: Sequence[Column]) -> tuple[str, ...]:
     baseline = " (baseline)" if ranked.variant.id == ranking.baseline else ""
-    open_ones = [v for v in ranked.verdicts if v.verdict.value != "pass"]
-    verdict = "; ".join(f"{v.verdict.value}: {v.constraint.text}" for v in open_ones)
     return (
         mark,
         ranked.variant.label + baseline,
         *(_figure(ranked.metrics.get(figure.metric), figure.form) for figure in figures),
-        verdict or ("pass" if ranked.verdicts else UNKNOWN),
+        verdict_text(ranked),
     )
 
 

@@ -9,15 +9,13 @@ import typer
 from paceline.app.ledger import ledger
 from paceline.app.runs import contenders, winner_text
 from paceline.cli.output import print_table, print_text
-from paceline.cli.run_figures import Column, columns_for, load_text
+from paceline.cli.run_figures import UNKNOWN, Column, columns_for, load_text, verdict_text
 from paceline.rank.inside import inside_notes
 from paceline.records.measurement import Metric
 from paceline.records.ranking import Ranked, Ranking
 from paceline.records.run import RunRecord
 from paceline.records.trial import TrialRecord
 from paceline.records.variant import RejectionReason
-
-UNKNOWN = "–"
 
 
 def print_run(
@@ -52,19 +50,12 @@ def _row(ranked: Ranked, ranking: Ranking, figures: Sequence[Column]) -> tuple[s
         UNKNOWN if ranked.rank is None else str(ranked.rank),
         ranked.variant.label + (" (baseline)" if ranked.variant.id == ranking.baseline else ""),
         *(_number(ranked.metrics.get(figure.metric), figure.form) for figure in figures),
-        _verdict(ranked),
+        verdict_text(ranked),
     )
 
 
 def _number(metric: Metric | None, form: str) -> str:
     return UNKNOWN if metric is None else format(metric.value, form)
-
-
-def _verdict(ranked: Ranked) -> str:
-    open_ones = [v for v in ranked.verdicts if v.verdict.value != "pass"]
-    if not open_ones:
-        return "pass" if ranked.verdicts else UNKNOWN
-    return "; ".join(f"{v.verdict.value}: {v.constraint.text}" for v in open_ones)
 
 
 def _remarks(run: RunRecord, ranking: Ranking, trials: Sequence[TrialRecord]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from paceline.cli.run_charts import COST, THROUGHPUT, TTFT, predicted_against_measured, trade_off
+from paceline.cli.run_figures import verdict_text
 from paceline.cli.run_page import run_page
 from paceline.rank import rank
 from paceline.records.launch import Cause
@@ -142,3 +143,10 @@ def test_it_is_drawn_by_what_the_core_installs(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(builtins, "__import__", without)
     assert "<h2>Trade-offs</h2>" in page()
+
+
+def test_limits_of_one_verdict_are_named_together() -> None:
+    limits = [parse_constraint(text) for text in ("ttft p95 <= 1ms", "output_tokens_per_s >= 500")]
+    found = rank(a_request(*limits), PLAN, TRIALS).ranked[0]
+    assert verdict_text(found) == "fail: ttft p95 <= 1ms, output_tokens_per_s >= 500 tokens/s"
+    assert verdict_text(replace(found, verdicts=())) == "–"
