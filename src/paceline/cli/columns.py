@@ -14,6 +14,8 @@ NOT_A_TERMINAL: Final = 120
 """Characters of a line of a table in a file or a pipe, unless COLUMNS says otherwise."""
 GAP: Final = 2
 INDENT: Final = 4
+TOWER: Final = 2
+"""Lines of a cell that still read as one, beside figures of one line."""
 UNKNOWN: Final = "–"
 
 
@@ -43,7 +45,8 @@ def lay_out(
     """Columns within `width`. Those in `left` lean left, the others right; without it numbers do.
 
     Where even the longest words do not fit beside each other, the columns with the longest ones are
-    lines of their own, under what is left of their row.
+    lines of their own, under what is left of their row; and so is then what the rest would fold
+    into a tower.
     """
     places = [_Column.of(name, [row[at] for row in rows]) for at, name in enumerate(columns)]
     if left is not None:
@@ -51,6 +54,8 @@ def lay_out(
     beside = list(range(len(columns)))
     while len(beside) > 1 and _taken([places[at].least for at in beside], gap) > width:
         beside.remove(max(beside, key=lambda at: (not places[at].leans_right, places[at].least)))
+    if len(beside) < len(columns):
+        beside = _without_towers(beside, places, rows, width, gap)
     below = [at for at in range(len(columns)) if at not in beside]
     shown = [places[at] for at in beside]
     widths = _shrunk(shown, width, gap)
@@ -62,6 +67,22 @@ def lay_out(
         return tuple(lines)
 
     return Laid(header=lines_of(columns), rows=tuple(lines_of(row) for row in rows))
+
+
+def _without_towers(
+    beside: Sequence[int],
+    places: Sequence["_Column"],
+    rows: Sequence[Sequence[str]],
+    width: int,
+    gap: int,
+) -> list[int]:
+    """The columns that stay in the row: numbers, and words of at most `TOWER` lines."""
+    widths = _shrunk([places[at] for at in beside], width, gap)
+    return [
+        at
+        for at, room in zip(beside, widths, strict=True)
+        if places[at].leans_right or all(len(folded(row[at], room)) <= TOWER for row in rows)
+    ]
 
 
 def folded(text: str, width: int) -> list[str]:

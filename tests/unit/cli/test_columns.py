@@ -55,6 +55,18 @@ def test_what_fits_nowhere_beside_the_rest_stands_under_its_row() -> None:
     ]
 
 
+def test_beside_a_name_of_its_own_line_no_cell_is_folded_into_a_tower() -> None:
+    long = [(*row[:4], "unresolved: ttft p95 <= 200ms, quality >= 0.97x") for row in ROWS]
+    laid = lay_out(COLUMNS, long, 46)
+    assert laid.header == ("rank  tokens/s  TTFT p95 ms", "    variant", "    verdict")
+    assert laid.rows[1] == (
+        "   2     1,899          144",
+        "    openvino fp16 (baseline)",
+        "    unresolved: ttft p95 <= 200ms, quality >=",
+        "    0.97x",
+    )
+
+
 @pytest.mark.parametrize("width", range(1, 170))
 def test_every_word_is_whole_at_every_width(width: int) -> None:
     shown = " ".join(lines(width)).split()
