@@ -257,11 +257,11 @@ def _unknown(samples: SampleTable, times: Timings, metric: str, limit_ms: float)
 
 def _lost(ok: Mask, missed: Mask, *, values: int | None) -> Lost:
     """Requests without a value; each stands for as many `values` as an answered one has."""
-    each = 1.0 if values is None else values / max(int(ok.sum()), 1)
+    each = 1.0 if values is None else max(values / max(int(ok.sum()), 1), 1.0)
     failed, unknown = int(missed.sum()), int((~ok & ~missed).sum())
     if not failed + unknown:
         return NOTHING_LOST
-    effect = design_effect(missed[ok | missed]) * max(each, 1.0)
+    effect = design_effect(missed[ok | missed]) * each
     return Lost(failed=failed * each, unknown=unknown * each, effect=effect)
 
 

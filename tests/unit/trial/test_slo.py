@@ -109,7 +109,8 @@ def test_a_burst_of_failures_is_one_event_and_shows_no_share_of_failing() -> Non
 
 
 @pytest.mark.parametrize(
-    ("every", "expected"), [(10_000, Verdict.PASS), (200, Verdict.UNRESOLVED), (20, Verdict.FAIL)]
+    ("every", "expected"),
+    [(10_000, Verdict.PASS), (200, Verdict.UNRESOLVED), (20, Verdict.FAIL), (1, Verdict.FAIL)],
 )
 def test_a_failed_request_loses_as_many_gaps_as_an_answered_one_has(
     every: int, expected: Verdict
@@ -117,7 +118,7 @@ def test_a_failed_request_loses_as_many_gaps_as_an_answered_one_has(
     itl = replace(P95, metric="itl", statistic="p99", limit=20.0)
     rows = [
         replace(row, chunk_s=tuple(row.scheduled_s + 0.01 * k for k in range(1, 33)))
-        if row.index % every or not row.index
+        if (row.index + 1) % every
         else replace(row, outcome=Outcome.RESET, chunk_s=())
         for row in table([50.0] * 600)
     ]
