@@ -13,6 +13,8 @@ from paceline.records.serial import Json, dump
 from paceline.units import parse_duration_s
 
 NOTHING: Final = "none"
+LONGEST_AGO_S: Final = 36_500 * 86_400.0
+"""Before anything; what is longer ago has no date."""
 
 
 def a_note(
@@ -66,7 +68,8 @@ def read_since(text: str, clock: Clock) -> str:
     """
     ago_s = parse_duration_s(text)
     if ago_s is not None:
-        return (clock.utc_now() - timedelta(seconds=ago_s)).isoformat(timespec="seconds")
+        ago = timedelta(seconds=min(ago_s, LONGEST_AGO_S))
+        return (clock.utc_now() - ago).isoformat(timespec="seconds")
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

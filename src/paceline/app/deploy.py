@@ -1,5 +1,6 @@
 """From a version to what is wanted of an endpoint: written down here, done by `paceline serve`."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -298,6 +299,13 @@ def _check_bounds(bounds: Bounds) -> None:
 
 def _check_budget(bounds: Bounds, budget_usd: float, version: Version, shop: Workshop) -> None:
     """One that cannot be kept is not promised."""
+    if not math.isfinite(budget_usd):
+        raise SpecError(
+            Code.BAD_OPTION,
+            f"--hourly-budget {budget_usd:g} is no budget",
+            why="it is a number of USD, and a finite one",
+            fix="leave --hourly-budget out for none",
+        )
     each_usd = usd_per_hour(shop.store.run(version.run_id), version)
     if each_usd is None:
         raise SpecError(

@@ -33,7 +33,10 @@ def endpoints(
     if name is None:
         _print_all(all_endpoints(shop), as_json=as_json)
     elif log:
-        _print_log(name, log_of(name, shop, limit=lines), as_json=as_json)
+        found = log_of(name, shop, limit=lines)
+        if not found:
+            one_endpoint(name, shop)  # raises for a name that never was one
+        _print_log(name, found, as_json=as_json)
     else:
         _print_one(one_endpoint(name, shop), replicas_of(name, shop), as_json=as_json)
 

@@ -1,5 +1,6 @@
 """What `deploy` writes down."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -109,6 +110,9 @@ def test_a_budget_that_cannot_be_kept_is_refused_with_both_sums(shop: Workshop) 
     with pytest.raises(SpecError) as caught:
         deploy(order, shop)
     assert caught.value.why == "2 x 0.1 USD an hour = 0.2 USD"
+    for nonsense in (math.nan, math.inf):
+        with pytest.raises(SpecError, match="no budget"):
+            deploy(replace(order, budget_usd_per_hour=nonsense), shop)
     placed = deploy(replace(order, budget_usd_per_hour=0.2), shop)
     assert placed.policy.bounds.budget_usd_per_hour == 0.2
     free = replace(a_request(), price_usd_per_hour=None)
