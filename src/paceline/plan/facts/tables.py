@@ -5,6 +5,7 @@ and tables are matched case-insensitively, by name or alias.
 """
 
 import csv
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -261,11 +262,12 @@ def _found(table: Mapping[str, T], spelled: Mapping[str, str], name: str, noun: 
     known = spelled.get(name.strip().lower())
     if known is not None:
         return table[known]
+    near = difflib.get_close_matches(name.strip().lower(), spelled, n=1)
     raise SpecError(
         Code.UNKNOWN_NAME,
         f"no {noun} is called {name!r}",
-        why=f"{name!r} is none of the {len(table)} known: {', '.join(sorted(table)[:8])} …",
-        fix=f"use one of the names in plan/facts, or add a row with its source for the {noun}",
+        why=f"{name!r} is none of the {len(table)} known: {', '.join(sorted(table))}",
+        fix=f"write {spelled[near[0]]!r}" if near else "choose one of these",
     )
 
 

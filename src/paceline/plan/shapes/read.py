@@ -36,7 +36,8 @@ def read_shape(config: Config) -> Shape:
             f"cannot count a model of type {model_type!r}",
             why=f"{model_type!r} is none of the {len(FAMILIES)} language, {len(ENCODERS)} encoder"
             f" and {len(DIFFUSION)} image architectures Paceline knows",
-            fix="use a model of a known architecture, or add its traits to plan/shapes/families.py",
+            fix="name a model of a known architecture; `paceline optimize` measures others as well,"
+            " where an engine loads them",
         )
     return _decoder(config, text, family)
 
