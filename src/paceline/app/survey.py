@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from difflib import get_close_matches
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final
@@ -97,7 +98,29 @@ def shape_of(name: str, shop: Workshop) -> Shape:
 
 
 def _asked_hub(name: str, shop: Workshop) -> Shape:
-    return read_shape(_parsed(Path(shop.hub.preview(name).folder) / CONFIG))
+    try:
+        folder = shop.hub.preview(name).folder
+    except SpecError as error:
+        near = _resembling(name) if error.code is Code.UNKNOWN_NAME else None
+        if near is None:
+            raise
+        raise SpecError(
+            error.code, error.what, why=error.why, fix=f"did you mean {near!r}?"
+        ) from error
+    return read_shape(_parsed(Path(folder) / CONFIG))
+
+
+def _resembling(name: str) -> str | None:
+    """The known model whose name, without its owner, begins so or is most like it."""
+    by_tail = {_plain(known): known for known in sorted(known_shapes())}
+    wanted = _plain(name)
+    near = sorted((tail for tail in by_tail if tail.startswith(wanted)), key=len)
+    near = near or get_close_matches(wanted, by_tail, n=1)
+    return by_tail[near[0]] if near else None
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.rpartition("/")[2].lower() if letter.isalnum())
 
 
 def _parsed(path: Path) -> Mapping[str, object]:

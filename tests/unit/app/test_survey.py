@@ -148,3 +148,15 @@ def test_a_wrong_price_file_is_refused_with_the_line(tmp_path: Path, text: str, 
 def test_an_unknown_market_is_refused(model: Path, shop: Workshop) -> None:
     with pytest.raises(SpecError, match="--market on-demand"):
         survey_request(asked(model, "l4"), shop, Prices(market="flea"))
+
+
+@pytest.mark.parametrize(("name", "near"), [("mixtral", "Mixtral"), ("llama2-7b", "Llama-2-7b")])
+def test_a_name_that_resembles_a_known_model_leads_to_it(
+    name: str, near: str, shop: Workshop
+) -> None:
+    with pytest.raises(SpecError) as caught:
+        shape_of(name, shop)
+    assert caught.value.code is Code.UNKNOWN_NAME
+    assert near in caught.value.fix
+    offered = shape_of(caught.value.fix.split("'")[1], shop)
+    assert offered.parameters > 1e9, "the name that is offered is known"
