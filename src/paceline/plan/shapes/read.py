@@ -36,8 +36,8 @@ def read_shape(config: Config) -> Shape:
             f"cannot count a model of type {model_type!r}",
             why=f"{model_type!r} is none of the {len(FAMILIES)} language, {len(ENCODERS)} encoder"
             f" and {len(DIFFUSION)} image architectures Paceline knows",
-            fix="name a model of a known architecture; `paceline optimize` measures others as well,"
-            " where an engine loads them",
+            fix="name a model of a known architecture: docs/guides/models.md lists those that can"
+            " be measured",
         )
     return _decoder(config, text, family)
 

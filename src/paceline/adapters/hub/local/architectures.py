@@ -109,7 +109,8 @@ def _unknown(name: str) -> SpecError:
 def sizes_of(config: JsonObject) -> Sizes:
     """The sizes of a decoder of a known architecture.
 
-    Raises SpecError: unknown architecture, a size that is absent or not a positive integer.
+    Raises SpecError: unknown architecture, a size that is absent or not a positive integer, fewer
+    types of layers than layers.
     """
     architecture = ARCHITECTURES[architecture_of(config)]
     hidden_size = needed(config, architecture.hidden_key)
@@ -121,14 +122,27 @@ def sizes_of(config: JsonObject) -> Sizes:
     if head_size is None:
         needs_it = architecture.head_size_needed
         head_size = needed(config, "head_dim") if needs_it else hidden_size // heads
+    layers = needed(config, architecture.layers_key)
+    _check_layer_types(config, layers, key=architecture.layers_key)
     return Sizes(
-        layers=needed(config, architecture.layers_key),
+        layers=layers,
         hidden_size=hidden_size,
         heads=heads,
         kv_heads=kv_heads,
         head_size=head_size,
         max_context_tokens=positive(config, architecture.context_key),
     )
+
+
+def _check_layer_types(config: JsonObject, layers: int, *, key: str) -> None:
+    types = config.get("layer_types")
+    if isinstance(types, list) and len(types) < layers:
+        raise SpecError(
+            Code.BAD_MODEL,
+            "config.json does not say of every layer what it is: 'layer_types' is too short",
+            why=f"it has {len(types)} entries, and {key} is {layers}",
+            fix=f"list all {layers} layers under 'layer_types', or correct {key!r}",
+        )
 
 
 def needed(config: JsonObject, key: str) -> int:

@@ -72,3 +72,13 @@ def test_the_guide_lists_every_architecture() -> None:
     guide = (Path(__file__).parents[5] / "docs/guides/models.md").read_text()
     listed = guide.split("Architectures:")[1].split("Not yet:")[0]
     assert set(re.findall(r"`(\w+)`", listed)) == set(ARCHITECTURES)
+
+
+def test_fewer_types_of_layers_than_layers_are_refused_with_both_numbers() -> None:
+    config = {**CONFIG, "layer_types": ["full_attention"] * 3}
+    with pytest.raises(SpecError, match="'layer_types' is too short") as caught:
+        sizes_of(config | {"num_hidden_layers": 4})
+    assert caught.value.code is Code.BAD_MODEL
+    assert caught.value.why == "it has 3 entries, and num_hidden_layers is 4"
+    assert sizes_of(config | {"num_hidden_layers": 3}).layers == 3
+    assert sizes_of(config | {"num_hidden_layers": 2}).layers == 2
