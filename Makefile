@@ -47,7 +47,8 @@ test-alone: engines  ## those that compare times
 	$(PYTEST) -m "alone and not (more_engines or gpu or long)"
 
 test-more: more-engines  ## the tests of engines and tools that take long to build or to download
-	$(PYTEST) -m more_engines
+	$(ENGINES) -m "more_engines and not alone"
+	$(PYTEST) -m "more_engines and alone"
 
 check: $(STAMP)  ## what must hold before a change lands, tests apart
 	$(BIN)/ruff check .
