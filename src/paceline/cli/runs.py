@@ -114,6 +114,9 @@ def compare(first: RunId, second: RunId, as_json: AsJson = False) -> None:
         return
     for line in comparison.differences:
         typer.echo(line)
+    if not comparison.rows:
+        typer.echo(f"{comparison.first} and {comparison.second} measured no variant in common")
+        return
     print_table(
         f"{comparison.first}, then {comparison.second}",
         ("variant", "metric", "first", "second", "change", "more than noise"),

@@ -59,7 +59,10 @@ def _number(metric: Metric | None, form: str) -> str:
 
 
 def _remarks(run: RunRecord, ranking: Ranking, trials: Sequence[TrialRecord]) -> list[str]:
-    lines = [f"order: {ranking.formula}", f"winner: {winner_text(run, ranking, trials)}"]
+    if ranking.ranked:
+        lines = [f"order: {ranking.formula}", f"winner: {winner_text(run, ranking, trials)}"]
+    else:
+        lines = ["nothing was measured to its end"]
     winner = next((r for r in ranking.ranked if r.variant.id == ranking.winner), None)
     if winner is not None:
         if winner.chips:

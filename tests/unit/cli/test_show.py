@@ -118,3 +118,11 @@ def test_a_sentence_is_folded_for_a_narrow_terminal_only(
     narrow = shown(capsys, PLAIN).splitlines()
     assert all(len(line) <= 40 for line in narrow)
     assert order in " ".join(line.strip() for line in narrow)
+
+
+def test_a_run_without_a_trial_says_so_and_names_no_winner(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = shown(capsys)
+    assert "nothing was measured to its end" in text
+    assert "winner" not in text
