@@ -39,16 +39,23 @@ class PacelinePolicy:
     stable_s: float = 60.0
     burst_s: float = 6.0
     burst_factor: float = 2.0
-    burst_hold_s: float = 60.0
+    burst_hold_s: float | None = None
+    """No decrease for so long after a burst; `None` is a minute."""
     queue_delay_s: float = 4.0
     down_after_s: float | None = None
-    """How long fewer must have been enough; `None` is 30 s in flex and 120 s in active mode."""
+    """How long fewer must have been enough; `None` is 30 s in flex and 120 s in active mode.
+
+    What is `None` here and above is less in proportion where a cold start takes under 45 s.
+    """
     down_share: float = 0.85
     gone_share: float = 0.35
     """Below this share of what fewer carry, the traffic is gone and the peak does not count."""
     peak_s: float = 600.0
     idle_timeout_s: float | None = None
-    """`None` is four measured cold starts, at least one minute and at most five."""
+    """`None` is four measured cold starts, at most five minutes.
+
+    Where one takes under 45 s it is less in proportion, down to 20 s; a minute before any.
+    """
     cold_start_budget_s: float | None = None
     """`None` is the replica's own."""
 

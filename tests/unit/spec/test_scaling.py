@@ -1,5 +1,9 @@
 """Policy files: everything they may say, and the line of everything they may not."""
 
+import re
+from dataclasses import fields
+from pathlib import Path
+
 import pytest
 
 from paceline.errors import Code, SpecError
@@ -11,7 +15,7 @@ from paceline.records.scaling import (
     RequestCountPolicy,
     ServicePoint,
 )
-from paceline.spec.scaling import POLICIES, named_policy, policy_name, read_policy
+from paceline.spec.scaling import KEYS_PAGE, POLICIES, named_policy, policy_name, read_policy
 
 FULL = """\
 version: 1
@@ -111,3 +115,13 @@ def test_what_is_wrong_is_named_with_its_line(old: str, new: str, line: int, say
     assert f"p.yaml, line {line}:" in caught.value.what
     assert says in caught.value.why
     assert "docs/guides/autoscale.md" in caught.value.fix
+
+
+def test_the_page_that_errors_name_has_every_key_and_an_example_that_can_be_read() -> None:
+    page = (Path(__file__).parents[3] / KEYS_PAGE).read_text()
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert read_policy(example, "mine.yaml").replica is not None
+    named = set(re.findall(r"[a-z_0-9]+", page))
+    settings = {field.name for policy in POLICIES.values() for field in fields(policy)}
+    settings |= {field.name for field in fields(Replica)} - {"cold_start_budget_s"}
+    assert {name for name in settings if not {name, name.removesuffix("_s")} & named} == set()

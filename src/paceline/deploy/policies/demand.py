@@ -12,6 +12,8 @@ from paceline.stats import quantile
 WAIT_QUANTILE: Final = 0.9
 ERRORS_BORNE: Final = 1.0
 """Standard errors of the load; 0, 1 and 2 were compared on halves of a trace, docs/log.md."""
+DESIGNED_COLD_START_S: Final = 45.0
+"""The holds were designed for cold starts from here on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,7 @@ def demand(window: Window, fleet: Fleet, policy: PacelinePolicy, memory: Memory)
     target = target_in_flight(policy, fleet.replica)
     supply = max(fleet.ready + fleet.starting, 1)
     service_s = expected_service_s(memory, fleet.replica)
-    weight = queued_weight(service_s, fleet.replica.cold_start_s)
+    weight = queued_weight(service_s, fleet)
     load = [
         serving + weight * waiting
         for serving, waiting in zip(window.serving, window.waiting, strict=True)
@@ -105,15 +107,31 @@ def standard_error(load: float, service_s: float | None, over_s: float) -> float
     return math.sqrt(2 * load * (ratio - 1 + math.exp(-ratio))) / ratio
 
 
-def queued_weight(service_s: float | None, cold_start_s: float) -> float:
+def queued_weight(service_s: float | None, fleet: Fleet) -> float:
     """What a queued request counts for: its service time as a share of a cold start.
 
     A queue is no load, it is work. A replica launched for it helps only with what is left once it
     is ready; clearing a queue of q within a cold start takes q × service ÷ cold start in flight.
+    But nobody works off a queue that finds no replica ready, and the shorter the start, the less is
+    lost by a place for every one: towards a start of no time such a request counts in full.
     """
+    cold_start_s = fleet.replica.cold_start_s
     if service_s is None or cold_start_s <= 0:
         return 1.0
-    return min(service_s / cold_start_s, 1.0)
+    as_work = min(service_s / cold_start_s, 1.0)
+    if fleet.ready:
+        return as_work
+    share = hold_share(cold_start_s)
+    return share * as_work + (1 - share)
+
+
+def hold_share(cold_start_s: float) -> float:
+    """The part of a designed hold that a cold start is worth; all of it while that is not known.
+
+    To hold a replica that is not needed costs its time, to let it go wrongly costs one cold start:
+    what pays is a hold in proportion to the cold start.
+    """
+    return min(cold_start_s / DESIGNED_COLD_START_S, 1.0) if cold_start_s > 0 else 1.0
 
 
 def expected_service_s(memory: Memory, replica: Replica) -> float | None:

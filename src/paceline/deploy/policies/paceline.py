@@ -3,26 +3,38 @@
 What each rule is for, and what was measured, is in `docs/concepts/autoscaling.md`.
 """
 
+import math
 from dataclasses import replace
 from typing import Final
 
 from paceline.deploy.memory import advanced, most, quiet_s, remembered
 from paceline.deploy.pace import load_on
-from paceline.deploy.policies.demand import Demand, demand, target_in_flight
+from paceline.deploy.policies.demand import (
+    Demand,
+    demand,
+    expected_service_s,
+    hold_share,
+    standard_error,
+    target_in_flight,
+)
 from paceline.records.scaling import Decision, Fleet, Memory, Mode, PacelinePolicy, Replica
 from paceline.records.traffic import Window
 
 DOWN_AFTER_S: Final = {Mode.FLEX: 30.0, Mode.ACTIVE: 120.0}
+BURST_HOLD_S: Final = 60.0
 IDLE_COLD_STARTS: Final = 4.0
-SHORTEST_IDLE_S: Final = 60.0
+UNKNOWN_IDLE_S: Final = 60.0
+SHORTEST_IDLE_S: Final = 20.0
 LONGEST_IDLE_S: Final = 300.0
+ERRORS_OF_A_FALL: Final = 3.5
+"""Standard errors below the load that needs every replica; 2 to 4 were compared, docs/log.md."""
 
 
 def decide(window: Window, fleet: Fleet, policy: PacelinePolicy, now_s: float) -> Decision:
     """The count from now on; pure."""
     memory = advanced(fleet.memory, now_s, window)
     asked = demand(window, fleet, policy, memory)
-    memory = _remember(memory, asked, policy)
+    memory = _remember(memory, asked, policy, fleet.replica)
     if asked.replicas > fleet.wanted and window.present:
         return Decision(replicas=asked.replicas, because=asked.because, memory=memory)
     if not fleet.wanted:
@@ -43,7 +55,10 @@ def idle_timeout_s(policy: PacelinePolicy, replica: Replica) -> float:
     """How long the endpoint keeps a replica without traffic."""
     if policy.idle_timeout_s is not None:
         return policy.idle_timeout_s
-    return min(max(IDLE_COLD_STARTS * replica.cold_start_s, SHORTEST_IDLE_S), LONGEST_IDLE_S)
+    if replica.cold_start_s <= 0:
+        return UNKNOWN_IDLE_S
+    worth_s = IDLE_COLD_STARTS * replica.cold_start_s * hold_share(replica.cold_start_s)
+    return min(max(worth_s, SHORTEST_IDLE_S), LONGEST_IDLE_S)
 
 
 def keeps_one(policy: PacelinePolicy, replica: Replica) -> bool:
@@ -58,14 +73,16 @@ def cold_start_budget_s(policy: PacelinePolicy, replica: Replica) -> float:
     return replica.cold_start_budget_s
 
 
-def _remember(memory: Memory, asked: Demand, policy: PacelinePolicy) -> Memory:
-    now_s = memory.clock_s
-    down_after_s = policy.down_after_s
+def _remember(memory: Memory, asked: Demand, policy: PacelinePolicy, replica: Replica) -> Memory:
+    now_s, share = memory.clock_s, hold_share(replica.cold_start_s)
+    down_after_s, burst_hold_s = policy.down_after_s, policy.burst_hold_s
     if down_after_s is None:
-        down_after_s = DOWN_AFTER_S[policy.mode]
+        down_after_s = DOWN_AFTER_S[policy.mode] * share
+    if burst_hold_s is None:
+        burst_hold_s = BURST_HOLD_S * share
     counts = remembered(memory.counts, now_s, max(asked.replicas, asked.at_once), down_after_s)
     peaks = remembered(memory.peaks, now_s, asked.stable, policy.peak_s)
-    hold_until_s = now_s + policy.burst_hold_s if asked.bursting else memory.hold_until_s
+    hold_until_s = now_s + burst_hold_s if asked.bursting else memory.hold_until_s
     return replace(memory, counts=counts, peaks=peaks, hold_until_s=hold_until_s)
 
 
@@ -122,4 +139,19 @@ def _too_full(fleet: Fleet, policy: PacelinePolicy, asked: Demand, memory: Memor
     known = memory.clock_s >= policy.peak_s
     if now < policy.gone_share or (known and max(now, peak) < policy.down_share):
         return None
+    if share(asked.burst) < policy.down_share - _chance(carried, fleet, policy, memory):
+        return None
     return f"{fewer} would be at {now:.0%} of target, {peak:.0%} at the peak"
+
+
+def _chance(carried: float, fleet: Fleet, policy: PacelinePolicy, memory: Memory) -> float:
+    """By how much chance alone may lower the last seconds of traffic that needs every replica.
+
+    As a share of what fewer carry; infinite where cold starts are long enough for the minute to be
+    waited for, or where the service time is not known.
+    """
+    service_s = expected_service_s(memory, fleet.replica)
+    if service_s is None or hold_share(fleet.replica.cold_start_s) == 1.0:
+        return math.inf
+    least = policy.down_share * carried
+    return ERRORS_OF_A_FALL * standard_error(least, service_s, policy.burst_s) / carried

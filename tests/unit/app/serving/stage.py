@@ -6,7 +6,7 @@ from typing import Any
 
 from paceline.adapters.stores.memory import MemoryStore
 from paceline.app.serving.desk import Desk
-from paceline.app.serving.facts import VersionFacts
+from paceline.app.serving.facts import VersionFacts, with_starts
 from paceline.app.serving.fleet import Fleet
 from paceline.app.serving.journal import Journal
 from paceline.app.serving.keeper import Entered, Keeper, Ready
@@ -103,6 +103,7 @@ class FakeDesk(Desk):
         self.journal = Journal(self.store.deployments, clock)
         self.busy: str | None = None
         self.away = False
+        self.seen_starts_s: tuple[float, ...] = ()
         self.keepers: dict[str, FakeKeeper] = {}
         self._spool = spool
         self._starts_s = {}
@@ -114,7 +115,7 @@ class FakeDesk(Desk):
             raise SetupError(Code.STORE_UNUSABLE, "no database", why="locked", fix="")
         if version > 8:
             raise SpecError(Code.UNKNOWN_NAME, "no such version", why="8 are known", fix="")
-        return facts(version)
+        return with_starts(facts(version), self.seen_starts_s)
 
     def with_cards(self, count: int) -> None:
         self._devices = tuple(

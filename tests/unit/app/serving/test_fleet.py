@@ -21,7 +21,7 @@ from paceline.records.deployment import (
 )
 from paceline.records.gateway import Pulse
 from paceline.records.launch import Cause
-from paceline.records.scaling import Bounds
+from paceline.records.scaling import Bounds, PacelinePolicy
 from paceline.testing.builders import a_variant
 
 
@@ -97,6 +97,21 @@ def test_idle_it_goes_to_zero_and_a_waiting_request_brings_it_back(serving: Stag
     serving.fleet.woken()
     assert state(serving.only()) == "starting"
     assert len(serving.log(LogKind.SCALE)) == 2
+
+
+@pytest.mark.parametrize(("seen_s", "idle_s"), [((), 20), ((31.0, 30.0, 29.0), 80)])
+def test_how_long_it_idles_is_worth_the_starts_that_were_seen(
+    make: Callable[..., Stage], seen_s: tuple[float, ...], idle_s: int
+) -> None:
+    """The run measured 10 s."""
+    stage = make(replace(ENDPOINT, policy=PacelinePolicy(stable_s=1.0)))
+    stage.desk.seen_starts_s = seen_s
+    stage.ready(stage.only())
+    stage.pass_s(idle_s - 2)
+    assert state(stage.only()) == "serving"
+    stage.pass_s(4)
+    assert state(stage.only()) == "stopping"
+    assert stage.log(LogKind.SCALE) == [f"idle for {idle_s} s"]
 
 
 def test_the_reason_that_is_shown_is_that_of_the_count(serving: Stage) -> None:

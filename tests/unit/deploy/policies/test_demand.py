@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from paceline.deploy.policies.demand import demand, standard_error
+from paceline.deploy.policies.demand import demand, hold_share, standard_error
 from paceline.records.scaling import Memory, PacelinePolicy, Replica, ServicePoint
 from paceline.testing.scaling import REPLICA, fleet, window
 
@@ -55,3 +57,20 @@ def test_the_error_is_that_of_poisson_arrivals_with_exponential_service(
 
 def test_without_a_service_time_nothing_is_explained_by_chance() -> None:
     assert standard_error(6.0, None, 60.0) == standard_error(0.0, 8.0, 60.0) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("cold_start_s", "ready", "replicas"),
+    [(9.0, 0, 6), (9.0, 1, 1), (45.0, 0, 1), (45.0, 1, 1)],
+)
+def test_a_queue_wakes_a_place_for_each_where_starts_are_quick_and_nothing_is_ready(
+    cold_start_s: float, ready: int, replicas: int
+) -> None:
+    replica = replace(SMALL, cold_start_s=cold_start_s)
+    queue = replace(window(0.0, service_s=1.0), queued=40)
+    state = fleet(1, ready=ready, starting=1 - ready, replica=replica)
+    assert demand(queue, state, PacelinePolicy(), Memory(service_s=1.0)).replicas == replicas
+
+
+def test_a_hold_is_worth_its_cold_start_and_all_of_it_while_none_was_measured() -> None:
+    assert [hold_share(s) for s in (0.0, 9.0, 45.0, 120.0)] == [1.0, 0.2, 1.0, 1.0]

@@ -2,8 +2,11 @@
 
 from dataclasses import replace
 
+import pytest
+
 from paceline.deploy.policies.paceline import cold_start_budget_s, decide, idle_timeout_s
-from paceline.records.scaling import Decision, Memory, Mode, PacelinePolicy, Peak
+from paceline.records.scaling import Decision, Memory, Mode, PacelinePolicy, Peak, Replica
+from paceline.records.traffic import Window
 from paceline.testing.scaling import NOW_S, REPLICA, fleet, window
 
 POLICY = PacelinePolicy()
@@ -118,11 +121,13 @@ def test_to_zero_after_the_idle_timeout_all_at_once() -> None:
     assert (goes.replicas, goes.because) == (0, "idle for 301 s")
 
 
-def test_the_idle_timeout_follows_the_cold_start_within_one_to_five_minutes() -> None:
+def test_the_idle_timeout_is_worth_its_cold_start_up_to_five_minutes() -> None:
     def timeout_s(cold_start_s: float) -> float:
         return idle_timeout_s(POLICY, replace(REPLICA, cold_start_s=cold_start_s))
 
-    assert [timeout_s(s) for s in (0.0, 10.0, 30.0, 75.0, 400.0)] == [60, 60, 120, 300, 300]
+    seconds = (10.0, 30.0, 45.0, 60.0, 75.0, 400.0)
+    assert [timeout_s(s) for s in seconds] == [20, 80, 180, 240, 300, 300]
+    assert timeout_s(0.0) == 60, "not measured"
     assert idle_timeout_s(PacelinePolicy(idle_timeout_s=7.0), REPLICA) == 7.0
 
 
@@ -158,3 +163,69 @@ def test_a_clock_that_jumps_neither_empties_nor_freezes_the_fleet() -> None:
 
 def test_an_own_target_wins_over_the_measured_concurrency() -> None:
     assert decide(window(50.0), fleet(1), PacelinePolicy(target_in_flight=10), NOW_S).replicas == 5
+
+
+QUICK = replace(REPLICA, cold_start_s=9.0)
+"""Starts in a fifth of the time that the holds were designed for."""
+OVER = window(0.0, service_s=2.0)
+
+
+def first_down_s(policy: PacelinePolicy, before: Window, replica: Replica) -> int:
+    """Seconds from the end of the traffic of `before` until one fewer is wanted."""
+    policy = replace(policy, idle_timeout_s=300.0)
+    first = decide(before, fleet(3, replica=replica), policy, NOW_S)
+    decision, second = first, 0
+    while decision.replicas == first.replicas:
+        second += 1
+        state = fleet(first.replicas, memory=decision.memory, replica=replica)
+        decision = decide(OVER, state, policy, NOW_S + second)
+    return second
+
+
+@pytest.mark.parametrize(
+    ("policy", "replica", "first_s"),
+    [
+        (POLICY, REPLICA, 30),
+        (POLICY, QUICK, 6),
+        (PacelinePolicy(mode=Mode.ACTIVE), QUICK, 24),
+        (PacelinePolicy(down_after_s=30.0), QUICK, 30),
+    ],
+)
+def test_a_replica_is_held_for_what_its_cold_start_is_worth_unless_the_user_says(
+    policy: PacelinePolicy, replica: Replica, first_s: int
+) -> None:
+    assert first_down_s(policy, window(70.0), replica) == first_s
+
+
+@pytest.mark.parametrize(
+    ("policy", "replica", "first_s"),
+    [
+        (POLICY, REPLICA, 60),
+        (POLICY, QUICK, 12),
+        (PacelinePolicy(burst_hold_s=40.0), QUICK, 40),
+    ],
+)
+def test_a_burst_holds_for_what_a_cold_start_is_worth_unless_the_user_says(
+    policy: PacelinePolicy, replica: Replica, first_s: int
+) -> None:
+    burst = window(5.0, recent=160.0)
+    assert first_down_s(policy, burst, replica) == first_s
+
+
+def test_where_starts_are_quick_six_seconds_without_traffic_are_a_fall() -> None:
+    ended = window(40.0, recent=0.0)
+    left = decide(ended, fleet(2, replica=QUICK), POLICY, NOW_S)
+    assert left.replicas == 1
+    assert decide(ended, fleet(2), POLICY, NOW_S).replicas == 2, "the minute counts"
+
+
+def test_what_chance_explains_is_no_fall() -> None:
+    """Answers of 8 s: six seconds say little of the rate; of 1 s they say it well."""
+    quiet = window(40.0, recent=8.0)
+    for service_s, replicas in ((8.0, 2), (1.0, 1)):
+        memory = Memory(clock_s=1000.0, seen_s=5000.0, service_s=service_s)
+        state = fleet(2, replica=QUICK, memory=memory)
+        unmeasured = replace(quiet, ended=(0,) * 60)
+        assert decide(unmeasured, state, POLICY, NOW_S).replicas == replicas
+    unknown = decide(replace(quiet, ended=(0,) * 60), fleet(2, replica=QUICK), POLICY, NOW_S)
+    assert unknown.replicas == 2
