@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -82,12 +83,11 @@ def counted(batch: Batch) -> Counted:
     # vLLM: `EngineArgs._get_default_args` asks for 70 GiB and excludes the A100
     large = (of_device(lambda d: d.memory_gib) >= 70.0) & (of_device(lambda d: d.year) > 2021)  # noqa: PLR2004
     large &= batch.release_year >= 2025.4  # noqa: PLR2004
-    pairs = np.array([[matrix_rate(d, f) for f in formats] for d in devices], dtype=np.float64)
-    native = np.array([[is_native(d, f) for f in formats] for d in devices], dtype=np.float64)
+    rates, native = _pairs(tuple(devices), tuple(formats))
     return Counted(
         **_of_shapes(batch),
         bandwidth=of_device(lambda d: d.bandwidth_gb_s * 1e9),
-        rate=pairs[batch.device_at, batch.format_at] * 1e12,
+        rate=rates[batch.device_at, batch.format_at] * 1e12,
         rate_16bit=of_device(lambda d: d.tflops_16bit * 1e12),
         memory_bytes=of_device(lambda d: d.memory_gib * 2**30),
         link=of_device(lambda d: d.link_gb_s * 1e9),
@@ -112,6 +112,16 @@ def counted(batch: Batch) -> Counted:
         overhead_bytes=of_engine(lambda e: e.overhead_gib * 2**30),
         request_s=of_engine(lambda e: REQUEST_S if e.kind == "serving" else 0.0),
     )
+
+
+@lru_cache(maxsize=16)
+def _pairs(devices: tuple[Device, ...], formats: tuple[Format, ...]) -> tuple[Array, Array]:
+    """Matrix rates and whether they are native, `[devices, formats]`: thousands of pairs, asked for
+    again at every load that a survey tries. Not to be written to.
+    """
+    rates = np.array([[matrix_rate(d, f) for f in formats] for d in devices], dtype=np.float64)
+    native = np.array([[is_native(d, f) for f in formats] for d in devices], dtype=np.float64)
+    return rates, native
 
 
 def _gathered(table: Sequence[float] | Sequence[Sequence[float]], at: Index) -> Array:

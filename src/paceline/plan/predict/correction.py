@@ -107,8 +107,11 @@ def corrected(columns: dict[str, Array], model: Correction) -> Corrected:
             products = crossed(standard[:, model.traits], loads)
             values[start : start + CHUNK] = _applied(standard, products, model, poles, room)
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(every_other_block, range(THREADS)))
+    if raw.shape[1] <= CHUNK:  # one block, done sooner than threads are started
+        every_other_block(0)
+    else:
+        with ThreadPoolExecutor(THREADS) as pool:
+            list(pool.map(every_other_block, range(THREADS)))
     shift, log_spread = values[:, :3].astype(np.float64), values[:, 3:].astype(np.float64)
     return Corrected(shift=shift, spread=np.exp(np.clip(log_spread, -4.0, 1.5)))
 
