@@ -35,14 +35,15 @@ class Scratch:
 
 
 @contextmanager
-def scratch_folder(purpose: str) -> Iterator[Scratch]:
+def scratch_folder(purpose: str, *, for_sockets: bool = False) -> Iterator[Scratch]:
     """A new folder of this user alone, removed on exit; `purpose` is one lower-case word.
 
-    Also removes what killed processes left. Raises SetupError where no folder can be made.
+    It lies below `TMPDIR`, but one `for_sockets` below `/tmp` where that is too long a name. Also
+    removes what killed processes left. Raises SetupError where no folder can be made.
     """
     try:
         remove_abandoned()
-        scratch = _make(purpose)
+        scratch = _make(purpose, _short() if for_sockets else Path(tempfile.gettempdir()))
     except OSError as error:
         raise SetupError(
             Code.CACHE_UNWRITABLE,
@@ -59,21 +60,24 @@ def scratch_folder(purpose: str) -> Iterator[Scratch]:
 
 def remove_abandoned() -> tuple[Path, ...]:
     """Remove this user's folders that nobody uses any more; their paths. Milliseconds."""
-    with os.scandir(_base()) as entries:
-        found = [Path(entry.path) for entry in entries if _NAME.fullmatch(entry.name)]
+    found: list[Path] = []
+    with suppress(OSError):  # nowhere to look: who wants a folder is told so
+        for folder in {Path(tempfile.gettempdir()), _short()}:
+            with os.scandir(folder) as entries:
+                found += [Path(entry.path) for entry in entries if _NAME.fullmatch(entry.name)]
     return tuple(path for path in sorted(found) if _removed(path))
 
 
-def _base() -> Path:
+def _short() -> Path:
     base = Path(tempfile.gettempdir())
     if len(os.fsencode(base)) > LONGEST_BASE_BYTES and os.access(SHORT, os.W_OK | os.X_OK):
         return SHORT
     return base
 
 
-def _make(purpose: str) -> Scratch:
+def _make(purpose: str, base: Path) -> Scratch:
     while True:
-        path = Path(tempfile.mkdtemp(prefix=f"paceline.{purpose}-", dir=_base()))
+        path = Path(tempfile.mkdtemp(prefix=f"paceline.{purpose}-", dir=base))
         with suppress(FileNotFoundError):  # somebody swept before it was locked
             lock = os.open(path, _OPEN)
             with suppress(OSError):  # a file system without locks: nobody will sweep it

@@ -110,16 +110,22 @@ def test_where_no_folder_can_be_made_the_message_names_the_variable(
     assert "absent" in caught.value.why
 
 
-def test_a_temporary_folder_with_a_long_name_is_not_used(
+def test_a_folder_for_sockets_lies_elsewhere_where_the_temporary_folder_has_a_long_name(
     temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A socket's path takes 107 bytes, and engines put theirs below."""
     short = temporary / "s"
     short.mkdir()
     monkeypatch.setattr(scratch, "SHORT", short)
+    with scratch_folder("engine", for_sockets=True) as folder:
+        assert folder.path.parent == temporary
     monkeypatch.setattr(scratch, "LONGEST_BASE_BYTES", len(os.fsencode(temporary)) - 1)
-    with scratch_folder("engine") as folder:
+    with scratch_folder("engine", for_sockets=True) as folder, scratch_folder("load") as other:
         assert folder.path.parent == short
+        assert other.path.parent == temporary
+        abandoned = short / "paceline.engine-abcdefgh"
+        abandoned.mkdir()
+        assert remove_abandoned() == (abandoned,)
     monkeypatch.setattr(scratch, "SHORT", temporary / "absent")
-    with scratch_folder("engine") as folder:
+    with scratch_folder("engine", for_sockets=True) as folder:
         assert folder.path.parent == temporary

@@ -104,7 +104,7 @@ class LocalServer:
         self._spec = self._build(self._find_port())
         self._log_path.parent.mkdir(parents=True, exist_ok=True)
         with ExitStack() as opened:
-            scratch = opened.enter_context(scratch_folder("engine"))
+            scratch = opened.enter_context(scratch_folder("engine", for_sockets=True))
             log = opened.enter_context(self._log_path.open("ab"))
             self._log_start = log.tell()
             self._process = self._begin(scratch, log)
