@@ -37,7 +37,9 @@ demo: engines  ## optimize the reference model on this machine
 
 test: test-beside test-engines test-alone  ## every test, real engines included
 
-test-beside: compile  ## those that need no engine and bear others beside them
+# Without a compiler the gateway is tested interpreted alone.
+test-beside: $(STAMP)  ## those that need no engine and bear others beside them
+	-$(BIN)/python hatch_build.py
 	$(BESIDE) -m "not (alone or engines or more_engines or gpu or long)"
 
 test-engines: engines  ## those of the two engines that bear others beside them
