@@ -80,6 +80,7 @@ def test_a_redeploy_under_load_breaks_no_stream_and_rollback_goes_back(
         assert demo("deploy", "demo").code == 0
         one.heard("version 1 carries all traffic", times=2)
         assert one.ask().headers["x-paceline-version"] == "1", "said when it is true"
+    assert demo("versions", "demo").out.count("min_replicas 1, max_replicas 1") == 2
 
 
 @pytest.mark.long
