@@ -1,5 +1,6 @@
 """Quality of any endpoint, alone or item by item against another one."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,6 +35,9 @@ from paceline.trial.sequential import PairedRule, first_of, settled_flips
 MakeEvaluator = Callable[[Path | None], Evaluator]
 """An evaluator that keeps its answers in a file, when one is named."""
 
+_MARKUP: Final = re.compile(
+    r"<(style|script|title)\b.*?</\1>|<[a-z/!][^>]*>?", re.DOTALL | re.IGNORECASE
+)
 NOT_CONNECTED: Final = "Connect"
 """Begins the names of httpx's errors of a connection that never was."""
 
@@ -306,7 +310,15 @@ def _require_answers(target: Target, result: QualityResult) -> None:
     """Raises SetupError when every request failed: that says nothing about quality."""
     if not result.items or result.errors < len(result.items):
         return
-    error = result.items[0].error or ""
+    error = _in_a_line(result.items[0].error or "")
+    if error.startswith(NOT_CONNECTED) and "SSL" in error:
+        raise SetupError(
+            Code.ENDPOINT_FAILED,
+            f"no TLS connection to {target.base_url!r}",
+            why=error,
+            fix="name the authority that signed its certificate with SSL_CERT_FILE=FILE; write"
+            " http:// if the server speaks no TLS",
+        )
     if error.startswith(NOT_CONNECTED):
         raise SetupError(
             Code.ENDPOINT_UNREACHABLE,
@@ -320,6 +332,11 @@ def _require_answers(target: Target, result: QualityResult) -> None:
         why=f"all of the first {len(result.items)} requests failed: {error}",
         fix=_fix_for(error),
     )
+
+
+def _in_a_line(error: str) -> str:
+    """Without the markup of a page that a server answered with."""
+    return " ".join(_MARKUP.sub(" ", error).split()).removesuffix(":")
 
 
 def _fix_for(error: str) -> str:

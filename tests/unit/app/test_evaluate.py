@@ -302,6 +302,8 @@ def test_each_part_keeps_its_answers_apart() -> None:
     ("error", "code", "fix"),
     [
         ("ConnectError: refused", "endpoint-unreachable", "start the server"),
+        ("ConnectError: [SSL: WRONG_VERSION_NUMBER]", "endpoint-failed", "http:// if"),
+        ("ReadError", "endpoint-failed", "check that the endpoint runs"),
         ("HTTP 404: no such model", "endpoint-failed", "--model"),
         ("HTTP 401: who are you", "endpoint-failed", "--api-key"),
         ("HTTP 400: no chat template", "endpoint-failed", "--completions"),
@@ -312,6 +314,13 @@ def test_no_answer_at_all_is_an_error_and_no_score(error: str, code: str, fix: s
         run(REQUEST, Oracle(lambda _url, _number: Reply(text="", error=error)))
     assert error in caught.value.why
     assert fix in caught.value.fix
+
+
+def test_a_page_that_a_server_answers_with_is_told_in_a_line() -> None:
+    page = "HTTP 501: <!DOCTYPE html>\n<title>Oops</title>\n <p>Message: no\n POST</p>\n<p clas"
+    with pytest.raises(SetupError) as caught:
+        run(REQUEST, Oracle(lambda _url, _number: Reply(text="", error=page)))
+    assert caught.value.why.endswith("requests failed: HTTP 501: Message: no POST")
 
 
 def test_where_nobody_listens_one_request_is_sent() -> None:
