@@ -356,7 +356,11 @@ def _scaled_words(before: Endpoint | None, placed: Endpoint) -> str:
 
 
 def _wanted_words(before: Endpoint | None, placed: Endpoint) -> str:
-    canary = "" if placed.canary is None else f", canary with {placed.canary.share:.3g} of requests"
+    canary = (
+        ""
+        if placed.canary is None
+        else f", canary with {placed.canary.share * 100:.3g} % of requests"
+    )
     if before is None:
         named = f", also as {' '.join(placed.aliases)}" if placed.aliases else ""
         return f"version {placed.version} is wanted{canary}{named}"

@@ -135,6 +135,7 @@ def test_what_is_not_said_stays(shop: Workshop) -> None:
     deploy(order, shop)
     placed = deploy(DeployOrder(pipeline="small", version=1, idle_timeout_s=9.0), shop)
     assert (placed.version, placed.hold_s, placed.canary) == (1, 5.0, None)
+    assert shop.store.events()[0].detail == "version 2 is wanted, canary with 10 % of requests"
     assert (placed.unknown_parameters, placed.prefix_affine) == (UnknownParameters.STRICT, True)
     assert placed.policy.mode is Mode.ACTIVE
     assert (placed.policy.bounds.max_replicas, placed.policy.idle_timeout_s) == (7, 9.0)

@@ -294,7 +294,9 @@ class Fleet:
         if one.version == self._target().canary and self._trial is None:
             self._trial = self._desk.trial_period(one.version, now_s)
             share = 0.0 if self.endpoint.canary is None else self.endpoint.canary.share
-            self._log(LogKind.CANARY, f"gets {share:.3g} of new requests", version=one.version)
+            self._log(
+                LogKind.CANARY, f"gets {share * 100:.3g} % of new requests", version=one.version
+            )
 
     def _broken(self, one: Replica, cause: Cause | None, detail: str) -> None:
         now_s = self._now_s()

@@ -358,6 +358,7 @@ def test_a_canary_gets_its_share_beside_the_old_version(canary: Stage) -> None:
     assert route is not None
     assert {(one.version, one.share) for one in route.replicas} == {(1, None), (2, 0.05)}
     assert canary.status().state is EndpointState.CANARY
+    assert canary.log(LogKind.CANARY) == ["gets 5 % of new requests"]
 
 
 def test_requests_of_both_versions_have_a_price(canary: Stage) -> None:
