@@ -126,7 +126,7 @@ def _plain(name: str) -> str:
 def _parsed(path: Path) -> Mapping[str, object]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SpecError(
             Code.BAD_MODEL,
             f"cannot read {str(path)!r}",

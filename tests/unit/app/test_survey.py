@@ -60,7 +60,7 @@ def test_a_model_is_a_folder_a_config_or_a_known_name(model: Path, shop: Worksho
     assert known.parameters == shape.parameters
 
 
-@pytest.mark.parametrize("text", ["{", "[]"])
+@pytest.mark.parametrize("text", ["{", "[]", "[" * 100_000], ids=["cut", "list", "deep"])
 def test_a_broken_config_is_refused(model: Path, shop: Workshop, text: str) -> None:
     (model / "config.json").write_text(text)
     with pytest.raises(SpecError) as caught:

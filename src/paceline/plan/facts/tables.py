@@ -10,9 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from paceline.errors import Code, SpecError
+
+LISTED: Final = 30
+"""Rows of a table whose names are all told to who typed another; of a longer one the nearest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,13 +265,22 @@ def _found(table: Mapping[str, T], spelled: Mapping[str, str], name: str, noun: 
     known = spelled.get(name.strip().lower())
     if known is not None:
         return table[known]
-    near = difflib.get_close_matches(name.strip().lower(), spelled, n=1)
+    typed = name.strip().lower()
+    alike = dict.fromkeys(spelled[one] for one in _nearest(typed, tuple(spelled), least=0.0))
+    few = len(table) <= LISTED
+    named = f": {', '.join(sorted(table))}" if few else f"; most alike are {', '.join(alike)}"
+    meant = _nearest(typed, tuple(spelled), least=0.6)
     raise SpecError(
         Code.UNKNOWN_NAME,
         f"no {noun} is called {name!r}",
-        why=f"{name!r} is none of the {len(table)} known: {', '.join(sorted(table))}",
-        fix=f"write {spelled[near[0]]!r}" if near else "choose one of these",
+        why=f"{name!r} is none of the {len(table)} known{named}",
+        fix=f"write {spelled[meant[0]]!r}" if meant else "choose one of these",
     )
+
+
+@cache  # a table of a thousand rows may have the same wrong name in each
+def _nearest(name: str, known: tuple[str, ...], *, least: float) -> tuple[str, ...]:
+    return tuple(difflib.get_close_matches(name, known, n=4, cutoff=least))
 
 
 def _number(text: str) -> float | None:

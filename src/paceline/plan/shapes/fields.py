@@ -3,12 +3,14 @@
 Covers the spellings of the architectures listed in `paceline.plan.shapes.families`.
 """
 
-import math
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from paceline.errors import Code, SpecError
 
 Config = Mapping[str, object]
+MOST: Final = 10**12
+"""What is larger is no size of a model."""
 
 NESTED = ("text_config", "llm_config", "language_config", "language_model")
 SPELLINGS: Mapping[str, tuple[str, ...]] = {
@@ -57,7 +59,7 @@ def integer(config: Config, meaning: str) -> int | None:
         value = config.get(key)
         if not isinstance(value, int | float) or isinstance(value, bool):
             continue
-        if math.isfinite(value):  # json reads NaN and Infinity, too
+        if abs(value) < MOST:  # json reads NaN and Infinity, too
             return int(value)
     return None
 

@@ -78,3 +78,16 @@ def test_checkpoints_share_the_shape_of_what_they_were_made_from() -> None:
     assert finder.find("", "Qwen/Qwen3-32B") == base
     assert finder.find("Qwen/Qwen3-32B-FP8") == shapes["Qwen/Qwen3-32B-FP8"]  # its own config wins
     assert finder.find("someone/else-9B") is None
+
+
+def test_a_wrong_name_is_answered_with_those_most_alike() -> None:
+    with pytest.raises(SpecError) as caught:
+        tables.device("H100-SMX")
+    assert "H100-SXM-80GB" in caught.value.why
+    assert len(caught.value.why) < 200, "one line of a table"
+    with pytest.raises(SpecError) as caught:
+        tables.weight_format("mxpf4")
+    assert caught.value.fix == "write 'mxfp4'"
+    with pytest.raises(SpecError, match="bf16, .*fp8") as caught:
+        tables.weight_format("zzz")
+    assert caught.value.fix == "choose one of these"

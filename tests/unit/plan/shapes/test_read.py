@@ -151,7 +151,9 @@ def test_layers_beyond_the_last_are_those_that_guess_ahead() -> None:
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        ({"num_hidden_layers": 1e300}, "10,000"),
+        ({"num_hidden_layers": 99_999}, "10,000"),
+        ({"num_hidden_layers": 1e300}, "lacks 'num_hidden_layers'"),
+        ({"hidden_size": 10**400}, "lacks 'hidden_size'"),
         ({"block_configs": [[]]}, "1 entries"),
         ({"block_configs": [{"attention": 3}]}, "1 entries"),
         ({"block_configs": [{"ffn": {}}] * 32}, "ffn_mult"),
