@@ -88,6 +88,6 @@ def test_a_wrong_name_is_answered_with_those_most_alike() -> None:
     with pytest.raises(SpecError) as caught:
         tables.weight_format("mxpf4")
     assert caught.value.fix == "write 'mxfp4'"
-    with pytest.raises(SpecError, match="bf16, .*fp8") as caught:
+    with pytest.raises(SpecError, match=r"bf16, .*fp8") as caught:
         tables.weight_format("zzz")
     assert caught.value.fix == "choose one of these"
