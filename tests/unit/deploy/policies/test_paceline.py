@@ -221,7 +221,7 @@ def test_where_starts_are_quick_six_seconds_without_traffic_are_a_fall() -> None
 
 def test_what_chance_explains_is_no_fall() -> None:
     """Answers of 8 s: six seconds say little of the rate; of 1 s they say it well."""
-    quiet = window(40.0, recent=8.0)
+    quiet = window(40.0, recent=4.0)
     for service_s, replicas in ((8.0, 2), (1.0, 1)):
         memory = Memory(clock_s=1000.0, seen_s=5000.0, service_s=service_s)
         state = fleet(2, replica=QUICK, memory=memory)
