@@ -21,6 +21,7 @@ def test_where_nothing_was_served_there_are_the_columns_alone(
     monkeypatch.setenv("PACELINE_DATA", str(tmp_path))
     monkeypatch.setenv("PACELINE_CACHE", str(tmp_path))
     monkeypatch.delenv("PACELINE_DATABASE", raising=False)
+    monkeypatch.delenv("COLUMNS", raising=False)
     usage()
     title, header = capsys.readouterr().out.splitlines()
     assert title == "Usage of the last 30d"
