@@ -22,6 +22,7 @@ from paceline.records.metric_names import (
 )
 from paceline.records.ranking import Ranked, Ranking
 from paceline.records.request import Workload
+from paceline.records.run import RunRecord, RunState
 
 UNKNOWN: Final = "–"
 
@@ -101,6 +102,11 @@ def columns_for(workload: Workload, ranking: Ranking, *, every: bool = False) ->
 def charts_of(workload: Workload) -> Charts:
     """What is drawn against what."""
     return _TOKEN_CHARTS if workload.image is None else _IMAGE_CHARTS
+
+
+def choice_word(run: RunRecord) -> str:
+    """What the first place is called: a run that has not ended may still find a better one."""
+    return "winner" if run.state is RunState.FINISHED else "best so far"
 
 
 def verdict_text(ranked: Ranked) -> str:

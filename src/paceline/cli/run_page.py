@@ -20,6 +20,7 @@ from paceline.cli.run_figures import (
     UNKNOWN,
     Column,
     charts_of,
+    choice_word,
     columns_for,
     columns_of,
     load_text,
@@ -68,7 +69,7 @@ def run_page(
             f"<h1>{escape(title)}</h1>",
             f'<p class="soft">{escape(about)}</p>',
             *(f"<p>{escape(line)}</p>" for line in _said(run, ranking, trials)),
-            tiles(_tiles(ranking, columns_of(request.workload))),
+            tiles(_tiles(run, ranking, columns_of(request.workload))),
             pictures_section(samples),
             *_sections(run, ranking, trials),
         )
@@ -84,15 +85,17 @@ def _said(run: RunRecord, ranking: Ranking, trials: Sequence[TrialRecord]) -> It
     elif ranking.winner is None:
         yield "No variant satisfies every constraint."
     else:
-        yield f"Winner: {winner_text(run, ranking, trials)}"
+        yield f"{choice_word(run).capitalize()}: {winner_text(run, ranking, trials)}"
     for advice in ranking.advice:
         yield advice.text
 
 
-def _tiles(ranking: Ranking, figures: Sequence[Column]) -> Iterator[tuple[str, str]]:
+def _tiles(
+    run: RunRecord, ranking: Ranking, figures: Sequence[Column]
+) -> Iterator[tuple[str, str]]:
     winner = next((r for r in ranking.ranked if r.variant.id == ranking.winner), None)
     if winner is not None:
-        yield "winner", winner.variant.label
+        yield choice_word(run), winner.variant.label
         for figure in figures[:TILES]:
             known = winner.metrics.get(figure.metric)
             yield figure.title, UNKNOWN if known is None else format(known.value, figure.form)

@@ -9,7 +9,14 @@ import typer
 from paceline.app.ledger import ledger
 from paceline.app.runs import contenders, winner_text
 from paceline.cli.output import print_table, print_text
-from paceline.cli.run_figures import UNKNOWN, Column, columns_for, load_text, verdict_text
+from paceline.cli.run_figures import (
+    UNKNOWN,
+    Column,
+    choice_word,
+    columns_for,
+    load_text,
+    verdict_text,
+)
 from paceline.rank.inside import inside_notes
 from paceline.records.measurement import Metric
 from paceline.records.ranking import Ranked, Ranking
@@ -60,7 +67,10 @@ def _number(metric: Metric | None, form: str) -> str:
 
 def _remarks(run: RunRecord, ranking: Ranking, trials: Sequence[TrialRecord]) -> list[str]:
     if ranking.ranked:
-        lines = [f"order: {ranking.formula}", f"winner: {winner_text(run, ranking, trials)}"]
+        lines = [
+            f"order: {ranking.formula}",
+            f"{choice_word(run)}: {winner_text(run, ranking, trials)}",
+        ]
     else:
         lines = ["nothing was measured to its end"]
     winner = next((r for r in ranking.ranked if r.variant.id == ranking.winner), None)

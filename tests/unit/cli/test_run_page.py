@@ -15,6 +15,7 @@ from paceline.records.launch import Cause
 from paceline.records.measurement import Interval, Metric
 from paceline.records.plan import Plan, Predicted, PredictedMetric
 from paceline.records.ranking import Ranking
+from paceline.records.run import RunState
 from paceline.records.trial import TrialRecord
 from paceline.records.variant import Rejection, RejectionReason, Variant
 from paceline.spec.grammar import parse_constraint
@@ -63,7 +64,7 @@ def ranking_of(trials: tuple[TrialRecord, ...] = TRIALS) -> Ranking:
 
 
 def page(plan: Plan = PLAN, trials: tuple[TrialRecord, ...] = TRIALS) -> str:
-    run = replace(a_run(), request=a_request(CONSTRAINT), plan=plan)
+    run = replace(a_run(), request=a_request(CONSTRAINT), plan=plan, state=RunState.FINISHED)
     return run_page(run, ranking_of(trials), trials)
 
 

@@ -7,7 +7,7 @@ import pytest
 from paceline.cli.show import print_run
 from paceline.rank import rank
 from paceline.records.plan import Plan
-from paceline.records.run import RunRecord
+from paceline.records.run import RunRecord, RunState
 from paceline.records.speculation import SpeculationCounts
 from paceline.records.trial import Cut
 from paceline.records.variant import Variant
@@ -30,6 +30,7 @@ def shown(
     ended_early: tuple[Variant, ...] = (),
     every: bool = False,
     contended: float | None = None,
+    state: RunState = RunState.FINISHED,
 ) -> str:
     counts = SpeculationCounts(drafts=100, drafted=800, accepted=200, generated=1000)
     trials = [
@@ -56,6 +57,7 @@ def shown(
         software_version="0",
         created_at_utc="2026-01-01T00:00:00+00:00",
         plan=None,
+        state=state,
     )
     ranking = replace(ranking, tied_with=tied_with or ranking.tied_with)
     print_run(run, ranking, None, trials, every=every)
@@ -81,6 +83,12 @@ def test_those_tied_are_told_apart_where_their_knobs_have_commas(
     first, second = (replace(PLAIN, knobs=(("slots", slots),)) for slots in (8, 16))
     text = shown(capsys, PLAIN, first, second, tied_with=(first.id, second.id))
     assert "tied with llamacpp gguf-q8_0, slots=8; llamacpp gguf-q8_0, slots=16" in text
+
+
+def test_a_run_that_has_not_ended_has_no_winner_yet(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(capsys, PLAIN, state=RunState.CANCELLED)
+    assert "best so far: llamacpp gguf-q8_0" in text
+    assert "winner" not in text
 
 
 def test_where_no_load_can_be_trusted_nothing_is_called_a_tie(
