@@ -79,13 +79,16 @@ def test_a_search_within_bounds_ends_at_them_and_lists_its_evidence(paceline: Pa
         )
     assert done.code == 0, done.err
     found = done.document["max_load"]
-    assert found["verdict"] in ("lower_bound", "client_bound")
     levels = [probe["concurrency"] for probe in found["evidence"]]
     assert 1 <= len(levels) <= 4
     assert set(levels) <= {2, 3, 4}
-    if found["verdict"] == "lower_bound":
+    verdicts = {probe["verdict"] for probe in found["evidence"]}
+    # On a busy machine a window of half a second may drift or be held up; then it decides nothing.
+    assert verdicts <= {"pass", "unresolved", "client_bound"}
+    if verdicts == {"pass"}:
+        assert (found["verdict"], found["concurrency"]) == ("lower_bound", 4)
         shown = found["evidence"][done.document["shown_point"] - 1]
-        assert (found["concurrency"], shown["verdict"]) == (4, "pass")
+        assert (shown["concurrency"], shown["verdict"]) == (4, "pass")
 
 
 def test_what_an_endpoint_does_wrong_is_said_before_the_load(paceline: Paceline) -> None:
