@@ -48,7 +48,8 @@ def decide(window: Window, fleet: Fleet, policy: PacelinePolicy, now_s: float) -
     because = because or _needed(fleet, policy, asked, memory)
     if because is not None:
         return Decision(replicas=fleet.wanted, because=because, memory=memory)
-    return Decision(replicas=fleet.wanted - 1, because=asked.because, memory=memory)
+    because = f"{asked.because}; {asked.burst:.1f} over {policy.burst_s:g} s"
+    return Decision(replicas=fleet.wanted - 1, because=because, memory=memory)
 
 
 def idle_timeout_s(policy: PacelinePolicy, replica: Replica) -> float:

@@ -216,6 +216,7 @@ def test_where_starts_are_quick_six_seconds_without_traffic_are_a_fall() -> None
     ended = window(40.0, recent=0.0)
     left = decide(ended, fleet(2, replica=QUICK), POLICY, NOW_S)
     assert left.replicas == 1
+    assert left.because == "36.0 requests over 60 s at 24 per replica; 0.0 over 6 s"
     assert decide(ended, fleet(2), POLICY, NOW_S).replicas == 2, "the minute counts"
 
 
