@@ -45,7 +45,8 @@ test-beside: $(STAMP)  ## those that need no engine and bear others beside them
 test-engines: engines  ## those of the two engines that bear others beside them
 	$(ENGINES) -m "engines and not alone"
 
-test-alone: engines  ## those that compare times
+test-alone: engines  ## those that compare times; once nobody holds the lock ALONE_AFTER, if there is one
+	$(if $(ALONE_AFTER),flock $(ALONE_AFTER) true)
 	$(PYTEST) -m "alone and not (more_engines or gpu or long)"
 
 test-more: more-engines  ## the tests of engines and tools that take long to build or to download
