@@ -14,13 +14,13 @@ from paceline.errors import SetupError
 from paceline.scratch import remove_abandoned, scratch_folder
 
 HOLDER = """
-import sys, time
+import sys
 from paceline import scratch
 scratch.LONGEST_BASE_BYTES = 4096
 with scratch.scratch_folder("engine") as folder:
     (folder.path / "socket").touch()
     print(folder.path, flush=True)
-    time.sleep(600)
+    sys.stdin.read()
 """
 
 
@@ -75,6 +75,7 @@ def test_a_child_that_got_the_lock_keeps_the_folder_of_a_parent_that_is_gone() -
 def test_what_a_killed_process_left_goes_when_the_next_one_makes_its_own(temporary: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER],
+        stdin=subprocess.PIPE,  # it ends with the test, whatever becomes of that
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "TMPDIR": str(temporary)},

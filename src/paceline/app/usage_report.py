@@ -22,7 +22,7 @@ def used(shop: Workshop, *, by: UsageBy, since_s: float) -> tuple[Used, ...]:
     totals = {one.group: one for one in shop.store.access.usage(by=by, since_s=since_s)}
     times = device_times(shop, by=by, since_s=since_s)
     return tuple(
-        Used(total=totals.get(group) or _nothing(group), times=times.get(group, ()))
+        Used(total=totals.get(group) or UsageTotal(group=group), times=times.get(group, ()))
         for group in sorted({*totals, *times})
     )
 
@@ -53,23 +53,3 @@ def usage_document(found: Used) -> dict[str, object]:
         "usd": total.usd,
         "accelerators": [device_time_document(time) for time in found.times],
     }
-
-
-def _nothing(group: str) -> UsageTotal:
-    return UsageTotal(
-        group=group,
-        requests=0,
-        ok=0,
-        aborted=0,
-        failed=0,
-        rejected=0,
-        refused=0,
-        unknown=0,
-        input_tokens=0,
-        output_tokens=0,
-        images=0,
-        queue_s=0.0,
-        cold_s=0.0,
-        execution_s=0.0,
-        usd=0.0,
-    )

@@ -54,20 +54,20 @@ class UsageTotal:
     """
 
     group: str
-    requests: int
-    ok: int
-    aborted: int
-    failed: int
-    rejected: int
-    refused: int
-    unknown: int
-    input_tokens: int
-    output_tokens: int
-    images: int
-    queue_s: float
-    cold_s: float
-    execution_s: float
-    usd: float
+    requests: int = 0
+    ok: int = 0
+    aborted: int = 0
+    failed: int = 0
+    rejected: int = 0
+    refused: int = 0
+    unknown: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    images: int = 0
+    queue_s: float = 0.0
+    cold_s: float = 0.0
+    execution_s: float = 0.0
+    usd: float = 0.0
     ttft_mean_s: float | None = None
 
 
