@@ -29,6 +29,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -173,7 +174,7 @@ def delay_table(
 ) -> Table:
     """How long each request took, and how much of that is added."""
     found: dict[str, list[list[float]]] = {}
-    with static_engine(folder) as engine, every_proxy(folder, engine) as proxies:
+    with static_engine(folder) as engine, every_proxy(folder, engine, busy=True) as proxies:
         for number in range(rounds):
             for proxy in (Proxy(name="direct", port=engine), *proxies):
                 found.setdefault(proxy.name, []).append(took_ms(proxy, number))
@@ -200,10 +201,13 @@ def delay_table(
 
 
 @contextmanager
-def every_proxy(folder: Path, engine: int) -> Iterator[list[Proxy]]:
-    """Ours, the peers and the floor, all at once; who is not measured has nothing to do."""
+def every_proxy(folder: Path, engine: int, *, busy: bool = False) -> Iterator[list[Proxy]]:
+    """Ours, the peers and the floor, all at once; who is not measured has nothing to do. With
+    `busy`, ours once more, as one that does not sleep under load."""
     with ExitStack() as stack:
-        makers = (paceline, haproxy, relay, asgi)
+        makers = [paceline, haproxy, relay, asgi]
+        if busy:
+            makers.insert(1, partial(paceline, busy=True))
         yield [stack.enter_context(make(folder, engine)) for make in makers]
 
 

@@ -23,6 +23,7 @@ from paceline.deploy.gateway.control import GatewayControl
 from paceline.testing.gateway import endpoint, key_rule, replica, running_gateway
 
 OURS = "paceline gateway"
+BUSY = "the same, --busy-poll"
 HAPROXY_NAME = "HAProxy"
 FLOOR = "bare relay in Python"
 ANSWER = {
@@ -148,18 +149,20 @@ class Proxy:
 
 
 @contextmanager
-def paceline(folder: Path, engine: int) -> Iterator[Proxy]:
+def paceline(folder: Path, engine: int, *, busy: bool = False) -> Iterator[Proxy]:
     """Our gateway with everything on and nothing that a limit would refuse."""
+    folder /= "busy" if busy else "ours"
+    folder.mkdir()
     plenty = 10**9
     rule = key_rule(
         requests_per_min=plenty, tokens_per_min=plenty, concurrency=plenty, budget_left_usd=1e9
     )
-    with running_gateway(folder, "--pulse-s", "0.25") as running:
+    with running_gateway(folder, "--pulse-s", "0.25", "--busy-poll", f"{busy:d}") as running:
         running.serve(endpoint(replica(f"http://127.0.0.1:{engine}", capacity=5_000)), keys=(rule,))
         process = psutil.Process(running.process.pid)
         own_core(process)
         with listening(running.control):
-            yield Proxy(name=OURS, port=running.port, process=process)
+            yield Proxy(name=BUSY if busy else OURS, port=running.port, process=process)
 
 
 @contextmanager

@@ -13,10 +13,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from itertools import product
+from itertools import combinations
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from paceline import __version__
 from paceline.app.artefacts import held
@@ -33,7 +33,7 @@ from paceline.records.quality import Suite
 from paceline.records.race import Outlook
 from paceline.records.request import Request
 from paceline.records.trial import TrialRecord, TrialState
-from paceline.records.variant import Scalar, Variant
+from paceline.records.variant import RejectionReason, Variant
 from paceline.spec.read import Asked, read_request
 from paceline.trial.arrivals import plan_load
 from paceline.trial.machine import TrialEvent
@@ -44,19 +44,19 @@ from paceline.trial.workload import load_shape
 from paceline.units import Seconds
 from search_replay import Costs, Sweep
 
-MODELS: Final = ("reference", "tiny", "medium")
-"""Two made shapes and the trained model (`paceline models synth`)."""
-WORKLOAD: Final = "reference,concurrency=8,input=128,prefix=64,output=32,duration=6s"
+MODELS: Final = ("reference", "medium", "small")
+"""The trained model and two made shapes (`paceline models synth`)."""
+WORKLOAD: Final = "reference,concurrency=1,input=128,prefix=64,output=32,duration=12s"
+"""One request after the other. Two or more in flight, of one length, drift in and out of step, and
+the rate drifts with them for many seconds: 8 % between windows of 5 s where one alone has 1.6 %."""
 REPEATED: Final = 8
 """Every so many variants one is launched a second time: the noise between launches."""
-GRIDS: Final[Mapping[str, Mapping[str, tuple[Scalar, ...]]]] = {
-    "openvino": {
-        "max_num_batched_tokens": (256, 1024, 4096),
-        "prefix_caching": (False, True),
-        "kv_cache_precision": ("u8", "f16"),
-    },
-}
-"""The first value of each is the default. Engines without a grid are measured at default knobs."""
+CLOSE: Final = 0.95
+"""From this share of the best on, a variant is launched `CLOSE_LAUNCHES` times: the best of one
+launch each is the luckiest."""
+CLOSE_LAUNCHES: Final = 3
+BOTH_KNOBS: Final = frozenset({"openvino"})
+"""Engines of whose variants those with two changed knobs are measured as well; the plan has one."""
 ENGINES: Final = ("transformers", "openvino", "llamacpp")
 """Whichever of them is installed; `--engine vllm` adds one that takes a minute to start."""
 
@@ -68,35 +68,31 @@ def record(folder: Path, out: Path, engines: Sequence[str] = ENGINES, *,
     Stops after `seconds`, when the launch that is then running has ended.
     """
     shop, ends_at = Workshop(), time.monotonic() + seconds
-    benches = {name: _bench(name, folder, shop, engines) for name in MODELS}
-    wanted = [
-        (name, variant, repeat)
-        for name, bench in benches.items()
-        for variant, repeat in bench.launches()
-    ]
     out.parent.mkdir(parents=True, exist_ok=True)
     if not out.exists():
         _append(out, {"about": _about(shop, engines)})
-    done = {(row["model"], row["key"]) for row in _rows(out)}
-    for number, (name, variant, repeat) in enumerate(wanted, start=1):
-        key = f"{variant.id}.{repeat}"
-        if (name, key) in done:
-            continue
-        if time.monotonic() > ends_at:
-            print(f"stopped before {number} of {len(wanted)}; go on: the same command",
-                  file=sys.stderr)  # fmt: skip
-            return
-        row = {"model": name, "key": key, "at": _now(), "load": round(os.getloadavg()[0], 2),
-               **benches[name].measure(variant, repeat)}  # fmt: skip
-        _append(out, row)
-        print(f"{number}/{len(wanted)} {name} {variant.label}: {row['cause']},"
-              f" {row['wall_s']:.1f} s, {row.get('whole')}", file=sys.stderr)  # fmt: skip
+    for name in MODELS:
+        bench = _bench(name, folder, shop, engines)
+        for launches in (bench.launches, lambda bench=bench: bench.close(_rows(out))):
+            for variant, repeat in launches():
+                key = f"{variant.id}.{repeat}"
+                if (name, key) in {(row["model"], row["key"]) for row in _rows(out)}:
+                    continue
+                if time.monotonic() > ends_at:
+                    print("stopped; to go on: the same command", file=sys.stderr)
+                    return
+                row = {"model": name, "key": key, "at": _now(),
+                       "load": round(os.getloadavg()[0], 2),
+                       **bench.measure(variant, repeat)}  # fmt: skip
+                _append(out, row)
+                print(f"{name} {variant.label} {repeat}: {row['cause']}, {row['wall_s']:.1f} s,"
+                      f" {row.get('whole')}", file=sys.stderr)  # fmt: skip
 
 
 def _bench(name: str, folder: Path, shop: Workshop, engines: Sequence[str]) -> "_Bench":
     path = name if name == "reference" else str(_made(name, folder))
     request = read_request(Asked(model=path, priority="throughput", workload=WORKLOAD))
-    return _Bench(request, shop, folder, engines)
+    return _Bench(name, request, shop, folder, engines)
 
 
 def _about(shop: Workshop, engines: Sequence[str]) -> dict[str, object]:
@@ -132,26 +128,41 @@ class _Bench:
     """One model's launches, with a first rung that never ends them."""
 
     def __init__(
-        self, request: Request, shop: Workshop, folder: Path, engines: Sequence[str]
+        self, name: str, request: Request, shop: Workshop, folder: Path, engines: Sequence[str]
     ) -> None:
+        self.name = name
         self._request, self._shop, self._folder = request, shop, folder
         self._engines = engines
         self._planned = plan_request(request, shop)
         self._rigs: dict[str, Rig] = {}
+        self._without_effect = tuple(
+            rejection.variant
+            for rejection in self._planned.plan.rejected
+            if rejection.reason is RejectionReason.NO_EFFECT
+        )
         told = outlooks(request, self._planned.plan)
         self._outlooks = {outlook.variant_id: (outlook.score, outlook.sd) for outlook in told}
 
     def launches(self) -> Iterator[tuple[Variant, int]]:
         """Every variant once and some of them twice, in a seeded order."""
-        plain = [
+        plan = self._planned.plan
+        variants = [
             variant
-            for variant in self._planned.plan.variants
-            if variant.engine in self._engines and not variant.knobs and not variant.speculation
+            for variant in (*plan.variants, *self._without_effect)
+            if variant.engine in self._engines and variant.speculation is None
         ]
-        variants = [found for variant in plain for found in _grid(variant)]
+        variants += [v for v in _unions(variants) if v.engine in BOTH_KNOBS]
         wanted = [(v, 0) for v in variants] + [(v, 1) for v in variants[REPEATED - 1 :: REPEATED]]
         Random(0).shuffle(wanted)  # noqa: S311 - not a secret
         yield from wanted
+
+    def close(self, rows: list[dict]) -> Iterator[tuple[Variant, int]]:  # type: ignore[type-arg]
+        """Further launches of those that came close to the best of `rows`, one of each in turn."""
+        found = _by_variant([row for row in rows if row["model"] == self.name])
+        rates = {variant: _mean_rate(launches) for variant, launches in found.items()}
+        near = [v for v, rate in rates.items() if rate >= CLOSE * max(rates.values())]
+        for repeat in range(1, CLOSE_LAUNCHES):
+            yield from ((variant, repeat) for variant in near)
 
     def measure(self, variant: Variant, repeat: int) -> dict[str, object]:
         rungs: list[TrialRecord] = []
@@ -168,6 +179,7 @@ class _Bench:
                 "format": variant.format, "engine": variant.engine,
                 "knobs": variant.knobs, "speculation": variant.speculation,
             },
+            "planned": variant not in self._without_effect,
             "outlook": self._outlooks.get(variant.id),
             "repeat": repeat,
             "cause": trial.cause.value,
@@ -235,15 +247,12 @@ class _Bench:
         return self._rigs[name]
 
 
-def _grid(variant: Variant) -> Iterator[Variant]:
-    grid = GRIDS.get(variant.engine, {})
-    for values in product(*grid.values()):
-        changed = [
-            (name, value)
-            for (name, options), value in zip(grid.items(), values, strict=True)
-            if value != options[0]
-        ]
-        yield replace(variant, knobs=tuple(sorted(changed)))
+def _unions(variants: Sequence[Variant]) -> Iterator[Variant]:
+    """Those with the changes of two variants that differ in one knob each."""
+    for one, other in combinations([v for v in variants if v.knobs], 2):
+        (name, _), (name2, _) = one.knobs[0], other.knobs[0]
+        if replace(one, knobs=()) == replace(other, knobs=()) and name != name2:
+            yield replace(one, knobs=tuple(sorted((*one.knobs, *other.knobs))))
 
 
 class _NoJournal:
@@ -279,20 +288,30 @@ def _variant(fields: Mapping[str, object]) -> Variant:
     return Variant(**{**fields, "knobs": knobs})  # type: ignore[arg-type]
 
 
+def _by_variant(rows: list[dict]) -> dict[Variant, list[dict]]:  # type: ignore[type-arg]
+    """The launches with a figure."""
+    found: dict[Variant, list[dict]] = {}  # type: ignore[type-arg]
+    for row in rows:
+        if row.get("whole"):
+            found.setdefault(_variant(row["variant"]), []).append(row)
+    return found
+
+
+def _mean_rate(rows: list[dict]) -> float:  # type: ignore[type-arg]
+    return math.exp(sum(math.log(row["whole"]["value"]) for row in rows) / len(rows))
+
+
 def _sweep(name: str, rows: list[dict]) -> Sweep:  # type: ignore[type-arg]
     """The mean of a variant's launches is its rate; their spread is the noise between launches."""
-    by_variant: dict[Variant, list[dict]] = {}  # type: ignore[type-arg]
-    for row in rows:
-        by_variant.setdefault(_variant(row["variant"]), []).append(row)
-    rates = {
-        v: math.exp(sum(math.log(r["whole"]["value"]) for r in rs) / len(rs))
+    by_variant = _by_variant(rows)
+    rates = {variant: _mean_rate(launches) for variant, launches in by_variant.items()}
+    again = [
+        [math.log(r["whole"]["value"] / rates[v]) for r in rs]
         for v, rs in by_variant.items()
-    }
-    twice = [
-        math.log(rs[0]["whole"]["value"] / rs[1]["whole"]["value"])
-        for rs in by_variant.values()
         if len(rs) > 1
     ]
+    freedom = sum(len(differences) - 1 for differences in again)
+    squares = sum(d * d for differences in again for d in differences)
     wholes = [r["whole"] for r in rows if r["whole"]["lo"] is not None]
     widths = [(w["hi"] - w["lo"]) / (2 * 1.96 * w["value"]) for w in wholes]
     plain = [v for v in rates if v.format in ("bf16", "fp16", "f16") and not v.knobs]
@@ -310,13 +329,19 @@ def _sweep(name: str, rows: list[dict]) -> Sweep:  # type: ignore[type-arg]
             if rs[0].get("outlook")
         ),
         foreign_cpu_share=sum(r["foreign_cpu_share"] or 0.0 for r in rows) / len(rows),
-        run_sd=math.sqrt(sum(d * d for d in twice) / (2 * len(twice))) if twice else 0.0133,
+        run_sd=math.sqrt(squares / freedom) if freedom else 0.0133,
         window_sd=sorted(widths)[len(widths) // 2] if widths else 0.02,
-        rung_bias={
-            v: sum(math.log(r["rung"]["value"] / r["whole"]["value"]) for r in rs) / len(rs)
-            for v, rs in by_variant.items()
+        rung_errors={
+            engine: [_rung_error(row) for row in rows if row["variant"]["engine"] == engine]
+            for engine in {variant.engine for variant in rates}
         },
+        unplanned=frozenset(v for v, rs in by_variant.items() if not rs[0]["planned"]),
     )
+
+
+def _rung_error(row: Mapping[str, Any]) -> float:
+    """A rung without a token counts as a hundredth of the rate."""
+    return math.log(max(row["rung"]["value"] / row["whole"]["value"], 0.01))
 
 
 def _costs(rows: list[dict]) -> Costs:  # type: ignore[type-arg]

@@ -6,8 +6,8 @@ the program's own (`plan.search`, `rank`), with nothing known of the sweep but w
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final
 
@@ -44,7 +44,8 @@ class Sweep:
     """Every variant of one model under one load, measured.
 
     `run_sd` and `window_sd` are the noise between launches and within one whole window, in
-    natural logarithms; `rung_bias` is what a first rung showed beyond that, where recorded.
+    natural logarithms; `rung_errors` how far first rungs were from whole windows, by engine, where
+    that was recorded.
     """
 
     name: str
@@ -56,11 +57,13 @@ class Sweep:
     outlooks: tuple[Outlook, ...] = ()
     run_sd: float = 0.0133  # repeats differ by a median 0.9 %, 90th percentile 2 %
     window_sd: float = 0.01
-    rung_bias: Mapping[Variant, float] | None = None
+    rung_errors: Mapping[str, Sequence[float]] = field(default_factory=dict)
     foreign_cpu_share: float = 0.0
     """Of all cores, what others took while it was recorded: the search doubts such figures."""
     knobs_in_plan: int = 99
     """Variants with more changed knobs are no part of the plan: the search must think of them."""
+    unplanned: frozenset[Variant] = frozenset()
+    """Left out by the plan: limits that the load does not reach, whose change has no effect."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +114,9 @@ class _Replay:
         others = [
             variant
             for variant in sweep.rates
-            if variant != sweep.baseline and len(variant.knobs) <= sweep.knobs_in_plan
+            if variant != sweep.baseline
+            and len(variant.knobs) <= sweep.knobs_in_plan
+            and variant not in sweep.unplanned
         ]
         self._plan = Plan(baseline=sweep.baseline, variants=(sweep.baseline, *others), rejected=())
         self._trials: list[TrialRecord] = []
@@ -154,18 +159,19 @@ class _Replay:
                 trial = None
         if trial is None:
             seconds += cost.window_s
-            trial = self._trial(step, of_launch, share=1.0)
+            error = self._random.gauss(0, sweep.window_sd)
+            trial = self._trial(step, of_launch + error, sd=sweep.window_sd)
         self._seconds += seconds
         self._trials.append(replace(trial, wall_s=seconds, checked=_check(step)))
 
     def _short(self, step: Step, of_launch: float) -> TrialRecord:
-        bias = (self._sweep.rung_bias or {}).get(step.variant, 0.0)
-        trial = self._trial(step, of_launch + bias, share=self._rules.rung)
+        sd = self._sweep.window_sd / math.sqrt(self._rules.rung)
+        recorded = self._sweep.rung_errors.get(step.variant.engine)
+        error = self._random.choice(recorded) if recorded else self._random.gauss(0, sd)
+        trial = self._trial(step, of_launch + error, sd=sd)
         return replace(trial, cut=Cut(share=self._rules.rung, because="out of the race"))
 
-    def _trial(self, step: Step, of_launch: float, *, share: float) -> TrialRecord:
-        sd = self._sweep.window_sd / math.sqrt(share)
-        seen = of_launch + self._random.gauss(0, sd)
+    def _trial(self, step: Step, seen: float, *, sd: float) -> TrialRecord:
         interval = Interval(lo=math.exp(seen - 1.96 * sd), hi=math.exp(seen + 1.96 * sd))
         rate = Metric(value=math.exp(seen), unit="tokens/s", ci95=interval, n=200)
         trial = a_trial(step.variant, {OUTPUT_TOKENS_PER_S: rate}, repeat=step.repeat)

@@ -51,11 +51,19 @@ class Notes(Peer):
         self.error = error
 
 
+@pytest.fixture(params=[False, True], ids=["sleeps", "busy"], autouse=True)
+def polling(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything below holds for both."""
+    monkeypatch.setattr(Wired, "busy", request.param)
+
+
 class Wired:
     """A listener whose peers are ours, and clients that are plain blocking sockets."""
 
+    busy = False
+
     def __init__(self) -> None:
-        self.sockets = Sockets(stays=True)
+        self.sockets = Sockets(stays=True, busy=self.busy)
         self.peers: list[Notes] = []
         self.port = self.sockets.listen("127.0.0.1", 0, 64, self._made)
 

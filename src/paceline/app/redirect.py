@@ -23,7 +23,9 @@ from paceline.spec.read import Asked, RequestText
 from paceline.spec.redirect import Names, Redirected, redirect
 from paceline.trial.workload import latency_limits_ms
 
-FORETOLD: Final = frozenset({RejectionReason.PREDICTED, RejectionReason.CONSTRAINT})
+FORETOLD: Final = frozenset(
+    {RejectionReason.PREDICTED, RejectionReason.CONSTRAINT, RejectionReason.NO_EFFECT}
+)
 """A plan's grounds against a variant that a measurement of it overrules."""
 
 

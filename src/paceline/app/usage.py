@@ -6,7 +6,7 @@ from pathlib import Path
 from paceline.deploy.gateway.spool_reader import Position, delete_read, read_spool
 from paceline.deploy.shares import Shares
 from paceline.ports.access import Access
-from paceline.records.gateway import UsageLine
+from paceline.records.gateway import Ended, UsageLine
 from paceline.records.usage import PricedLine, SpoolPosition
 
 Price = Callable[[UsageLine], float]
@@ -39,8 +39,9 @@ def account_spool(
             return count
         tried = kept.copy()
         lines = [
-            PricedLine(line=line, usd=price(line), replica_s=tried.take(line))
-            for line in read.lines
+            PricedLine(line=line, usd=price(line), replica_s=replica_s)
+            for line, replica_s in [(line, tried.take(line)) for line in read.lines]
+            if line.ended is not Ended.MOVED  # it has begun already, and its end is to come
         ]
         position = SpoolPosition(file=read.position.file, offset=read.position.offset)
         access.account(spool, lines, position)
@@ -48,4 +49,4 @@ def account_spool(
         if on_lines is not None:
             on_lines(read.lines)
         delete_read(folder, read.position)
-        count += len(lines)
+        count += len(read.lines)

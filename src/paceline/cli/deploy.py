@@ -39,8 +39,8 @@ WorkspaceName = Annotated[
 ModeName = Annotated[
     Mode | None, typer.Option(help="flex goes to zero when idle, active never does.")
 ]
-Minimum = Annotated[int | None, typer.Option("--min", min=0, help="Fewest replicas.")]
-Maximum = Annotated[int | None, typer.Option("--max", min=1, help="Most replicas.")]
+Minimum = Annotated[int | None, typer.Option("--min", min=0, max=10_000, help="Fewest replicas.")]
+Maximum = Annotated[int | None, typer.Option("--max", min=1, max=10_000, help="Most replicas.")]
 Budget = Annotated[
     float | None,
     typer.Option(

@@ -46,6 +46,12 @@ def serve_command(
             exists=True, dir_okay=False, resolve_path=True, help="Its key, if in a file of its own."
         ),
     ] = None,
+    busy_poll: Annotated[
+        bool,
+        typer.Option(
+            "--busy-poll", help="Under load never sleep: less latency, for a core of its own."
+        ),
+    ] = False,
     require_keys: Annotated[
         bool | None,
         typer.Option(
@@ -57,7 +63,7 @@ def serve_command(
 
     The OpenAI-compatible URL is http://HOST:PORT/v1; `model` is the name of an endpoint.
     """
-    _check_tls(tls_cert, tls_key)
+    _check_tls(tls_cert, tls_key, busy_poll=busy_poll)
     required = not is_loopback(host) if require_keys is None else require_keys
     options = ServeOptions(
         host=host,
@@ -66,6 +72,7 @@ def serve_command(
         traces_url=traces,
         tls_cert=tls_cert,
         tls_key=tls_key,
+        busy_poll=busy_poll,
     )
     shop, board = Workshop(), Noticeboard()
     if admin_port is None:
@@ -78,7 +85,14 @@ def serve_command(
         serve(options, shop, board)
 
 
-def _check_tls(tls_cert: Path | None, tls_key: Path | None) -> None:
+def _check_tls(tls_cert: Path | None, tls_key: Path | None, *, busy_poll: bool) -> None:
+    if tls_cert is not None and busy_poll:
+        raise SpecError(
+            Code.CONTRADICTION,
+            "--busy-poll is for plain HTTP",
+            why="--tls-cert is given: TLS goes through the event loop, which sleeps",
+            fix="give one of them, or speak TLS in front of the gateway",
+        )
     if tls_key is not None and tls_cert is None:
         raise SpecError(
             Code.CONTRADICTION,

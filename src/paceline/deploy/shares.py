@@ -5,9 +5,9 @@ what the requests of a replica had and the time that it was idle are the replica
 it did at once. Taken from the lines of the usage spool in the order in which they were written, at
 a cost that does not depend on how many requests are in flight; pure.
 
-A line says when a request was given to its first replica and when it ended, not when it changed to
-another one: a request that a second replica answered has no share, nor has one whose end nobody
-saw, because the gateway was killed. What they took is left with the time that nobody had.
+A request that a replica failed has its share of the one that answered it in the end. What it took
+of the others is left with the time that nobody had, and so is what a request took whose end nobody
+saw, because the gateway was killed.
 """
 
 from collections import deque
@@ -70,8 +70,13 @@ class Shares:
             self.deaths_s.popleft()
             self.busy.clear()
             self.begun.clear()
-        if line.ended is not Ended.BEGAN:
+        if line.ended not in {Ended.BEGAN, Ended.MOVED}:
             return self._end(line)
+        if line.ended is Ended.MOVED:
+            same_id = self.begun.get(line.request_id, ())
+            failed = next((one for one in same_id if one.replica_id != line.replica_id), None)
+            if failed is not None:
+                self._leave(line, failed)
         if line.replica_id is not None:
             busy = self.busy.setdefault(line.replica_id, _Busy(line.at_s))
             busy.advance(line.at_s)
@@ -85,6 +90,15 @@ class Shares:
         if not same_id:
             return None
         begun = next((one for one in same_id if one.replica_id == line.replica_id), same_id[0])
+        had_s = self._leave(line, begun)
+        if begun.replica_id != line.replica_id:
+            return None
+        # The execution is timed by a clock that does not jump when the machine's is set.
+        return min(had_s, line.execution_s)
+
+    def _leave(self, line: UsageLine, begun: _Begun) -> float:
+        """The line's request is no longer with that replica; seconds that it had of it."""
+        same_id = self.begun[line.request_id]
         same_id.remove(begun)
         if not same_id:
             del self.begun[line.request_id]
@@ -93,7 +107,4 @@ class Shares:
         busy.in_flight -= 1
         if not busy.in_flight:
             del self.busy[begun.replica_id]
-        if begun.replica_id != line.replica_id:
-            return None
-        # The execution is timed by a clock that does not jump when the machine's is set.
-        return min(busy.each_s - begun.each_s, line.execution_s)
+        return busy.each_s - begun.each_s

@@ -24,8 +24,8 @@ SAMPLED: Final = 1
 
 
 def spans_of(line: UsageLine) -> tuple[Span, ...]:
-    """The request and its parts; none of a line that only began, or of an unsampled trace."""
-    if line.ended is Ended.BEGAN:
+    """The request and its parts; none of one that goes on, or of an unsampled trace."""
+    if line.ended in {Ended.BEGAN, Ended.MOVED}:
         return ()
     trace_id, parent_id, sampled = _trace(line)
     if not sampled:

@@ -86,7 +86,28 @@ class _Judge:
         if failure is not None:
             detail = f"ended as {failure.cause} in run {failure.run_id}: {failure.detail}"
             return _rejected(variant, RejectionReason.KNOWN_FAILURE, detail)
-        return None
+        return self._without_effect(variant)
+
+    def _without_effect(self, variant: Variant) -> Rejection | None:
+        """A limit of requests in flight that a closed loop reaches neither changed nor unchanged:
+        its rate is that of the variant without the change."""
+        most = self._workload.concurrency
+        if self._workload.rate_rps is not None or len(variant.knobs) != 1:
+            return None
+        [(name, value)] = variant.knobs
+        knob = next((k for k in self._offers[variant.engine].knobs if k.name == name), None)
+        if knob is None or not knob.in_flight:
+            return None
+        least = min(int(value), int(knob.values[0]))
+        if most > least:
+            return None
+        return Rejection(
+            variant=variant,
+            reason=RejectionReason.NO_EFFECT,
+            detail=f"this load does not tell {name}={value} from {knob.values[0]}",
+            have=f"{most} in flight",
+            need=f"more than {least}",
+        )
 
     def _too_large(self, variant: Variant) -> Rejection | None:
         if self._kind is not None:

@@ -24,6 +24,8 @@ class Ended(StrEnum):
 
     BEGAN = "began"
     """It was given to a replica; a line with another end follows unless the gateway was killed."""
+    MOVED = "moved"
+    """The replica failed it, and it was given to another one; as for `BEGAN`, the end follows."""
     OK = "ok"
     ABORTED = "aborted"
     """The client left before the end."""

@@ -16,12 +16,14 @@ DRAFT: Final = "draft"
 class Knob:
     """A setting of an engine, declared as data by its adapter.
 
-    The first value is the engine's default. `when` says in words when it matters.
+    The first value is the engine's default. `when` says in words when it matters. `in_flight`: its
+    values are the most requests that run at once, and do nothing else.
     """
 
     name: str
     values: tuple[Scalar, ...]
     when: str
+    in_flight: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +91,8 @@ class RejectionReason(StrEnum):
     KNOWN_FAILURE = "known-failure"
     LAUNCH_FAILED = "launch-failed"
     CONSTRAINT = "constraint"
+    NO_EFFECT = "no-effect"
+    """What it changes limits something that this load does not reach."""
     SPECULATION_DOES_NOT_PAY = "speculation-does-not-pay"
     PREDICTED = "predicted-to-lose"
     """Even the optimistic end of its band is behind the pessimistic end of another's."""

@@ -117,7 +117,8 @@ def workload_of(name: str, overrides: Mapping[str, str]) -> Workload:
         raise _bad(
             "prefix",
             str(workload.shared_prefix_tokens),
-            f"the shared prefix is part of the input, which is {workload.input_tokens} tokens",
+            f"the shared prefix is part of the input, which is {workload.input_tokens} tokens; a"
+            " load without one has prefix=0",
         )
     return _with_arrivals(workload, overrides)
 

@@ -24,8 +24,8 @@ def write(path: Path, *requests: tuple[str, Ended]) -> None:
 def test_every_line_is_accounted_for_once(tmp_path: Path) -> None:
     access = MemoryStore().access
     write(tmp_path / "usage-00000001.jsonl", ("a", Ended.BEGAN), ("b", Ended.BEGAN))
-    write(tmp_path / "usage-00000002.jsonl", ("a", Ended.OK))
-    assert account_spool(access, tmp_path, spool="g", price=lambda line: line.output_tokens) == 3
+    write(tmp_path / "usage-00000002.jsonl", ("b", Ended.MOVED), ("a", Ended.OK))
+    assert account_spool(access, tmp_path, spool="g", price=lambda line: line.output_tokens) == 4
     assert account_spool(access, tmp_path, spool="g", price=lambda _: 99.0) == 0
     write(tmp_path / "usage-00000002.jsonl", ("b", Ended.ABORTED))
     assert account_spool(access, tmp_path, spool="g", price=lambda _: 1.0) == 1

@@ -22,11 +22,15 @@ def ended(
     return replace(line, at_s=NOON_S + at_s, replica_id=replica_id, execution_s=took_s)
 
 
+def moved(request_id: str, at_s: float, replica_id: str) -> UsageLine:
+    return replace(began(request_id, at_s, replica_id), ended=Ended.MOVED)
+
+
 def had(*lines: UsageLine, shares: Shares | None = None) -> list[float | None]:
     """What those that ended had."""
     kept = shares or Shares()
     found = [(line, kept.take(line)) for line in lines]
-    return [share for line, share in found if line.ended is not Ended.BEGAN]
+    return [share for line, share in found if line.ended not in {Ended.BEGAN, Ended.MOVED}]
 
 
 def test_a_request_that_is_alone_has_all_of_the_replica() -> None:
@@ -52,7 +56,20 @@ def test_what_never_reached_a_replica_has_no_share() -> None:
     assert had(ended("x", 2.0, 0.0, None, Ended.REFUSED)) == [None]
 
 
-def test_what_another_replica_answered_has_none_and_holds_nobody_up() -> None:
+def test_what_another_replica_answered_has_its_share_of_that_one() -> None:
+    lines = (
+        *(began("x", 0.0), began("y", 0.0), began("z", 0.0, "b")),
+        *(moved("x", 2.0, "b"), ended("y", 4.0, 4.0)),
+        *(ended("z", 6.0, 6.0, "b"), ended("x", 7.0, 5.0, "b")),
+    )
+    assert had(*lines) == [3.0, 4.0, 3.0], "y: 2 s shared, 2 s alone; z: 2 s alone, 4 s shared"
+
+
+def test_a_move_whose_beginning_nobody_read_begins_there() -> None:
+    assert had(moved("x", 1.0, "b"), ended("x", 3.0, 2.0, "b")) == [2.0]
+
+
+def test_an_end_elsewhere_than_where_it_began_has_none_and_holds_nobody_up() -> None:
     shares = Shares()
     assert had(began("x", 0.0), ended("x", 9.0, 1.0, "b"), shares=shares) == [None]
     assert had(began("y", 10.0), ended("y", 12.0, 2.0), shares=shares) == [2.0]

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from paceline.errors import Code, SetupError, SpecError
@@ -79,6 +81,34 @@ def test_what_died_before_is_not_tried_again() -> None:
     known = [r for r in plan.rejected if r.reason is RejectionReason.KNOWN_FAILURE]
     assert [r.variant for r in known] == [fact.variant]
     assert "out-of-memory in run r1" in known[0].detail
+
+
+@pytest.mark.parametrize(
+    ("concurrency", "rate_rps", "measured"),
+    [(1, None, []), (4, None, []), (5, None, [4]), (8, None, [4]), (9, None, [4, 16]),
+     (1, 2.0, [4, 16])],
+)  # fmt: skip
+def test_a_limit_of_requests_is_turned_only_where_the_load_reaches_it(
+    concurrency: int, rate_rps: float | None, measured: list[int]
+) -> None:
+    slots = Knob(name="slots", values=(8, 4, 16), when="many requests", in_flight=True)
+    request = a_request()
+    plan = make_plan(
+        replace(
+            request,
+            workload=replace(request.workload, concurrency=concurrency, rate_rps=rate_rps),
+        ),
+        a_model(),
+        offers=[EngineOffer(name="quick", formats=("bf16",), knobs=(slots,))],
+        accelerators=[a_cpu()],
+        unsupported=lambda _variant: None,
+    )
+    assert [dict(v.knobs)["slots"] for v in plan.variants if v.knobs] == measured
+    out = {r.variant.knobs[0][1]: (r.reason, r.have, r.need) for r in plan.rejected}
+    for value in {4, 16} - set(measured):
+        bar = min(value, 8)
+        expected = f"{concurrency} in flight", f"more than {bar}"
+        assert out[value] == (RejectionReason.NO_EFFECT, *expected)
 
 
 def test_an_engine_asked_for_by_name_must_be_installed() -> None:

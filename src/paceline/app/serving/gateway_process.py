@@ -40,13 +40,15 @@ _LISTENING: Final = re.compile(rb"^listening on (\d+)", re.MULTILINE)
 class GatewayOptions:
     """Where it listens; port 0 is a free one. With a certificate (a PEM chain) it speaks TLS only.
 
-    `tls_key` is `None` where the key is in the file of the certificate.
+    `tls_key` is `None` where the key is in the file of the certificate. With `busy_poll` it does
+    not sleep under load.
     """
 
     host: str
     port: int
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    busy_poll: bool = False
 
     @property
     def scheme(self) -> str:
@@ -142,6 +144,7 @@ class GatewayProcess:
             *("--host", options.host, "--port", str(self.port)),
             *("--control", str(self._socket), "--state", str(self.state)),
             *chain.from_iterable(tls),
+            *(("--busy-poll", "1") if options.busy_poll else ()),
         )
 
     def _start(self) -> None:

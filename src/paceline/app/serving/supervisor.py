@@ -52,12 +52,17 @@ class ServeOptions:
     traces_url: str | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    busy_poll: bool = False
 
     @property
     def gateway(self) -> GatewayOptions:
         """What of it concerns the gateway."""
         return GatewayOptions(
-            host=self.host, port=self.port, tls_cert=self.tls_cert, tls_key=self.tls_key
+            host=self.host,
+            port=self.port,
+            tls_cert=self.tls_cert,
+            tls_key=self.tls_key,
+            busy_poll=self.busy_poll,
         )
 
 

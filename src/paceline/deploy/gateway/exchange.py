@@ -147,8 +147,7 @@ class Exchange(Served):
         self._attempts += 1
         self.started_s = now_s
         self._deadline_s = now_s + self.endpoint.first_byte_timeout_s
-        if self._attempts == 1:  # its end is one line, however often it was tried
-            self._dispatch.spool.began(self)
+        self._dispatch.spool.began(self, moved=self._attempts > 1)
         upstream = replica.pool.idle(oldest_idle_s)
         if upstream is None:
             self.waits()

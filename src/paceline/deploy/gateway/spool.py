@@ -58,13 +58,18 @@ class Spool:
         """What the disk has not taken yet."""
         return len(self._waiting)
 
-    def began(self, request: Served) -> None:
-        """It is given to a replica now."""
+    def began(self, request: Served, *, moved: bool = False) -> None:
+        """It is given to a replica now; `moved`: to another one, for that one failed it."""
         if not self._turn:
             self._begin_turn()
         self._add(
-            b'{"request_id":"%b","at_s":%b,%b"status":0,"ended":"began"}\n'
-            % (request.request_id, self._at_s, self._who(request))
+            b'{"request_id":"%b","at_s":%b,%b"status":0,"ended":"%b"}\n'
+            % (
+                request.request_id,
+                self._at_s,
+                self._who(request),
+                b"moved" if moved else b"began",
+            )
         )
 
     def ended(

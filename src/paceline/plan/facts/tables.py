@@ -6,6 +6,7 @@ and tables are matched case-insensitively, by name or alias.
 
 import csv
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -219,13 +220,26 @@ def newest_release(engine_name: str) -> float | None:
 
 @cache
 def release_year(engine_name: str, version: str) -> float | None:
-    """When a version came out, as a decimal year; the longest matching prefix decides."""
+    """When a version came out, as a decimal year; the longest matching prefix decides.
+
+    One that is newer than all known here counts as the newest of them.
+    """
     text = version.lower().strip().rpartition(":")[2].lstrip("v~ ")
+    known = {_numbers(prefix): when for prefix, when in _releases().get(engine_name, ())}
+    newest = max(known, default=())
+    if newest and _numbers(text) > newest:
+        return known[newest]
     best, year = -1, None
     for prefix, when in _releases().get(engine_name, ()):
         if len(prefix) > best and _covers(prefix, text):
             best, year = len(prefix), when
     return year
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """`0.5.23` and `0.5.23rc1` as (0, 5, 23); empty for a word, a year or a digest."""
+    plain = re.match(r"\d+(\.\d+)+", version)
+    return tuple(int(part) for part in plain[0].split(".")) if plain else ()
 
 
 def _covers(prefix: str, text: str) -> bool:

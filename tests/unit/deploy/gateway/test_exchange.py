@@ -128,7 +128,7 @@ class Bench:
     @property
     def ends(self) -> list[Ended]:
         lines = read_spool(self.folder, Position()).lines
-        return [line.ended for line in lines if line.ended is not Ended.BEGAN]
+        return [line.ended for line in lines if line.ended not in {Ended.BEGAN, Ended.MOVED}]
 
 
 def http(*, path: str = CHAT, head: str = "", **fields: Any) -> bytes:

@@ -1,7 +1,7 @@
 import errno
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -49,9 +49,11 @@ def test_lines_say_what_happened_and_can_be_read_while_the_file_is_open(tmp_path
         meter=KeyMeter(key_rule(), 0.0), replica=Replica(replica("http://h:1", version=7), 0.0, 0.0)
     )
     spool.began(served)
+    spool.began(served, moved=True)
     spool.ended(served, 200, Ended.OK, Counts(5, 3), 1.5, images=2)
-    began, ended = read(tmp_path)
+    began, moved, ended = read(tmp_path)
     assert (began.ended, began.status, began.replica_id) == (Ended.BEGAN, 0, "r1")
+    assert moved == replace(began, ended=Ended.MOVED)
     assert ended == UsageLine(
         request_id="request-1",
         at_s=12.5,

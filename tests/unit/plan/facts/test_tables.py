@@ -63,7 +63,10 @@ def test_an_unknown_accelerator_is_refused() -> None:
         ("vllm", "~0.6.3", 2024.8),
         ("vllm", "0.10.2", 2025.65),
         ("sglang", "0.5.10.post1", 2026.27),
+        ("vllm", "0.99.1", 2026.33),
+        ("sglang", "0.5.23", 2026.27),
         ("vllm", "abc", None),
+        ("openvino", "2026.4.1", None),
     ],
 )
 def test_versions_have_release_dates(engine: str, version: str, year: float | None) -> None:

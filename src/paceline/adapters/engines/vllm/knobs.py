@@ -36,7 +36,10 @@ CPU_KNOBS: Final = (
         when="long prompts: smaller steps delay the tokens of the others less",
     ),
     Knob(
-        name="max_num_seqs", values=(128, 16), when="more requests in flight than are worth a batch"
+        name="max_num_seqs",
+        values=(128, 16),
+        when="more requests in flight than are worth a batch",
+        in_flight=True,
     ),
     _CHUNKED,
     _PREFIX,
@@ -58,6 +61,7 @@ GPU_KNOBS: Final = (
         name="max_num_seqs",
         values=(1024, 256),
         when="more requests in flight than are worth a batch",
+        in_flight=True,
     ),
     _CHUNKED,
     _PREFIX,

@@ -19,10 +19,22 @@ def read_object(path: Path) -> JsonObject:
 
 def read_bytes(path: Path) -> bytes:
     """The content of a small file of the model. Raises SpecError when it cannot be read."""
+    check_file(path)
     try:
         return path.read_bytes()
     except OSError as error:
         raise unreadable(path, error) from error
+
+
+def check_file(path: Path) -> None:
+    """Raises SpecError for a pipe, a socket or a device: to open one may wait for ever."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise SpecError(
+            Code.BAD_MODEL,
+            f"{path.name!r} of the model in {str(path.parent)!r} is no file",
+            why="it is a pipe, a socket or a device",
+            fix=f"put the file there: ls -l {str(path)!r}",
+        )
 
 
 def unreadable(path: Path, error: OSError) -> SpecError:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from paceline.adapters.hub.local.json_files import parse_object, unreadable
+from paceline.adapters.hub.local.json_files import check_file, parse_object, unreadable
 from paceline.errors import Code, SpecError
 
 LENGTH_BYTES: Final = 8
@@ -50,6 +50,7 @@ def read_header(path: Path) -> tuple[Tensor, ...]:
 
     Raises SpecError: unreadable, truncated (bytes there and bytes needed), broken or inconsistent.
     """
+    check_file(path)
     try:
         with path.open("rb") as file:
             size_bytes = file.seek(0, 2)

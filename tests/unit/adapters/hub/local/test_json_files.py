@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -32,4 +33,11 @@ def test_says_why_a_file_cannot_be_read(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.symlink_to(path)
     with pytest.raises(SpecError, match="Too many levels of symbolic links"):
+        read_object(path)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    os.mkfifo(path)
+    with pytest.raises(SpecError, match="a pipe, a socket or a device"):
         read_object(path)

@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,10 @@ def test_git_lfs_pointer_is_told_apart(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="Git LFS pointer") as caught:
         read_header(path)
     assert "lfs pull" in caught.value.fix
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    os.mkfifo(path)
+    with pytest.raises(SpecError, match="is no file"):
+        read_header(path)
