@@ -1,12 +1,13 @@
 """The search over variants, judged on complete sweeps.
 
     python benchmarks/search.py record FOLDER [SWEEPS.jsonl] [--engine NAME]... [--seconds N]
-        measures whole sweeps of two made models and the reference model with the installed of
-        transformers, openvino and llamacpp: first rung and whole window of some 43 variants each,
-        about 145 launches, 25-40 minutes on two quiet cores; goes on where it was stopped, so it
-        can be ended at any time, or after --seconds. Only quiet cores: beside other work launches
-        of one variant differed by half, which no search can see through. Make the models first:
-        paceline models synth tiny FOLDER/tiny; paceline models synth medium FOLDER/medium
+        measures whole sweeps of the reference model and two made ones with the installed of
+        transformers, openvino and llamacpp, one request at a time: first rung and whole window of
+        some 50 variants each, those near the best three times, 15-25 minutes a model on two quiet
+        cores; goes on where it was stopped, so it can be ended at any time, or after --seconds.
+        Only quiet cores: beside other work launches of one variant differed by half, which no
+        search can see through. Make the models first:
+        paceline models synth medium FOLDER/medium; paceline models synth tiny FOLDER/tiny
     python benchmarks/search.py replay [TABLES] [--sweeps SWEEPS.jsonl]
         searches over recorded sweeps, pure arithmetic, a minute or two. TABLES is the folder of the
         shared ranking sets and of the measurements that the predictor learns from: of each row it

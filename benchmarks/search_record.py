@@ -44,7 +44,7 @@ from paceline.trial.workload import load_shape
 from paceline.units import Seconds
 from search_replay import Costs, Sweep
 
-MODELS: Final = ("reference", "medium", "small")
+MODELS: Final = ("reference", "medium", "tiny")
 """The trained model and two made shapes (`paceline models synth`)."""
 WORKLOAD: Final = "reference,concurrency=1,input=128,prefix=64,output=32,duration=12s"
 """One request after the other. Two or more in flight, of one length, drift in and out of step, and

@@ -15,6 +15,25 @@ from paceline.errors import Code, SpecError
 from paceline.web.api import build_api
 from paceline.web.server import serving
 
+TlsCert = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True, dir_okay=False, resolve_path=True, help="Speak TLS: a PEM certificate chain."
+    ),
+]
+TlsKey = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True, dir_okay=False, resolve_path=True, help="Its key, if in a file of its own."
+    ),
+]
+BusyPoll = Annotated[
+    bool,
+    typer.Option(
+        "--busy-poll", help="Under load never sleep: less latency, for a core of its own."
+    ),
+]
+
 
 def serve_command(
     host: Annotated[
@@ -31,27 +50,9 @@ def serve_command(
             metavar="URL", help="Send a trace of every request to this collector (OTLP/HTTP)."
         ),
     ] = None,
-    tls_cert: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True,
-            dir_okay=False,
-            resolve_path=True,
-            help="Speak TLS: a PEM certificate chain.",
-        ),
-    ] = None,
-    tls_key: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True, dir_okay=False, resolve_path=True, help="Its key, if in a file of its own."
-        ),
-    ] = None,
-    busy_poll: Annotated[
-        bool,
-        typer.Option(
-            "--busy-poll", help="Under load never sleep: less latency, for a core of its own."
-        ),
-    ] = False,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    busy_poll: BusyPoll = False,
     require_keys: Annotated[
         bool | None,
         typer.Option(
