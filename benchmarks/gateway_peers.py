@@ -157,7 +157,8 @@ def paceline(folder: Path, engine: int, *, busy: bool = False) -> Iterator[Proxy
     rule = key_rule(
         requests_per_min=plenty, tokens_per_min=plenty, concurrency=plenty, budget_left_usd=1e9
     )
-    with running_gateway(folder, "--pulse-s", "0.25", "--busy-poll", f"{busy:d}") as running:
+    polling = ("--busy-poll",) if busy else ()
+    with running_gateway(folder, "--pulse-s", "0.25", *polling) as running:
         running.serve(endpoint(replica(f"http://127.0.0.1:{engine}", capacity=5_000)), keys=(rule,))
         process = psutil.Process(running.process.pid)
         own_core(process)

@@ -71,22 +71,22 @@ def record(folder: Path, out: Path, engines: Sequence[str] = ENGINES, *,
     out.parent.mkdir(parents=True, exist_ok=True)
     if not out.exists():
         _append(out, {"about": _about(shop, engines)})
+    done = {(row["model"], row["key"]) for row in _rows(out)}
     for name in MODELS:
         bench = _bench(name, folder, shop, engines)
-        for launches in (bench.launches, lambda bench=bench: bench.close(_rows(out))):
-            for variant, repeat in launches():
-                key = f"{variant.id}.{repeat}"
-                if (name, key) in {(row["model"], row["key"]) for row in _rows(out)}:
-                    continue
-                if time.monotonic() > ends_at:
-                    print("stopped; to go on: the same command", file=sys.stderr)
-                    return
-                row = {"model": name, "key": key, "at": _now(),
-                       "load": round(os.getloadavg()[0], 2),
-                       **bench.measure(variant, repeat)}  # fmt: skip
-                _append(out, row)
-                print(f"{name} {variant.label} {repeat}: {row['cause']}, {row['wall_s']:.1f} s,"
-                      f" {row.get('whole')}", file=sys.stderr)  # fmt: skip
+        for variant, repeat in bench.launches(out):
+            key = f"{variant.id}.{repeat}"
+            if (name, key) in done:
+                continue
+            if time.monotonic() > ends_at:
+                print("stopped; to go on: the same command", file=sys.stderr)
+                return
+            row = {"model": name, "key": key, "at": _now(), "load": round(os.getloadavg()[0], 2),
+                   **bench.measure(variant, repeat)}  # fmt: skip
+            _append(out, row)
+            done.add((name, key))
+            print(f"{name} {variant.label} {repeat}: {row['cause']}, {row['wall_s']:.1f} s,"
+                  f" {row.get('whole')}", file=sys.stderr)  # fmt: skip
 
 
 def _bench(name: str, folder: Path, shop: Workshop, engines: Sequence[str]) -> "_Bench":
@@ -130,7 +130,7 @@ class _Bench:
     def __init__(
         self, name: str, request: Request, shop: Workshop, folder: Path, engines: Sequence[str]
     ) -> None:
-        self.name = name
+        self._name = name
         self._request, self._shop, self._folder = request, shop, folder
         self._engines = engines
         self._planned = plan_request(request, shop)
@@ -143,8 +143,9 @@ class _Bench:
         told = outlooks(request, self._planned.plan)
         self._outlooks = {outlook.variant_id: (outlook.score, outlook.sd) for outlook in told}
 
-    def launches(self) -> Iterator[tuple[Variant, int]]:
-        """Every variant once and some of them twice, in a seeded order."""
+    def launches(self, out: Path) -> Iterator[tuple[Variant, int]]:
+        """Every variant once and some of them twice, in a seeded order; then again those that came
+        close to the best, by what `out` holds by then."""
         plan = self._planned.plan
         variants = [
             variant
@@ -155,10 +156,7 @@ class _Bench:
         wanted = [(v, 0) for v in variants] + [(v, 1) for v in variants[REPEATED - 1 :: REPEATED]]
         Random(0).shuffle(wanted)  # noqa: S311 - not a secret
         yield from wanted
-
-    def close(self, rows: list[dict]) -> Iterator[tuple[Variant, int]]:  # type: ignore[type-arg]
-        """Further launches of those that came close to the best of `rows`, one of each in turn."""
-        found = _by_variant([row for row in rows if row["model"] == self.name])
+        found = _by_variant([row for row in _rows(out) if row["model"] == self._name])
         rates = {variant: _mean_rate(launches) for variant, launches in found.items()}
         near = [v for v, rate in rates.items() if rate >= CLOSE * max(rates.values())]
         for repeat in range(1, CLOSE_LAUNCHES):

@@ -96,7 +96,7 @@ class _Judge:
             return None
         [(name, value)] = variant.knobs
         knob = next((k for k in self._offers[variant.engine].knobs if k.name == name), None)
-        if knob is None or not knob.in_flight:
+        if knob is None or not knob.limits_in_flight:
             return None
         least = min(int(value), int(knob.values[0]))
         if most > least:

@@ -16,14 +16,14 @@ DRAFT: Final = "draft"
 class Knob:
     """A setting of an engine, declared as data by its adapter.
 
-    The first value is the engine's default. `when` says in words when it matters. `in_flight`: its
-    values are the most requests that run at once, and do nothing else.
+    The first value is the engine's default. `when` says in words when it matters.
+    `limits_in_flight`: its values are the most requests that run at once, and do nothing else.
     """
 
     name: str
     values: tuple[Scalar, ...]
     when: str
-    in_flight: bool = False
+    limits_in_flight: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

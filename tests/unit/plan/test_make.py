@@ -91,7 +91,7 @@ def test_what_died_before_is_not_tried_again() -> None:
 def test_a_limit_of_requests_is_turned_only_where_the_load_reaches_it(
     concurrency: int, rate_rps: float | None, measured: list[int]
 ) -> None:
-    slots = Knob(name="slots", values=(8, 4, 16), when="many requests", in_flight=True)
+    slots = Knob(name="slots", values=(8, 4, 16), when="many requests", limits_in_flight=True)
     request = a_request()
     plan = make_plan(
         replace(

@@ -144,7 +144,7 @@ class GatewayProcess:
             *("--host", options.host, "--port", str(self.port)),
             *("--control", str(self._socket), "--state", str(self.state)),
             *chain.from_iterable(tls),
-            *(("--busy-poll", "1") if options.busy_poll else ()),
+            *(("--busy-poll",) if options.busy_poll else ()),
         )
 
     def _start(self) -> None:

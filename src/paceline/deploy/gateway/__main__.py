@@ -50,6 +50,8 @@ def _options() -> argparse.Namespace:
         name = "--" + field.name.replace("_", "-")
         if field.default is MISSING:
             parser.add_argument(name, type=_path, required=True)
+        elif field.default is False:
+            parser.add_argument(name, action="store_true")
         else:
             kind = types.get(type(field.default), _path)
             parser.add_argument(name, type=kind, default=field.default)

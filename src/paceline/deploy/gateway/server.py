@@ -36,8 +36,7 @@ class Gateway:
         self._settings = settings
         self._compiled = compiled
         self._fleet: Fleet[Exchange] = Fleet()
-        busy = settings.busy_poll > 0
-        self._sockets = Sockets(stays=settings.tls_cert is None, busy=busy)
+        self._sockets = Sockets(stays=settings.tls_cert is None, busy=settings.busy_poll)
         self._spool = Spool(settings.state, later=self._sockets.at_turn_end)
         self._channel = Channel(on_table=self._take_table, metrics=self._metrics)
         self._dispatcher = Dispatcher(

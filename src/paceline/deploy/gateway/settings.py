@@ -11,7 +11,7 @@ class GatewaySettings:
     """A client gets `header_timeout_s` for a header, and for a body `body_timeout_s` plus what its
     bytes take at `slowest_upload_bytes_per_s`. A client that takes nothing for `client_stall_s` is
     cut off. `sse_keep_alive_s` is how long a stream may be silent before a comment is sent. With
-    `busy_poll` 1 it does not sleep under load (`sockets.Sockets`).
+    `busy_poll` it does not sleep under load (`sockets.Sockets`).
     """
 
     control: Path
@@ -38,7 +38,7 @@ class GatewaySettings:
     upstream_keep_alive_s: float = 4.0
     """Below the 5 s after which uvicorn, which most engines use, closes an idle connection."""
     drain_s: float = 30.0
-    busy_poll: int = 0
+    busy_poll: bool = False
     pulse_s: float = 0.25
 
     @property

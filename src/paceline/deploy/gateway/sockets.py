@@ -54,7 +54,7 @@ class Sockets:
         """Serve a connected socket."""
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        _send_at_once(sock)
+        _do_not_pace(sock)
         transport = SocketTransport(self, sock, peer)
         self._open[transport.fd] = transport
         self._epoll.register(transport.fd, EPOLLIN)
@@ -208,7 +208,7 @@ class Sockets:
             self._epoll.register(fd, EPOLLIN)
 
 
-def _send_at_once(sock: socket.socket) -> None:
+def _do_not_pace(sock: socket.socket) -> None:
     """No even pace to this machine itself, where nothing can be congested: bbr, the default of many
     machines, keeps one with a timer per packet, which takes a microsecond of an answer."""
     try:

@@ -64,7 +64,7 @@ _KNOBS: Final = (
         name="slots",
         values=(_SLOTS, 4, 16),
         when="requests in flight: those beyond the slots wait, and more slots share the memory",
-        in_flight=True,
+        limits_in_flight=True,
     ),
     Knob(
         name="flash_attention",

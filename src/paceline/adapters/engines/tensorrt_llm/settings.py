@@ -26,7 +26,7 @@ KNOBS: Final = (
         name="max_batch_size",
         values=(2048, 256),
         when="more requests in flight than are worth a batch",
-        in_flight=True,
+        limits_in_flight=True,
     ),
     Knob(
         name="chunked_prefill",
