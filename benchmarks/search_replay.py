@@ -6,13 +6,13 @@ the program's own (`plan.search`, `rank`), with nothing known of the sweep but w
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final
 
 from paceline.app.race import with_variant
-from paceline.plan.search import Known, Rules, Step, Stop, next_step, stays
+from paceline.plan.search import Known, Rules, Step, Stop, next_step, plain, stays
 from paceline.rank import rank
 from paceline.rank.standing import standings
 from paceline.records.measurement import Interval, Metric
@@ -193,10 +193,18 @@ class _Replay:
             loss=loss,
             tied_loss=1 - max(tied) / rates[best],
             second_loss=1 - rates[self._second_best()] / rates[best],
-            excluded_best=best not in whole and best not in stop.left_out and loss > NEAR,
+            excluded_best=loss > NEAR and not self._met(best, {*whole, *stop.left_out}),
             audits=len(checks),
             audits_wrong=sum(rate >= check.needed for check, rate in checks),
         )
+
+    def _met(self, best: Variant, met: Set[Variant]) -> bool:
+        """Whether `best` is among them; of one that the plan left out for having no effect, whether
+        the unchanged one is, and the record bears the claim out."""
+        rates, same = self._sweep.rates, best
+        if best in self._sweep.unplanned and 1 - rates[plain(best)] / rates[best] <= NEAR:
+            same = plain(best)
+        return same in met
 
     def _second_best(self) -> Variant:
         sd, rates = self._sweep.run_sd, self._sweep.rates

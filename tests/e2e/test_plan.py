@@ -53,6 +53,8 @@ def test_where_nothing_could_serve_a_script_hears_of_it(paceline: Paceline, tmp_
     assert "tpot mean <= 0.01ms by" in done.out
     assert "nothing could serve it" in done.err
     assert "--hardware all" in done.err
+    assert "--budget" not in done.err
+    assert "--budget is left aside" in paceline(*asked, "--budget", "10m").err
     document = paceline(*asked, "--json")
     assert document.code == 5
     assert document.document["could_serve"] == 0

@@ -32,7 +32,7 @@ from paceline.cli.options import (
 from paceline.cli.plan_text import print_survey, print_understood
 from paceline.cli.request_file import request_text
 from paceline.errors import Code, SpecError
-from paceline.records.request import Request
+from paceline.records.request import Budget, Request
 from paceline.spec.read import Asked, read_request
 
 ModelName = Annotated[
@@ -109,6 +109,8 @@ def plan(
 
 
 def _show_for_rent(request: Request, shop: Workshop, prices: Prices, *, as_json: bool) -> None:
+    if request.budget != Budget():
+        typer.echo("--budget is left aside: it limits measuring, and nothing is measured", err=True)
     pictures = image_model(request.model, shop, pictures=request.workload.image is not None)
     if pictures is not None:
         from paceline.cli.plan_images import show_images  # noqa: PLC0415 - as above

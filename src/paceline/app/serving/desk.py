@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from paceline.app.serving.devices import MEASURING, DeviceLock
+from paceline.app.serving.devices import DeviceLock
 from paceline.app.serving.facts import (
     STARTS_REMEMBERED,
     VersionFacts,
@@ -141,7 +141,7 @@ class Desk:
         if lock.hold_shared():
             return None
         return (
-            f"{MEASURING} has {accelerator!r} alone;"
+            f"{lock.holder()} has {accelerator!r} alone;"
             " `paceline deploy … --share-device` would start beside it"
         )
 

@@ -8,14 +8,15 @@ measure beside an endpoint nor leave the endpoint's latency as it was. Both may 
 import fcntl
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from paceline.errors import CapacityError, Code
 
-MEASURING: Final = "an optimization"
-SERVING: Final = "an endpoint"
+_MEASURING: Final = "an optimization"
+_SERVING: Final = "`paceline serve`, with a replica on it"
+_LONGEST_NAME: Final = 200
 
 
 class DeviceLock:
@@ -28,11 +29,19 @@ class DeviceLock:
 
     def hold_shared(self) -> bool:
         """Together with other replicas; false when an optimization has it."""
-        return self._hold(fcntl.LOCK_SH)
+        return self._hold(fcntl.LOCK_SH, _SERVING)
 
     def hold_alone(self) -> bool:
         """Without anybody; false when a replica or another optimization has it."""
-        return self._hold(fcntl.LOCK_EX)
+        return self._hold(fcntl.LOCK_EX, _MEASURING)
+
+    def holder(self) -> str:
+        """Who took it last, for people: `an optimization (process 4711)`."""
+        try:
+            with self._path.open(encoding="utf-8", errors="replace") as file:
+                return file.read(_LONGEST_NAME) or "another process"
+        except OSError:
+            return "another process"
 
     def release(self) -> None:
         """Let go."""
@@ -40,7 +49,7 @@ class DeviceLock:
             os.close(self._held)
             self._held = None
 
-    def _hold(self, kind: int) -> bool:
+    def _hold(self, kind: int, who: str) -> bool:
         if self._held is not None:
             return True
         file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -50,6 +59,9 @@ class DeviceLock:
             os.close(file)
             return False
         self._held = file
+        with suppress(OSError):  # a full disk takes nobody's lock away
+            os.ftruncate(file, 0)
+            os.pwrite(file, f"{who} (process {os.getpid()})".encode(), 0)
         return True
 
 
@@ -64,7 +76,7 @@ def measuring_alone(folder: Path, accelerators: Iterable[str], *, share: bool) -
                 raise CapacityError(
                     Code.DEVICE_BUSY,
                     f"{accelerator!r} is in use",
-                    why=f"{SERVING} has a replica on it, or {MEASURING} measures there",
+                    why=f"{lock.holder()} has it",
                     fix="wait for it (`paceline runs` and `paceline endpoints` show which), or"
                     " accept that both disturb each other: --share-device",
                 )

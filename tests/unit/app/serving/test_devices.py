@@ -1,5 +1,6 @@
 """Who may use a device beside whom."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ def test_replicas_share_and_an_optimization_does_not(tmp_path: Path) -> None:
         pass
     assert caught.value.code is Code.DEVICE_BUSY
     assert "--share-device" in caught.value.fix
+    assert f"`paceline serve`, with a replica on it (process {os.getpid()}) has" in caught.value.why
     with (
         measuring_alone(tmp_path, ["cpu"], share=True),
         measuring_alone(tmp_path, ["gpu"], share=False),
@@ -25,6 +27,7 @@ def test_replicas_share_and_an_optimization_does_not(tmp_path: Path) -> None:
     other.release()
     with measuring_alone(tmp_path, ["cpu"], share=False):
         assert not one.hold_shared()
+        assert one.holder() == f"an optimization (process {os.getpid()})"
     assert one.hold_shared()
     one.release()
 

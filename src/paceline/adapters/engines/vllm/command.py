@@ -85,6 +85,9 @@ def variables(variant: Variant, environment: Environment, place: Accelerator) ->
     all_cores = bool(dict(variant.knobs).get("all_cores"))
     return {
         **common,
+        # What it compiled ahead of time on a processor it cannot load again (0.32: "no attribute
+        # 'finalize_loading'"), and compiles anew; Inductor's own cache it does load.
+        "VLLM_USE_AOT_COMPILE": "0",
         **({"LD_PRELOAD": os.pathsep.join(preload)} if preload else {}),
         **({"VLLM_CPU_OMP_THREADS_BIND": _every_core(place)} if all_cores else {}),
     }

@@ -111,6 +111,11 @@ def test_a_card_measures_its_memory_itself(tmp_path: Path) -> None:
     spec = launch(tmp_path, build=CARDS, place=H200)
     assert "--kv-cache-memory-bytes" not in spec.argv
     assert "LD_PRELOAD" not in spec.env
+    assert "VLLM_USE_AOT_COMPILE" not in spec.env
+
+
+def test_a_processor_loads_what_inductor_compiled(tmp_path: Path) -> None:
+    assert launch(tmp_path).env["VLLM_USE_AOT_COMPILE"] == "0"
 
 
 def test_libraries_that_are_there_are_preloaded(tmp_path: Path) -> None:
