@@ -1,10 +1,11 @@
 """The search over variants, judged on complete sweeps.
 
-    python benchmarks/search.py record FOLDER [SWEEPS.jsonl] [--engine NAME]... [--seconds N]
+    python benchmarks/search.py record FOLDER [SWEEPS.jsonl] [--seconds N]
         measures whole sweeps of the reference model and two made ones with the installed of
-        transformers, openvino and llamacpp, one request at a time: first rung and whole window of
-        some 50 variants each, those near the best three times, 15-25 minutes a model on two quiet
-        cores; goes on where it was stopped, so it can be ended at any time, or after --seconds.
+        transformers, openvino, llamacpp and vllm, one request at a time: first rung and whole
+        window of some 80 variants each, those near the best three times, an hour a model on two
+        quiet cores, most of it vLLM's starts; goes on where it was stopped, so it can be ended at
+        any time, or after --seconds.
         Only quiet cores: beside other work launches of one variant differed by half, which no
         search can see through. Make the models first:
         paceline models synth medium FOLDER/medium; paceline models synth tiny FOLDER/tiny
@@ -32,7 +33,7 @@ from pathlib import Path
 from typing import Final
 
 from paceline.plan.search import RULES
-from search_record import ENGINES, record, recorded
+from search_record import record, recorded
 from search_replay import NEAR, Outcome, Sweep, search
 from search_tables import by_set, joined, left_out, read_rows, whole
 
@@ -61,14 +62,13 @@ def main() -> None:
     recording = commands.add_parser("record")
     recording.add_argument("folder", type=Path)
     recording.add_argument("out", type=Path, nargs="?", default=RECORDED)
-    recording.add_argument("--engine", action="append", default=[])
     recording.add_argument("--seconds", type=float, default=math.inf)
     replaying = commands.add_parser("replay")
     replaying.add_argument("tables", type=Path, nargs="?", default=TABLES)
     replaying.add_argument("--sweeps", type=Path, default=RECORDED)
     asked = parser.parse_args()
     if asked.command == "record":
-        record(asked.folder, asked.out, (*ENGINES, *asked.engine), seconds=asked.seconds)
+        record(asked.folder, asked.out, seconds=asked.seconds)
     else:
         replay(asked.tables, asked.sweeps)
 
@@ -97,7 +97,8 @@ def replay(tables: Path, sweeps: Path) -> None:
         print(f"skipped: no sweeps were recorded in {sweeps}", file=sys.stderr)
         return
     for sweep in recorded(sweeps):
-        name = f"measured here: {sweep.name}, launches differ by {sweep.run_sd:.1%}"
+        noise = sweep.run_sd(sweep.best)
+        name = f"measured here: {sweep.name}, launches of the best differ by {noise:.1%}"
         report(name, "judged on", [sweep], seeds=100)
 
 
@@ -130,8 +131,7 @@ def _floor(found: Sequence[Outcome]) -> float:
 
 def _least_share(sweep: Sweep) -> float:
     whole_s = {variant: cost.start_s + cost.window_s for variant, cost in sweep.costs.items()}
-    best = max(sweep.rates, key=lambda v: sweep.rates[v])
-    return sum(whole_s[v] for v in {best, sweep.baseline}) / sum(whole_s.values())
+    return sum(whole_s[v] for v in {sweep.best, sweep.baseline}) / sum(whole_s.values())
 
 
 def _mean(values) -> float:  # type: ignore[no-untyped-def]

@@ -10,6 +10,7 @@ import math
 import os
 import sys
 import time
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -57,12 +58,11 @@ launch each is the luckiest."""
 CLOSE_LAUNCHES: Final = 3
 BOTH_KNOBS: Final = frozenset({"openvino"})
 """Engines of whose variants those with two changed knobs are measured as well; the plan has one."""
-ENGINES: Final = ("transformers", "openvino", "llamacpp")
-"""Whichever of them is installed; `--engine vllm` adds one that takes a minute to start."""
+ENGINES: Final = ("transformers", "openvino", "llamacpp", "vllm")
+"""Whichever of them is installed; vLLM takes a minute to start, most of a sweep's time."""
 
 
-def record(folder: Path, out: Path, engines: Sequence[str] = ENGINES, *,
-           seconds: float = math.inf) -> None:  # fmt: skip
+def record(folder: Path, out: Path, *, seconds: float = math.inf) -> None:
     """Measure what `out` does not hold yet; `folder` keeps the made models.
 
     Stops after `seconds`, when the launch that is then running has ended.
@@ -70,10 +70,10 @@ def record(folder: Path, out: Path, engines: Sequence[str] = ENGINES, *,
     shop, ends_at = Workshop(), time.monotonic() + seconds
     out.parent.mkdir(parents=True, exist_ok=True)
     if not out.exists():
-        _append(out, {"about": _about(shop, engines)})
+        _append(out, {"about": _about(shop)})
     done = {(row["model"], row["key"]) for row in _rows(out)}
     for name in MODELS:
-        bench = _bench(name, folder, shop, engines)
+        bench = _bench(name, folder, shop)
         for variant, repeat in bench.launches(out):
             key = f"{variant.id}.{repeat}"
             if (name, key) in done:
@@ -89,17 +89,17 @@ def record(folder: Path, out: Path, engines: Sequence[str] = ENGINES, *,
                   f" {row.get('whole')}", file=sys.stderr)  # fmt: skip
 
 
-def _bench(name: str, folder: Path, shop: Workshop, engines: Sequence[str]) -> "_Bench":
+def _bench(name: str, folder: Path, shop: Workshop) -> "_Bench":
     path = name if name == "reference" else str(_made(name, folder))
     request = read_request(Asked(model=path, priority="throughput", workload=WORKLOAD))
-    return _Bench(name, request, shop, folder, engines)
+    return _Bench(name, request, shop, folder)
 
 
-def _about(shop: Workshop, engines: Sequence[str]) -> dict[str, object]:
+def _about(shop: Workshop) -> dict[str, object]:
     """The machine, the software and the load: whose figures these are."""
     return {
         "paceline": __version__,
-        "engines": {name: load_engine(name).version for name in engines},
+        "engines": {name: load_engine(name).version for name in ENGINES},
         "workload": WORKLOAD,
         "host": asdict(shop.host.fingerprint()),
         "since": _now(),
@@ -127,12 +127,9 @@ def recorded(path: Path) -> list[Sweep]:
 class _Bench:
     """One model's launches, with a first rung that never ends them."""
 
-    def __init__(
-        self, name: str, request: Request, shop: Workshop, folder: Path, engines: Sequence[str]
-    ) -> None:
+    def __init__(self, name: str, request: Request, shop: Workshop, folder: Path) -> None:
         self._name = name
         self._request, self._shop, self._folder = request, shop, folder
-        self._engines = engines
         self._planned = plan_request(request, shop)
         self._rigs: dict[str, Rig] = {}
         self._without_effect = tuple(
@@ -150,7 +147,7 @@ class _Bench:
         variants = [
             variant
             for variant in (*plan.variants, *self._without_effect)
-            if variant.engine in self._engines and variant.speculation is None
+            if variant.engine in ENGINES and variant.speculation is None
         ]
         variants += [v for v in _unions(variants) if v.engine in BOTH_KNOBS]
         wanted = [(v, 0) for v in variants] + [(v, 1) for v in variants[REPEATED - 1 :: REPEATED]]
@@ -303,13 +300,6 @@ def _sweep(name: str, rows: list[dict]) -> Sweep:  # type: ignore[type-arg]
     """The mean of a variant's launches is its rate; their spread is the noise between launches."""
     by_variant = _by_variant(rows)
     rates = {variant: _mean_rate(launches) for variant, launches in by_variant.items()}
-    again = [
-        [math.log(r["whole"]["value"] / rates[v]) for r in rs]
-        for v, rs in by_variant.items()
-        if len(rs) > 1
-    ]
-    freedom = sum(len(differences) - 1 for differences in again)
-    squares = sum(d * d for differences in again for d in differences)
     wholes = [r["whole"] for r in rows if r["whole"]["lo"] is not None]
     widths = [(w["hi"] - w["lo"]) / (2 * 1.96 * w["value"]) for w in wholes]
     plain = [v for v in rates if v.format in ("bf16", "fp16", "f16") and not v.knobs]
@@ -327,7 +317,7 @@ def _sweep(name: str, rows: list[dict]) -> Sweep:  # type: ignore[type-arg]
             if rs[0].get("outlook")
         ),
         foreign_cpu_share=sum(r["foreign_cpu_share"] or 0.0 for r in rows) / len(rows),
-        run_sd=math.sqrt(squares / freedom) if freedom else 0.0133,
+        run_sds=_run_sds(by_variant),
         window_sd=sorted(widths)[len(widths) // 2] if widths else 0.02,
         rung_errors={
             engine: [_rung_error(row) for row in rows if row["variant"]["engine"] == engine]
@@ -335,6 +325,23 @@ def _sweep(name: str, rows: list[dict]) -> Sweep:  # type: ignore[type-arg]
         },
         unplanned=frozenset(v for v, rs in by_variant.items() if not rs[0]["planned"]),
     )
+
+
+def _run_sds(by_variant: dict[Variant, list[dict]]) -> dict[str, float]:  # type: ignore[type-arg]
+    """By engine, of the variants that were launched more than once; of all where it has none."""
+    squares: dict[str, float] = defaultdict(float)
+    freedom: Counter[str] = Counter()
+    for variant, rows in by_variant.items():
+        mean = _mean_rate(rows)
+        for name in (variant.engine, ""):
+            squares[name] += sum(math.log(r["whole"]["value"] / mean) ** 2 for r in rows)
+            freedom[name] += len(rows) - 1
+    names = {v.engine: v.engine if freedom[v.engine] else "" for v in by_variant}
+    return {
+        engine: math.sqrt(squares[name] / freedom[name])
+        for engine, name in names.items()
+        if freedom[name]
+    }
 
 
 def _rung_error(row: Mapping[str, Any]) -> float:

@@ -28,6 +28,8 @@ NEAR: Final = 0.02
 LEVEL: Final = 1.96 * math.sqrt(2)
 """Deviations of a launch by which two figures, of a launch each, must differ to be told apart at
 95 %. The best of a record is the luckiest too, so this is on the strict side."""
+PUBLISHED_RUN_SD: Final = 0.0133
+"""Published repeats differ by a median 0.9 %, 90th percentile 2 %."""
 REQUEST: Final = a_request()
 
 
@@ -43,9 +45,9 @@ class Costs:
 class Sweep:
     """Every variant of one model under one load, measured.
 
-    `run_sd` and `window_sd` are the noise between launches and within one whole window, in
-    natural logarithms; `rung_errors` how far first rungs were from whole windows, by engine, where
-    that was recorded.
+    `run_sds` (by engine) and `window_sd` are the noise between launches and within one whole
+    window, in natural logarithms; `rung_errors` how far first rungs were from whole windows, by
+    engine, where that was recorded.
     """
 
     name: str
@@ -55,7 +57,7 @@ class Sweep:
     rates: Mapping[Variant, float]
     costs: Mapping[Variant, Costs]
     outlooks: tuple[Outlook, ...] = ()
-    run_sd: float = 0.0133  # repeats differ by a median 0.9 %, 90th percentile 2 %
+    run_sds: Mapping[str, float] = field(default_factory=dict)
     window_sd: float = 0.01
     rung_errors: Mapping[str, Sequence[float]] = field(default_factory=dict)
     foreign_cpu_share: float = 0.0
@@ -64,6 +66,14 @@ class Sweep:
     """Variants with more changed knobs are no part of the plan: the search must think of them."""
     unplanned: frozenset[Variant] = frozenset()
     """Left out by the plan: limits that the load does not reach, whose change has no effect."""
+
+    @property
+    def best(self) -> Variant:
+        return max(self.rates, key=lambda v: self.rates[v])
+
+    def run_sd(self, variant: Variant) -> float:
+        """The noise between launches of a variant."""
+        return self.run_sds.get(variant.engine, PUBLISHED_RUN_SD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +98,7 @@ class Outcome:
     @property
     def level(self) -> bool:
         """Within `NEAR` of the best, or not to be told from it by a launch of each."""
-        return self.loss <= max(NEAR, 1 - math.exp(-LEVEL * self.sweep.run_sd))
+        return self.loss <= max(NEAR, 1 - math.exp(-LEVEL * self.sweep.run_sd(self.sweep.best)))
 
     @property
     def whole_seconds(self) -> float:
@@ -99,8 +109,8 @@ class Outcome:
     def floor_seconds(self) -> float:
         """The least that any search needs: the baseline and the best, whole."""
         sweep = self.sweep
-        best = max(sweep.rates, key=lambda v: sweep.rates[v])
-        return sum(sweep.costs[v].start_s + sweep.costs[v].window_s for v in {best, sweep.baseline})
+        both = {sweep.best, sweep.baseline}
+        return sum(sweep.costs[v].start_s + sweep.costs[v].window_s for v in both)
 
 
 def search(sweep: Sweep, *, seed: int, rules: Rules, left_s: float | None = None) -> Outcome:
@@ -148,7 +158,9 @@ class _Replay:
 
     def _launch(self, step: Step) -> None:
         sweep, cost = self._sweep, self._sweep.costs[step.variant]
-        of_launch = math.log(sweep.rates[step.variant]) + self._random.gauss(0, sweep.run_sd)
+        of_launch = math.log(sweep.rates[step.variant]) + self._random.gauss(
+            0, sweep.run_sd(step.variant)
+        )
         seconds, trial = cost.start_s, None
         if step.must_reach is not None:
             seconds += cost.window_s * self._rules.rung
@@ -178,10 +190,9 @@ class _Replay:
         return replace(trial, foreign_cpu_share=self._sweep.foreign_cpu_share)
 
     def _outcome(self, stop: Stop) -> Outcome:
-        rates = self._sweep.rates
+        rates, best = self._sweep.rates, self._sweep.best
         ranking = rank(REQUEST, self._plan, self._trials)
         by_id = {variant.id: rate for variant, rate in rates.items()}
-        best = max(rates, key=lambda v: rates[v])
         loss = 1 - by_id[ranking.winner or ""] / rates[best]
         tied = [by_id[i] for i in (ranking.winner or "", *ranking.tied_with)]
         whole = {trial.variant for trial in self._trials if trial.cut is None}
@@ -207,8 +218,11 @@ class _Replay:
         return same in met
 
     def _second_best(self) -> Variant:
-        sd, rates = self._sweep.run_sd, self._sweep.rates
-        again = {v: math.log(rate) + self._random.gauss(0, sd) for v, rate in rates.items()}
+        sd = self._sweep.run_sd
+        again = {
+            v: math.log(rate) + self._random.gauss(0, sd(v))
+            for v, rate in self._sweep.rates.items()
+        }
         return max(again, key=lambda v: again[v])
 
 

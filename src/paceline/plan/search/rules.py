@@ -31,7 +31,7 @@ class Rules:
     """Share of the window after which a trial that is out of the race ends."""
     repeats: int = 2
     """Most launches of a contender: run-to-run noise exceeds within-run noise."""
-    audit: float = 0.05
+    audit: float = 0.02
     """Share of the variants pruned by a guess that are launched all the same."""
     effects: Effects = field(default_factory=Effects)
     noise: Noise = field(default_factory=Noise)
