@@ -213,7 +213,7 @@ class _Replay:
         """Whether `best` is among them; of one that the plan left out for having no effect, whether
         the unchanged one is, and the record bears the claim out."""
         rates, same = self._sweep.rates, best
-        if best in self._sweep.unplanned and 1 - rates[plain(best)] / rates[best] <= NEAR:
+        if best in self._sweep.unplanned and rates.get(plain(best), 0.0) >= (1 - NEAR) * rates[best]:
             same = plain(best)
         return same in met
 

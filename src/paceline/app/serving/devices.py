@@ -16,7 +16,6 @@ from paceline.errors import CapacityError, Code
 
 _MEASURING: Final = "an optimization"
 _SERVING: Final = "`paceline serve`, with a replica on it"
-_LONGEST_NAME: Final = 200
 
 
 class DeviceLock:
@@ -37,11 +36,7 @@ class DeviceLock:
 
     def holder(self) -> str:
         """Who took it last, for people: `an optimization (process 4711)`."""
-        try:
-            with self._path.open(encoding="utf-8", errors="replace") as file:
-                return file.read(_LONGEST_NAME) or "another process"
-        except OSError:
-            return "another process"
+        return self._path.read_text(encoding="utf-8") or "another process"
 
     def release(self) -> None:
         """Let go."""
