@@ -212,10 +212,10 @@ class _Replay:
     def _met(self, best: Variant, met: Set[Variant]) -> bool:
         """Whether `best` is among them; of one that the plan left out for having no effect, whether
         the unchanged one is, and the record bears the claim out."""
-        rates, same = self._sweep.rates, best
-        if best in self._sweep.unplanned and rates.get(plain(best), 0.0) >= (1 - NEAR) * rates[best]:
-            same = plain(best)
-        return same in met
+        rates, unchanged = self._sweep.rates, plain(best)
+        if best in self._sweep.unplanned and rates.get(unchanged, 0) >= (1 - NEAR) * rates[best]:
+            return unchanged in met
+        return best in met
 
     def _second_best(self) -> Variant:
         sd = self._sweep.run_sd
