@@ -1,11 +1,12 @@
 """The search over variants, judged on complete sweeps.
 
-    python benchmarks/search.py record FOLDER [SWEEPS.jsonl] [--seconds N]
+    python benchmarks/search.py record FOLDER [SWEEPS.jsonl] [--model NAME] [--seconds N]
         measures whole sweeps of the reference model and two made ones with the installed of
         transformers, openvino, llamacpp and vllm, one request at a time: first rung and whole
         window of some 80 variants each, those near the best three times, an hour a model on two
         quiet cores, most of it vLLM's starts; goes on where it was stopped, so it can be ended at
-        any time, or after --seconds.
+        any time, or after --seconds. --model measures one of the three alone: launches of another
+        hour are not added to a sweep that is complete.
         Only quiet cores: beside other work launches of one variant differed by half, which no
         search can see through. Make the models first:
         paceline models synth medium FOLDER/medium; paceline models synth tiny FOLDER/tiny
@@ -33,7 +34,7 @@ from pathlib import Path
 from typing import Final
 
 from paceline.plan.search import RULES
-from search_record import record, recorded
+from search_record import MODELS, record, recorded
 from search_replay import NEAR, Outcome, Sweep, search
 from search_tables import by_set, joined, left_out, read_rows, whole
 
@@ -62,13 +63,15 @@ def main() -> None:
     recording = commands.add_parser("record")
     recording.add_argument("folder", type=Path)
     recording.add_argument("out", type=Path, nargs="?", default=RECORDED)
+    recording.add_argument("--model", choices=MODELS, help="this one alone")
     recording.add_argument("--seconds", type=float, default=math.inf)
     replaying = commands.add_parser("replay")
     replaying.add_argument("tables", type=Path, nargs="?", default=TABLES)
     replaying.add_argument("--sweeps", type=Path, default=RECORDED)
     asked = parser.parse_args()
     if asked.command == "record":
-        record(asked.folder, asked.out, seconds=asked.seconds)
+        models = (asked.model,) if asked.model else MODELS
+        record(asked.folder, asked.out, models=models, seconds=asked.seconds)
     else:
         replay(asked.tables, asked.sweeps)
 

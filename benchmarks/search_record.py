@@ -62,8 +62,10 @@ ENGINES: Final = ("transformers", "openvino", "llamacpp", "vllm")
 """Whichever of them is installed; vLLM takes a minute to start, most of a sweep's time."""
 
 
-def record(folder: Path, out: Path, *, seconds: float = math.inf) -> None:
-    """Measure what `out` does not hold yet; `folder` keeps the made models.
+def record(
+    folder: Path, out: Path, *, models: Sequence[str] = MODELS, seconds: float = math.inf
+) -> None:
+    """Measure what `out` does not hold yet of `models`; `folder` keeps the made ones.
 
     Stops after `seconds`, when the launch that is then running has ended.
     """
@@ -72,7 +74,7 @@ def record(folder: Path, out: Path, *, seconds: float = math.inf) -> None:
     if not out.exists():
         _append(out, {"about": _about(shop)})
     done = {(row["model"], row["key"]) for row in _rows(out)}
-    for name in MODELS:
+    for name in models:
         bench = _bench(name, folder, shop)
         for variant, repeat in bench.launches(out):
             key = f"{variant.id}.{repeat}"

@@ -1,7 +1,7 @@
 """Who uses which device of this machine: file locks that end with the process that holds them.
 
-Replicas share a device among each other; an optimization has it alone, since it could neither
-measure beside an endpoint nor leave the endpoint's latency as it was. Both may be allowed to share
+Replicas share a device among each other; who measures has it alone, since one could neither measure
+beside an endpoint nor leave the endpoint's latency as it was. Both may be allowed to share
 (`--share-device`). Covers the processes of one data folder; what others run is not seen.
 """
 
@@ -14,7 +14,7 @@ from typing import Final
 
 from paceline.errors import CapacityError, Code
 
-_MEASURING: Final = "an optimization"
+_MEASURING: Final = "a measurement"
 _SERVING: Final = "`paceline serve`, with a replica on it"
 
 
@@ -27,15 +27,15 @@ class DeviceLock:
         self._held: int | None = None
 
     def hold_shared(self) -> bool:
-        """Together with other replicas; false when an optimization has it."""
+        """Together with other replicas; false when a measurement has it."""
         return self._hold(fcntl.LOCK_SH, _SERVING)
 
     def hold_alone(self) -> bool:
-        """Without anybody; false when a replica or another optimization has it."""
+        """Without anybody; false when a replica or another measurement has it."""
         return self._hold(fcntl.LOCK_EX, _MEASURING)
 
     def holder(self) -> str:
-        """Who took it last, for people: `an optimization (process 4711)`."""
+        """Who took it last, for people: `a measurement (process 4711)`."""
         return self._path.read_text(encoding="utf-8") or "another process"
 
     def release(self) -> None:
@@ -62,7 +62,7 @@ class DeviceLock:
 
 @contextmanager
 def measuring_alone(folder: Path, accelerators: Iterable[str], *, share: bool) -> Iterator[None]:
-    """Hold devices for an optimization. Raises CapacityError while something else is on one."""
+    """Hold devices for measuring. Raises CapacityError while something else is on one."""
     with ExitStack() as held:
         for accelerator in sorted(accelerators):
             lock = DeviceLock(folder, accelerator)

@@ -67,11 +67,12 @@ class Guess:
 class Noise:
     """Standard deviations of a measured score around the true one, in natural logarithms.
 
-    `run` is between launches (published repeats change by a median 0.9 %, 90th percentile 2 %; on
-    shared machines by far more), `rung` what a short window adds, `doubt` what a busy machine does.
+    `run` is between launches: published repeats change by a median 0.9 %, 90th percentile 2 %;
+    those recorded on a shared machine of two cores by 4 to 6 % (docs/log.md). `rung` is what a
+    short window adds, `doubt` what a busy machine does.
     """
 
-    run: float = 0.02
+    run: float = 0.03
     rung: float = 0.04
     doubt: float = 0.1
 

@@ -29,8 +29,9 @@ class Rules:
     """A gain below this is not worth a launch: runs of one variant differ by as much."""
     rung: float = 1 / 6
     """Share of the window after which a trial that is out of the race ends."""
-    repeats: int = 2
-    """Most launches of a contender: run-to-run noise exceeds within-run noise."""
+    repeats: int = 3
+    """Most launches of a contender: run-to-run noise exceeds within-run noise. With 2 the best of
+    sweeps recorded on two cores was missed by more than 2 % once in sixteen (docs/log.md)."""
     audit: float = 0.02
     """Share of the variants pruned by a guess that are launched all the same."""
     effects: Effects = field(default_factory=Effects)

@@ -234,7 +234,7 @@ class _Race:
             Step(
                 variant=standing.variant,
                 repeat=launches[standing.variant],
-                because="a contender needs a second launch",
+                because="a contender needs another launch",
             )
             for standing in sorted(owed, key=lambda s: launches[s.variant])
         ]

@@ -27,7 +27,7 @@ def test_replicas_share_and_an_optimization_does_not(tmp_path: Path) -> None:
     other.release()
     with measuring_alone(tmp_path, ["cpu"], share=False):
         assert not one.hold_shared()
-        assert one.holder() == f"an optimization (process {os.getpid()})"
+        assert one.holder() == f"a measurement (process {os.getpid()})"
     assert one.hold_shared()
     one.release()
 

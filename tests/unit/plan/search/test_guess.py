@@ -40,7 +40,7 @@ def test_before_anything_is_measured_next_to_nothing_is_known() -> None:
 def test_what_was_measured_is_guessed_again_within_its_noise() -> None:
     found = guess(INT8, seen(INT8, 5.0))
     assert found.score == pytest.approx(5.0, abs=0.01)
-    assert found.sd < 0.03
+    assert found.sd < 0.04
 
 
 def test_the_nearer_a_variant_the_narrower_its_band() -> None:

@@ -132,7 +132,9 @@ def test_close_contenders_are_launched_again_in_turn_and_clear_ones_are_not() ->
     assert (again.variant, again.repeat) == (INT4, 1)
     again = step(*rest, standing(INT4, 505, launches=2), standing(INT8, 500))
     assert (again.variant, again.repeat) == (INT8, 1)
-    stop(*rest, standing(INT4, 505, launches=2), standing(INT8, 500, launches=2))
+    again = step(*rest, standing(INT4, 505, launches=2), standing(INT8, 500, launches=2))
+    assert (again.variant, again.repeat) == (INT4, 2)
+    stop(*rest, standing(INT4, 505, launches=3), standing(INT8, 500, launches=3))
     stop(*rest, standing(INT4, 900), standing(INT8, 500))
 
 
@@ -166,7 +168,7 @@ def test_a_combination_that_was_rejected_is_not_proposed_again() -> None:
     both = a_variant("quick", "int4", knobs=(("cache", True), *WIDE))
     known = Rejection(variant=both, reason=RejectionReason.KNOWN_FAILURE, detail="it died")
     plan = Plan(baseline=BASE, variants=(BASE, INT4, INT4_WIDE, cached), rejected=(known,))
-    near = (standing(INT4_WIDE, 560, launches=2), standing(cached, 580, launches=2))
+    near = (standing(INT4_WIDE, 560, launches=3), standing(cached, 580, launches=3))
     end = stop(standing(BASE, 100), standing(INT4, 500), *near, plan=plan)
     assert both not in end.left_out
 
@@ -186,8 +188,8 @@ def test_a_prediction_prunes_what_it_says_cannot_win() -> None:
     told = tuple(Outlook(variant_id=v.id, score=math.log(r), sd=0.1) for v, r in rates.items())
     first = step(standing(BASE, 100), outlooks=told)
     assert first.variant in (INT8, INT8_WIDE)
-    end = stop(standing(BASE, 100), standing(INT8, 300, launches=2),
-               standing(INT8_WIDE, 305, launches=2), outlooks=told)  # fmt: skip
+    end = stop(standing(BASE, 100), standing(INT8, 300, launches=3),
+               standing(INT8_WIDE, 305, launches=3), outlooks=told)  # fmt: skip
     assert {out.variant for out in end.pruned} == {INT4, INT4_WIDE}
 
 
