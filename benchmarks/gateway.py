@@ -1,7 +1,7 @@
 """What the gateway costs, beside HAProxy, a bare relay in Python and an ASGI proxy in the same run.
 
     python benchmarks/gateway.py [--seconds 4] [--rounds 5] [--log]
-        [--only unary latency bursts streams]
+        [--only unary latency bursts streams fewer-streams]
 
 It needs `wrk` and `h2load`, and `haproxy` for the engine of whole answers (Debian packages wrk,
 nghttp2-client, haproxy). CPU is that of the proxy's process alone, divided by what it passed on;
@@ -14,7 +14,7 @@ bare relay does one `recv` and one `send` for whatever comes and nothing else: l
 in Python. The ASGI proxy (uvicorn, aiohttp client) is installed into the cache at the first run.
 Delays are of requests that come by chance, and again of 64 at a time, the next 64 when 64 more are
 due: there the last waits for the work of 63 others, and what is added is that work, not a delay.
-`--log` appends the tables to docs/log.md. About 6 minutes.
+`--log` appends the tables to docs/log.md. About 8 minutes.
 """
 
 import argparse
@@ -35,7 +35,15 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from gateway_load import CONNECTIONS, LATENCY_RATE, Streams, run_arrivals, run_h2load, run_wrk
+from gateway_load import (
+    CONNECTIONS,
+    LATENCY_RATE,
+    Streams,
+    beside_the_proxy,
+    run_arrivals,
+    run_h2load,
+    run_wrk,
+)
 from gateway_peers import (
     FLOOR,
     HAPROXY_NAME,
@@ -51,7 +59,10 @@ from gateway_peers import (
 from paceline.testing.golden_server.launch import golden_server
 
 ROOT = Path(__file__).parent.parent
+MEASURES = ("unary", "latency", "bursts", "streams", "fewer-streams")
 STREAMS, EVENTS_PER_S, STREAM_TOKENS = 1_000, 50, 1_500
+FEWER_STREAMS = 600
+"""So many events engine and client bring one at a time from one core; of more, some together."""
 SETTLE_S = 2.0
 """Until all streams are open and the first burst is over."""
 
@@ -90,14 +101,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", nargs="*", default=["unary", "latency", "bursts", "streams"])
+    parser.add_argument("--only", nargs="*", default=MEASURES)
     parser.add_argument("--log", action="store_true")
     options = parser.parse_args()
     missing = [name for name in ("wrk", "h2load", "haproxy") if shutil.which(name) is None]
     if missing:
         print(f"not installed: {', '.join(missing)}", file=sys.stderr)
         return 3
-    measures = {"unary": unary, "latency": latency, "bursts": bursts, "streams": streams}
+    measures: dict[str, Callable[[Path, float, int], Table]] = {
+        "unary": unary,
+        "latency": latency,
+        "bursts": bursts,
+        "streams": partial(streams, count=STREAMS),
+        "fewer-streams": partial(streams, count=FEWER_STREAMS),
+    }
     tables = []
     for name in options.only:
         with tempfile.TemporaryDirectory() as folder:
@@ -124,18 +141,20 @@ def unary(folder: Path, seconds: float, rounds: int) -> Table:
     return cost_table(title, "answer", costs)
 
 
-def streams(folder: Path, seconds: float, rounds: int) -> Table:
-    """A thousand streams at fifty events a second."""
+def streams(folder: Path, seconds: float, rounds: int, *, count: int) -> Table:
+    """What an event costs, and how many came at a time: together they cost less each."""
+    at_a_time: dict[str, list[float]] = {}
 
     def cost(proxy: Proxy) -> Cost:
-        held = Streams(proxy.port, STREAMS, STREAM_TOKENS)
+        held = Streams(proxy.port, count, STREAM_TOKENS)
         held.count(SETTLE_S)
-        before_s, began_s = proxy.cpu_s(), time.perf_counter()
+        before_s, began_s, pieces = proxy.cpu_s(), time.perf_counter(), held.pieces
         events = held.count(seconds)
         cpu_s, wall_s = proxy.cpu_s() - before_s, time.perf_counter() - began_s
         held.close()
         if not events:
             raise SystemExit(f"{proxy.name}: no event in {seconds:g} s, the machine is too busy")
+        at_a_time.setdefault(proxy.name, []).append(events / (held.pieces - pieces))
         return Cost(passed_on=events, wall_s=wall_s, cpu_s=cpu_s)
 
     with ExitStack() as stack:
@@ -144,9 +163,12 @@ def streams(folder: Path, seconds: float, rounds: int) -> Table:
         leave_alone(psutil.Process(golden.process.pid))
         engine = int(golden.url.rsplit(":", 1)[1])
         proxies = stack.enter_context(every_proxy(folder, engine))
+        stack.enter_context(beside_the_proxy())
         costs = in_turn(proxies, rounds, cost)
     each = f"{rounds} rounds of {seconds:g} s each"
-    return cost_table(f"{STREAMS:,} streams of {EVENTS_PER_S} events/s, {each}", "event", costs)
+    table = cost_table(f"{count:,} streams of {EVENTS_PER_S} events/s, {each}", "event", costs)
+    rows = tuple((*row, spread(at_a_time[row[0]])) for row in table.rows)
+    return Table(title=table.title, header=(*table.header, "events at a time"), rows=rows)
 
 
 def latency(folder: Path, seconds: float, rounds: int) -> Table:

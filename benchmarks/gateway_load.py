@@ -8,7 +8,8 @@ import socket
 import subprocess
 import time
 from collections import deque
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,8 @@ class Streams:
         self._poll = select.epoll()
         self._sockets: dict[int, socket.socket] = {}
         self.ended = 0
+        self.pieces = 0
+        """Reads that brought something: less than the events where these came together."""
         for _ in range(streams):
             sock = socket.create_connection(("127.0.0.1", port))
             sock.setblocking(False)
@@ -137,6 +140,7 @@ class Streams:
         data = sock.recv(READ_BYTES)
         if not data or b'"error"' in data:
             raise SystemExit(f"a stream broke: {data[-200:]!r}")
+        self.pieces += 1
         if data.endswith(STREAM_END):
             self.ended += 1
             sock.sendall(self._request)
@@ -153,13 +157,22 @@ def request(body: str) -> bytes:
 
 def run_arrivals(proxy: Proxy, seconds: float, seed: int) -> list[float]:
     """Milliseconds that each request took of those that come by chance."""
+    with beside_the_proxy():
+        arrivals = Arrivals(proxy.port)
+        try:
+            return arrivals.run(LATENCY_RATE, seconds, seed)
+        finally:
+            arrivals.close()
+
+
+@contextmanager
+def beside_the_proxy() -> Iterator[None]:
+    """This process leaves the proxy's core to it until the exit."""
     cores = os.sched_getaffinity(0)
     leave_alone(psutil.Process())
-    arrivals = Arrivals(proxy.port)
     try:
-        return arrivals.run(LATENCY_RATE, seconds, seed)
+        yield
     finally:
-        arrivals.close()
         os.sched_setaffinity(0, cores)
 
 
