@@ -173,7 +173,7 @@ def test_cancelled_from_outside_it_stops_within_the_trial(paceline: Paceline, mo
     (run,) = paceline("runs", "list", "--json").document["runs"]
     assert paceline("runs", "cancel", run["run_id"]).code == 0
     process.communicate(timeout=WITHIN_S)
-    assert process.returncode == 1
+    assert process.returncode == 143, "as after SIGTERM: nothing is wrong with anybody"
     assert paceline("runs", "list", "--json").document["runs"][0]["state"] == "cancelled"
 
 

@@ -31,6 +31,7 @@ from paceline.cli.plan_local import show_local
 from paceline.cli.progress import LineWatch
 from paceline.cli.request_file import request_text
 from paceline.cli.show import print_run
+from paceline.cli.streams import TERMINATED
 from paceline.errors import Code, SpecError
 from paceline.records.request import Request
 from paceline.records.run import RunRecord, RunState
@@ -222,6 +223,6 @@ def _print_outcome(run: RunRecord, shop: Workshop, *, as_json: bool) -> None:
         for line in search_lines(run, ranking, shop):
             typer.echo(line)
     if run.state is RunState.CANCELLED:
-        raise typer.Exit(1)
+        raise typer.Exit(TERMINATED)
     if ranking.winner is None:
         raise typer.Exit(NO_VARIANT)
