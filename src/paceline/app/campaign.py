@@ -104,7 +104,9 @@ class Campaign:
         watch: Watch,
         *,
         search: Search | None = None,
+        started_s: float | None = None,
     ) -> None:
+        """`started_s` is the monotonic time from which its budget is spent; `None` is now."""
         self._run = run
         self._request = run.request
         self._planned = planned
@@ -115,7 +117,7 @@ class Campaign:
         self._plan = planned.plan
         self._trials = list(shop.store.trials(run.run_id))
         self._before = tuple(trial for trial in self._trials if trial.origin is None)
-        self._started_s = shop.clock.monotonic_s()
+        self._started_s = shop.clock.monotonic_s() if started_s is None else started_s
         self._tools: dict[str, _Tools] = {}
         self._exams = find_exams(run.request, planned.model, shop.suites)
         self._prompts = prompts_of(run.request.workload, self._exams.suite)
