@@ -115,6 +115,11 @@ def test_a_variant_that_dies_is_recorded_and_the_run_goes_on(
     }
     assert "out-of-memory" in causes["int8"]
     assert "crashed" in causes["int4"]
+    doomed = [r for r in done.document["rejected"] if r["reason"] == "known-failure"]
+    assert [(r["variant"]["format"], r["variant"]["knobs"]) for r in doomed] == [
+        ("int8", {"capacity": 16})
+    ]
+    assert doomed[0]["detail"].startswith("fake int8 ended as out-of-memory in this run: ")
     again = paceline("plan", model, *SHORT, "--json").document
     known = [r["variant"]["format"] for r in again["rejected"] if r["reason"] == "known-failure"]
     assert set(known) == {"int8"}, "memory will not grow by itself, a crash may pass"

@@ -157,14 +157,14 @@ class Campaign:
             for variant in stop.left_out
         ]
         pruned = [self._race.rejection(out) for out in stop.pruned]
-        out = {rejection.variant for rejection in (*over_budget, *pruned)}
+        ended = (*over_budget, *pruned, *stop.doomed)
+        out = {rejection.variant for rejection in ended}
         plan = replace(
             self._plan,
             variants=tuple(v for v in self._plan.variants if v not in out),
             rejected=(
                 *(rejection for rejection in self._plan.rejected if rejection.variant not in out),
-                *over_budget,
-                *pruned,
+                *ended,
             ),
         )
         self._writer.save_plan(plan)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from paceline.plan.search.guess import Effects, Noise
-from paceline.records.variant import Variant
+from paceline.records.variant import Rejection, Variant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +69,11 @@ class Step:
 class Stop:
     """Nothing more to measure.
 
-    `left_out` was still wanted but the budget is spent; `pruned` is not worth a launch.
+    `left_out` was still wanted but the budget is spent; `pruned` is not worth a launch; `doomed`
+    would die of what the same variant died of at default knobs.
     """
 
     because: str
     left_out: tuple[Variant, ...] = ()
     pruned: tuple[Pruned, ...] = ()
+    doomed: tuple[Rejection, ...] = ()
