@@ -74,7 +74,7 @@ def plan_request(request: Request, shop: Workshop, model: Model | None = None) -
             and fact.engine_version == engines[fact.variant.engine].version
         ],
         shape=shape_of_model(model),
-        lessons=lessons_here(shop.store, accelerators),
+        lessons=lessons_here(shop.store, accelerators, shop.host.fingerprint()),
         kind=kind,
     )
     plan = within_tier(plan, shop.workspace, quota_of(shop.workspace, shop))

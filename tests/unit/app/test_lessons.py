@@ -8,10 +8,19 @@ import pytest
 from paceline.adapters.stores.memory import MemoryStore
 from paceline.app.lessons import lessons_here, measured_of, shape_of_model
 from paceline.records.client import ClientState, ClientVerdict
+from paceline.records.hardware import Accelerator, AcceleratorKind, HostFingerprint
 from paceline.records.launch import Cause
 from paceline.records.run import RunRecord, RunState
 from paceline.records.trial import Cut, TrialRecord
-from paceline.testing.builders import a_cpu, a_metric, a_model, a_request, a_trial, a_variant
+from paceline.testing.builders import (
+    a_cpu,
+    a_host,
+    a_metric,
+    a_model,
+    a_request,
+    a_trial,
+    a_variant,
+)
 
 FIGURES = {
     "output_tokens_per_s": a_metric(100.0, "tokens/s"),
@@ -20,7 +29,11 @@ FIGURES = {
 }
 
 
-def taught(*trials: TrialRecord) -> int:
+HERE = a_host()
+CARD = Accelerator(name="H100-SXM-80GB", kind=AcceleratorKind.GPU, memory_gib=80.0, available=1)
+
+
+def taught(*trials: TrialRecord, host: HostFingerprint | None = HERE) -> int:
     store = MemoryStore()
     run = RunRecord(
         run_id="20261121-000000-0001",
@@ -28,13 +41,14 @@ def taught(*trials: TrialRecord) -> int:
         model=a_model(),
         software_version="0",
         created_at_utc="2026-11-21T00:00:00+00:00",
+        host=host,
     )
     store.create_run(run)
     with store.write_run(run.run_id) as writer:
         writer.move(RunState.PLANNED, RunState.RUNNING)
         for trial in trials:
             writer.save_trial(trial)
-    return len(lessons_here(store, [a_cpu()]))
+    return len(lessons_here(store, [a_cpu(), CARD], HERE))
 
 
 def test_a_finished_trial_is_a_lesson() -> None:
@@ -57,6 +71,26 @@ def test_a_finished_trial_is_a_lesson() -> None:
 )
 def test_other_trials_teach_nothing(trial: TrialRecord) -> None:
     assert taught(trial) == 0
+
+
+@pytest.mark.parametrize(
+    ("host", "lessons"),
+    [
+        (replace(HERE, kernel="6.9", governor="powersave", memory_gib=15.99), 1),
+        (replace(HERE, cpu_model="Another CPU"), 0),
+        (replace(HERE, usable_cores=64.0), 0),
+        (replace(HERE, memory_gib=64.0), 0),
+        (None, 0),
+    ],
+    ids=["same hardware", "other processor", "more cores", "more memory", "not noted"],
+)
+def test_a_processor_is_known_by_its_machine(host: HostFingerprint | None, lessons: int) -> None:
+    assert taught(a_trial(a_variant("openvino"), FIGURES), host=host) == lessons
+
+
+def test_a_card_is_known_by_its_name() -> None:
+    trial = a_trial(replace(a_variant("vllm"), accelerator=CARD.name), FIGURES)
+    assert taught(trial, host=replace(HERE, cpu_model="Another CPU")) == 1
 
 
 def test_figures_are_in_the_predictors_order() -> None:
