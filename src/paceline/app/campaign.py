@@ -40,7 +40,7 @@ from paceline.records.run import (
 )
 from paceline.records.trial import TrialRecord, TrialState
 from paceline.records.variant import Rejection, RejectionReason, Variant
-from paceline.records.version import FailureFact, Version
+from paceline.records.version import LASTING, FailureFact, Version
 from paceline.trial.arrivals import plan_load
 from paceline.trial.closeness import ReadingOrder
 from paceline.trial.machine import TrialEvent, after
@@ -51,11 +51,6 @@ from paceline.trial.workload import load_shape, rung_shape
 
 CANCEL: Final = "cancel-requested"
 """The audit event by which another process asks a run to stop."""
-
-LASTING: Final = frozenset(
-    {Cause.OUT_OF_MEMORY, Cause.UNSUPPORTED, Cause.BAD_FLAG, Cause.MISSING_DEPENDENCY}
-)
-"""Causes that the same variant will meet again; the others may pass."""
 
 
 def _times(price_usd_per_hour: float | None, count: int) -> float | None:
@@ -368,6 +363,7 @@ class Campaign:
                     detail=trial.detail,
                     run_id=self._run.run_id,
                     at_utc=self._now(),
+                    host=self._shop.host.fingerprint(),
                 )
             )
 

@@ -1,4 +1,4 @@
-"""What this machine has measured so far, as lessons for its predictions."""
+"""What this machine has seen so far: lessons for its predictions, and what died here."""
 
 import json
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from paceline.records.hardware import Accelerator, HostFingerprint
 from paceline.records.model import Model
 from paceline.records.run import RunRecord
 from paceline.records.trial import TrialRecord
+from paceline.records.version import LASTING, FailureFact
 
 RUNS: Final = 20
 """How many of the latest runs are read: what is older says little of today's engines."""
@@ -52,6 +53,20 @@ def trials_here(
         trial
         for trial in store.trials(run.run_id)
         if (place := places.get(trial.variant.accelerator)) and is_here(place, run.host, here)
+    )
+
+
+def failures_here(
+    store: Store, model_sha256: str, accelerators: Sequence[Accelerator], here: HostFingerprint
+) -> tuple[FailureFact, ...]:
+    """What variants of this model died of on these accelerators and would die of again."""
+    places = {place.name: place for place in accelerators}
+    return tuple(
+        fact
+        for fact in store.failures(model_sha256)
+        if fact.cause in LASTING  # older programs stored others, too
+        and (place := places.get(fact.variant.accelerator))
+        and is_here(place, fact.host, here)
     )
 
 

@@ -2,16 +2,18 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from paceline.adapters.stores.memory import MemoryStore
-from paceline.app.lessons import lessons_here, measured_of, shape_of_model
+from paceline.app.lessons import failures_here, lessons_here, measured_of, shape_of_model
 from paceline.records.client import ClientState, ClientVerdict
 from paceline.records.hardware import Accelerator, AcceleratorKind, HostFingerprint
 from paceline.records.launch import Cause
 from paceline.records.run import RunRecord, RunState
 from paceline.records.trial import Cut, TrialRecord
+from paceline.records.version import FailureFact
 from paceline.testing.builders import (
     a_cpu,
     a_host,
@@ -91,6 +93,41 @@ def test_a_processor_is_known_by_its_machine(host: HostFingerprint | None, lesso
 def test_a_card_is_known_by_its_name() -> None:
     trial = a_trial(replace(a_variant("vllm"), accelerator=CARD.name), FIGURES)
     assert taught(trial, host=replace(HERE, cpu_model="Another CPU")) == 1
+
+
+@pytest.mark.parametrize(
+    ("fact", "known"),
+    [
+        ({}, True),
+        ({"cause": Cause.BAD_FLAG}, True),
+        ({"host": replace(HERE, cpu_model="Another CPU")}, False),
+        ({"host": None}, False),
+        ({"variant": replace(a_variant(), accelerator=CARD.name), "host": None}, True),
+        ({"variant": replace(a_variant(), accelerator="another")}, False),
+        ({"cause": Cause.OUT_OF_MEMORY}, False),
+        ({"cause": Cause.MISSING_DEPENDENCY}, False),
+    ],
+    ids=[
+        *("unsupported", "bad flag", "other processor", "machine not noted", "a card", "elsewhere"),
+        *("shorter requests may fit", "may be installed since"),
+    ],
+)
+def test_a_failure_is_known_where_neither_load_nor_machine_could_change_it(
+    fact: dict[str, Any], known: bool
+) -> None:
+    store = MemoryStore()
+    died = FailureFact(
+        model_sha256="m",
+        engine_version="1",
+        variant=a_variant(),
+        cause=Cause.UNSUPPORTED,
+        detail="no kernel",
+        run_id="r1",
+        at_utc="",
+        host=HERE,
+    )
+    store.add_failure(replace(died, **fact))
+    assert bool(failures_here(store, "m", [a_cpu(), CARD], HERE)) == known
 
 
 def test_figures_are_in_the_predictors_order() -> None:
