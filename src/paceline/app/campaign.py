@@ -204,7 +204,7 @@ class Campaign:
             say=self._watch.phase,
             cancelled=self.cancelled,
         ).run()
-        trial = replace(trial, checked=self._race.check(step))
+        trial = replace(trial, checked=self._race.check(step, self._plan))
         if trial.cause is Cause.CANCELLED:
             return
         self._writer.save_trial(trial)

@@ -159,7 +159,7 @@ class _Race:
     def _fresh(self) -> list[Variant]:
         """Who may be launched for the first time: the plan's variants, combinations near the
         leaders, and whom the plan left out by prediction alone, for the run may prove it wrong."""
-        plan, launches, dead = self._known.plan, self._launches, self._dead()
+        plan = self._known.plan
         level = self._bar - self._rules.optimism * self._rules.noise.rung
         rejected = {rejection.variant for rejection in plan.rejected}
         near = [
@@ -168,7 +168,8 @@ class _Race:
             if v not in rejected
         ]
         pool = dict.fromkeys([*plan.variants, *near, *self._predicted_to_lose()])
-        return [v for v in pool if not launches[v] and plain(v) not in dead]
+        dead = self._dead()
+        return [v for v in pool if not self._launches[v] and plain(v) not in dead]
 
     def _dead(self) -> Mapping[Variant, TrialRecord]:
         """Variants at default knobs that never ran, with the trial that says what kills them."""
@@ -225,7 +226,7 @@ class _Race:
 
     def _audits(self, pruned: Sequence[Pruned]) -> list[Step]:
         """A seeded lot per variant, so that the same are drawn however the run went until here."""
-        return [
+        guessed = [
             Step(
                 variant=out.variant,
                 repeat=0,
@@ -234,8 +235,23 @@ class _Race:
                 audits=out,
             )
             for out in pruned
-            if _lot(out.variant, self._known.seed) < self._rules.audit
         ]
+        dead = self._dead()
+        foretold = [
+            Step(
+                variant=out.variant,
+                repeat=0,
+                because="predicted to miss a limit; launched to check the prediction",
+                must_reach=self._bar if math.isfinite(self._bar) else None,
+                audits=out,
+            )
+            for out in self._known.plan.rejected
+            if out.reason is RejectionReason.CONSTRAINT
+            and not self._launches[out.variant]
+            and plain(out.variant) not in dead
+        ]
+        seed, share = self._known.seed, self._rules.audit
+        return [step for step in (*guessed, *foretold) if _lot(step.variant, seed) < share]
 
     def _finals(self) -> list[Step]:
         """Fresh launches where they can decide: an open verdict of the first, or a close second."""

@@ -256,6 +256,17 @@ def test_a_share_of_the_pruned_is_launched_all_the_same_by_a_seeded_draw() -> No
     assert 20 <= len(drawn) <= 60
 
 
+def test_what_was_predicted_to_miss_a_limit_is_drawn_too_and_never_races() -> None:
+    miss = Rejection(variant=INT4, reason=RejectionReason.CONSTRAINT, detail="predicted to miss")
+    plan = Plan(baseline=BASE, variants=(BASE, INT8), rejected=(miss,))
+    done = (standing(BASE, 100), standing(INT8, 900))
+    stop(*done, plan=plan)
+    drawn = step(*done, plan=plan, rules=Rules(audit=1.0))
+    assert (drawn.variant, drawn.audits, drawn.must_reach) == (INT4, miss, math.log(900) + 0.02)
+    died = [a_trial(BASE), a_trial(INT8), a_trial(INT4, cause=Cause.CRASHED)]
+    stop(*done, plan=plan, trials=died, rules=Rules(audit=1.0))
+
+
 def test_what_the_budget_leaves_out_is_named() -> None:
     end = stop(standing(BASE, 100), standing(INT8, 300), left_s=10)
     assert set(end.left_out) == {INT4, INT8_WIDE, INT4_WIDE}
