@@ -40,7 +40,7 @@ from paceline.records.run import (
 )
 from paceline.records.trial import TrialRecord, TrialState
 from paceline.records.variant import Rejection, RejectionReason, Variant
-from paceline.records.version import FailureFact, Version
+from paceline.records.version import LASTING, FailureFact, Version
 from paceline.trial.arrivals import plan_load
 from paceline.trial.closeness import ReadingOrder
 from paceline.trial.machine import TrialEvent, after
@@ -51,11 +51,6 @@ from paceline.trial.workload import load_shape, rung_shape
 
 CANCEL: Final = "cancel-requested"
 """The audit event by which another process asks a run to stop."""
-
-LASTING: Final = frozenset(
-    {Cause.OUT_OF_MEMORY, Cause.UNSUPPORTED, Cause.BAD_FLAG, Cause.MISSING_DEPENDENCY}
-)
-"""Causes that the same variant will meet again; the others may pass."""
 
 
 def _times(price_usd_per_hour: float | None, count: int) -> float | None:
@@ -159,14 +154,14 @@ class Campaign:
             for variant in stop.left_out
         ]
         pruned = [self._race.rejection(out) for out in stop.pruned]
-        out = {rejection.variant for rejection in (*over_budget, *pruned)}
+        ended = (*over_budget, *pruned, *stop.doomed)
+        out = {rejection.variant for rejection in ended}
         plan = replace(
             self._plan,
             variants=tuple(v for v in self._plan.variants if v not in out),
             rejected=(
                 *(rejection for rejection in self._plan.rejected if rejection.variant not in out),
-                *over_budget,
-                *pruned,
+                *ended,
             ),
         )
         self._writer.save_plan(plan)
@@ -211,7 +206,7 @@ class Campaign:
             say=self._watch.phase,
             cancelled=self.cancelled,
         ).run()
-        trial = replace(trial, checked=self._race.check(step))
+        trial = replace(trial, checked=self._race.check(step, self._plan))
         if trial.cause is Cause.CANCELLED:
             return
         self._writer.save_trial(trial)
@@ -370,6 +365,7 @@ class Campaign:
                     detail=trial.detail,
                     run_id=self._run.run_id,
                     at_utc=self._now(),
+                    host=self._shop.host.fingerprint(),
                 )
             )
 
