@@ -79,7 +79,11 @@ class TrialPeriod:
         found = read_spool(self._spool, self._position)
         self._position = found.position
         for line in found.lines:
-            if line.endpoint == endpoint and line.replica_id is not None:
+            if line.endpoint != endpoint:
+                continue
+            if line.failed_version is not None:  # whoever answers it in the end
+                self._count(line.failed_version).failed += 1
+            if line.replica_id is not None:
                 count = self._count(line.version)
                 count.answered += line.ended in ANSWERED
                 count.failed += line.ended is Ended.FAILED
