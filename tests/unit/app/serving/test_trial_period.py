@@ -49,6 +49,17 @@ def test_nor_for_one(spool: Path) -> None:
     assert verdict is Verdict.WAIT and because.startswith("19 of 20 requests")
 
 
+def test_whole_answers_are_timed_in_their_replica_and_streams_are_not(spool: Path) -> None:
+    period = TrialPeriod(2, spool, 0.0)
+    slow = [replace(line, execution_s=9.0) for line in _lines(Ended.OK, 30)]
+    before = [replace(line, version=1, execution_s=1.0, queue_s=60.0) for line in slow]
+    _write(spool, [*before, *(replace(line, ttft_s=0.1) for line in slow)])
+    assert _verdict(period)[0] is Verdict.PROMOTE
+    _write(spool, [*(replace(line, ended=Ended.ABORTED) for line in slow), *slow])
+    because = "e2e of whole answers p95 is 9.000 s, limit 1.500 s"
+    assert _verdict(period) == (Verdict.ROLL_BACK, because)
+
+
 def test_what_a_canary_failed_counts_against_it_whoever_answered_it(spool: Path) -> None:
     """Half of its requests were answered by the stable version in the end."""
     period = TrialPeriod(2, spool, 0.0)
