@@ -148,7 +148,7 @@ class Fleet:
         one = self._replicas[message.replica_id]
         unready = one.state is ReplicaState.STARTING
         match message:
-            case Entered() if unready:
+            case Entered() if unready or one.state is ReplicaState.STOPPING:
                 one.enter(message.phase, self._now_s())
             case Ready() if unready:
                 self._admit(one, message)
@@ -176,7 +176,8 @@ class Fleet:
         if not any(one.state is ReplicaState.QUEUED for one in self.replicas):
             self._waits_because = None
         wanted = self._target()
-        for action in reconcile(wanted, [one.seen(self._now_s()) for one in self.replicas]):
+        held = [one for one in self.replicas if not one.holds_nothing]
+        for action in reconcile(wanted, [one.seen(self._now_s()) for one in held]):
             self._act(action)
         self._launch_queued()
         states = [(one.version, one.state) for one in self.replicas]
@@ -277,8 +278,8 @@ class Fleet:
         crashes = self._crashes.get(one.version, Crashes())
         if crashes.not_before_s > self._now_s():
             waits = f"version {one.version} broke in {crashes.because}; a pause before the next try"
-        elif any(other.state is ReplicaState.STOPPING for other in self.replicas):
-            waits = "another replica still holds its memory"
+        elif (ends := one.waits_for(self.replicas)) is not None:
+            waits = ends
         elif not self.endpoint.share_device:
             waits = self._desk.device_busy(one.facts.accelerator)
         if waits is not None and waits != self._waits_because:
@@ -397,7 +398,7 @@ class Fleet:
             wanted=self._wanted,
             ready=len(ready),
             starting=len(live) - len(ready),
-            stopping=len(self._replicas) - len(live),
+            stopping=sum(not one.holds_nothing for one in self.replicas) - len(live),
             idle_s=tuple(one.idle_s for one in ready),
             memory=self._memory,
         )
@@ -488,12 +489,7 @@ class Fleet:
         audited: AuditKind | None = None,
     ) -> None:
         self._desk.journal.log(
-            self.endpoint.name,
-            kind,
-            because,
-            version=version,
-            replicas=replicas,
-            audited=audited,
+            self.endpoint.name, kind, because, version=version, replicas=replicas, audited=audited
         )
 
     def _now_s(self) -> float:
