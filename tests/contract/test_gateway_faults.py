@@ -126,13 +126,18 @@ class TestEngines:
         self, gateway: RunningGateway, golden: Golden, fault: Fault, stream: bool
     ) -> None:
         with golden_server(*QUICK, "--fault", fault.value) as broken:
-            gateway.serve(endpoint(replica(broken.url, "bad"), replica(golden.url, "good")))
+            bad = replica(broken.url, "bad", version=2)
+            gateway.serve(endpoint(bad, replica(golden.url, "good")))
             before = len(gateway.usage())
             replies = [gateway.ask(stream=stream) for _ in range(6)]
             assert [reply.status for reply in replies] == [200] * 6
             lines = gateway.usage()[before:]
-            moved = [line.replica_id for line in lines if line.ended is Ended.MOVED]
-            assert moved and set(moved) == {"good"}
+            moved = {
+                (line.replica_id, line.failed_version)
+                for line in lines
+                if line.ended is Ended.MOVED
+            }
+            assert moved == {("good", 2)}
             ends = [line.ended for line in lines if line.ended is not Ended.MOVED]
             assert ends == [Ended.BEGAN, Ended.OK] * 6, "tried twice, begun once"
 

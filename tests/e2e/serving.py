@@ -16,15 +16,17 @@ import psutil
 from tests.e2e.conftest import Paceline
 
 from paceline.adapters.hub.local import LocalHub
+from paceline.adapters.quality.suites import SuiteShelf
 from paceline.adapters.stores.sql import SqlStore
 from paceline.records.measurement import Metric
 from paceline.records.plan import Plan
+from paceline.records.quality import ItemScore, QualityResult
 from paceline.records.ranking import Ranked, Ranking
 from paceline.records.run import RunRecord, RunResult, RunState
 from paceline.records.trial import BlobRef
 from paceline.records.variant import Variant
 from paceline.records.version import Version
-from paceline.testing.builders import a_request, a_variant, a_workload
+from paceline.testing.builders import a_request, a_trial, a_variant, a_workload
 
 NOON = "2026-01-01T12:00:00+00:00"
 WITHIN_S = 180.0
@@ -39,9 +41,17 @@ settings: {stable: 1s, burst: 1s, burst_hold: 0s, down_after: 0s, idle_timeout: 
 
 
 def plant_version(
-    paceline: Paceline, model: str, variant: Variant | None = None, *, concurrency: int = 4
+    paceline: Paceline,
+    model: str,
+    variant: Variant | None = None,
+    *,
+    concurrency: int = 4,
+    suite: Path | None = None,
 ) -> int:
-    """A finished run of the pipeline `demo` with one measured variant, and its version."""
+    """A finished run of the pipeline `demo` with one measured variant, and its version.
+
+    It has answered every item of `suite` rightly.
+    """
     variant = variant or a_variant()
     paceline.data.mkdir(parents=True, exist_ok=True)
     cache = Path(paceline.env.get("PACELINE_CACHE") or Path.home() / ".cache/paceline")
@@ -52,7 +62,9 @@ def plant_version(
         run = RunRecord(
             run_id=f"2026010{number}-120000-ab12",
             request=replace(request, pipeline="demo"),
-            model=LocalHub(cache).find(model),
+            model=replace(
+                LocalHub(cache).find(model), suite_path=None if suite is None else str(suite)
+            ),
             software_version="0.1.0",
             created_at_utc=NOON,
         )
@@ -60,6 +72,8 @@ def plant_version(
         with store.write_run(run.run_id) as writer:
             writer.save_plan(Plan(baseline=variant, variants=(variant,), rejected=()))
             writer.move(RunState.PLANNED, RunState.RUNNING)
+            if suite is not None:
+                writer.save_trial(a_trial(variant, quality=_all_right(suite)))
             writer.finish(_result(variant))
         version = Version(
             pipeline="demo",
@@ -72,6 +86,21 @@ def plant_version(
         return store.add_version(version).number
     finally:
         store.close()
+
+
+def _all_right(path: Path) -> QualityResult:
+    suite = SuiteShelf().find(str(path))
+    return QualityResult(
+        suite=suite.name,
+        suite_sha256=suite.sha256,
+        items=tuple(
+            ItemScore(item_id=item.item_id, category=item.category, score=1.0, answer="")
+            for item in suite.items
+        ),
+        score=1.0,
+        by_category={},
+        ci95=None,
+    )
 
 
 def _result(variant: Variant) -> RunResult:

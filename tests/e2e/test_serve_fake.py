@@ -3,6 +3,7 @@
 import json
 import signal
 from datetime import UTC, datetime
+from importlib.resources import files
 from pathlib import Path
 
 import httpx
@@ -17,6 +18,7 @@ from paceline.testing.builders import a_variant
 pytestmark = [pytest.mark.e2e, pytest.mark.enable_socket]
 
 FAKE = "fake_server"
+STANDARD = Path(str(files("paceline.adapters.quality.suites.data") / "standard.jsonl"))
 GATEWAY = "paceline.deploy.gateway"
 
 
@@ -97,6 +99,21 @@ def test_a_version_that_cannot_start_fails_and_the_old_one_serves_on(
         assert "failed in engine; 1 serves on" in failed.err
         assert one.ask().headers["x-paceline-version"] == "1"
         assert one.status()["failed"][0]["version"] == 2
+
+
+def test_a_version_that_answers_garbage_is_not_admitted(paceline: Paceline, model: str) -> None:
+    """It starts and answers its warm-up; what it says to the items is wrong."""
+    plant_version(paceline, model, suite=STANDARD)
+    plant_version(paceline, model, a_variant(format_="int8"), suite=STANDARD)
+    known = json.dumps({"bf16": {"accuracy": 1.0}, "int8": {"accuracy": 0.0}})
+    assert paceline("deploy", "demo@1").code == 0
+    with serving(paceline, PACELINE_FAKE=known) as one:
+        one.heard("version 1 carries all traffic")
+        failed = paceline("deploy", "demo@2", "--wait")
+        assert failed.code == 1, failed.err
+        assert "failed in warm-up; 1 serves on" in failed.err
+        assert "garbage would come again: 0 of 8 answers are right" in failed.err
+        assert one.ask().headers["x-paceline-version"] == "1"
 
 
 def test_what_is_killed_comes_back_once_and_nothing_is_left(demo: Paceline) -> None:

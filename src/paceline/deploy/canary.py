@@ -1,11 +1,14 @@
 """Whether a new version beside the old one is good enough: promote, roll back, or wait.
 
-Three readings decide: failed requests, time to the first output against its limit, and the quality
-probe. It rolls back as soon as one of them is worse beyond chance; it promotes only when there is
-enough and none of them is worse. What stays unclear at the end does not go live.
+Four readings decide: failed requests, the time to the first output of streams against its limit,
+the time that whole answers take against the old version's, and the quality probe. It rolls back as
+soon as one of them is worse beyond chance; it promotes only when there is enough and none of them
+is worse. What stays unclear at the end does not go live.
+
+No limit of a measured load applies to whole answers: how long they are is up to the clients.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -33,11 +36,16 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """Requests of one version since the canary was admitted; `ttft_s` the latest of them."""
+    """Requests of one version since the canary was admitted.
+
+    Of the latest of them, `ttft_s` of streams and `e2e_s` of those that were answered whole: what
+    they took in the replica.
+    """
 
     answered: int = 0
     failed: int = 0
     ttft_s: tuple[float, ...] = ()
+    e2e_s: tuple[float, ...] = ()
 
     @property
     def requests(self) -> int:
@@ -119,30 +127,41 @@ def _slower_for_sure(
     canary: Observed, stable: Observed, limits: Sequence[LatencyLimit]
 ) -> str | None:
     """A percentile whose whole interval is above its limit."""
-    for limit in _limits(stable, limits):
-        bounds = quantile_bounds(canary.ttft_s, limit.share)
+    for what, took_s, limit in _latencies(canary, stable, limits):
+        bounds = quantile_bounds(took_s, limit.share)
         if bounds is not None and bounds.lo > limit.limit_s:
-            return _too_slow(canary, limit)
+            return _too_slow(what, took_s, limit)
     return None
 
 
 def _slower(canary: Observed, stable: Observed, limits: Sequence[LatencyLimit]) -> str | None:
     """A percentile above its limit."""
-    for limit in _limits(stable, limits):
-        if canary.ttft_s and quantile(canary.ttft_s, limit.share) > limit.limit_s:
-            return _too_slow(canary, limit)
+    for what, took_s, limit in _latencies(canary, stable, limits):
+        if took_s and quantile(took_s, limit.share) > limit.limit_s:
+            return _too_slow(what, took_s, limit)
     return None
 
 
-def _limits(stable: Observed, limits: Sequence[LatencyLimit]) -> Sequence[LatencyLimit]:
-    """Those asked for; without any, what the old version does now."""
-    if limits or len(stable.ttft_s) < FEWEST_REQUESTS:
-        return limits
-    bounds = quantile_bounds(stable.ttft_s, P95)
-    upper_s = quantile(stable.ttft_s, P95) if bounds is None else bounds.hi
+def _latencies(
+    canary: Observed, stable: Observed, limits: Sequence[LatencyLimit]
+) -> Iterator[tuple[str, Sequence[float], LatencyLimit]]:
+    """What is timed, the canary's times, and a limit on them."""
+    for limit in limits or _as_before(stable.ttft_s):
+        yield "TTFT", canary.ttft_s, limit
+    if len(canary.e2e_s) >= FEWEST_REQUESTS:  # the p95 of fewer is that of the longest answer
+        for limit in _as_before(stable.e2e_s):
+            yield "e2e of whole answers", canary.e2e_s, limit
+
+
+def _as_before(stable_s: Sequence[float]) -> tuple[LatencyLimit, ...]:
+    """What the old version does now, with room; none when that is not known well enough."""
+    if len(stable_s) < FEWEST_REQUESTS:
+        return ()
+    bounds = quantile_bounds(stable_s, P95)
+    upper_s = quantile(stable_s, P95) if bounds is None else bounds.hi
     return (LatencyLimit(share=P95, limit_s=SLOWER * upper_s),)
 
 
-def _too_slow(canary: Observed, limit: LatencyLimit) -> str:
-    found_s = quantile(canary.ttft_s, limit.share)
-    return f"TTFT p{100 * limit.share:g} is {found_s:.3f} s, limit {limit.limit_s:.3f} s"
+def _too_slow(what: str, took_s: Sequence[float], limit: LatencyLimit) -> str:
+    found_s = quantile(took_s, limit.share)
+    return f"{what} p{100 * limit.share:g} is {found_s:.3f} s, limit {limit.limit_s:.3f} s"

@@ -1,10 +1,11 @@
 """How soon a version that broke is tried again, and when to stop trying.
 
 A crash counts as a new beginning when the replica had served for a while; otherwise the pauses
-double. Times are of one monotonic clock.
+double. A version is not given up while a replica of it serves: that would end the replica too.
+Times are of one monotonic clock.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from paceline.records.launch import Cause
@@ -37,22 +38,32 @@ class Crashes:
     served: bool = False
     """Whether a replica of it was ever admitted."""
     not_before_s: float = 0.0
+    because: str = ""
+    """What the last one was."""
 
 
 def after_admission(crashes: Crashes) -> Crashes:
     """A replica of it serves; the row ends only when it goes on serving."""
-    return Crashes(count=crashes.count, served=True, not_before_s=crashes.not_before_s)
+    return replace(crashes, served=True)
 
 
-def after_crash(crashes: Crashes, *, now_s: float, served_s: float) -> Crashes:
+def after_crash(crashes: Crashes, because: str, *, now_s: float, served_s: float) -> Crashes:
     """A replica broke after having served for `served_s` (0: it never did)."""
     count = 1 if served_s >= SOUND_S else crashes.count + 1
     pause_s = min(FIRST_PAUSE_S * 2 ** (count - 1), LONGEST_PAUSE_S)
-    return Crashes(count=count, served=crashes.served, not_before_s=now_s + pause_s)
+    return replace(crashes, count=count, not_before_s=now_s + pause_s, because=because)
 
 
-def given_up(crashes: Crashes, cause: Cause | None) -> str | None:
-    """Why there is no further try; `None` when there is one. `cause` is that of the last crash."""
+def given_up(crashes: Crashes, cause: Cause | None, *, late: bool, serves: bool) -> str | None:
+    """Why there is no further try; `None` when there is one.
+
+    `cause` is that of the last crash; `late` is a start that was ended for its time. `serves` says
+    whether another replica of the version is ready.
+    """
+    if serves:
+        return None
+    if late:
+        return "cold start over its budget"
     tried = MEMORY_TRIED if cause is Cause.OUT_OF_MEMORY else 1
     if cause in LASTING and not crashes.served and crashes.count >= tried:
         return f"{cause.value} would come again"

@@ -200,6 +200,9 @@ class UsageLine:
     `execution_s` in the replica, `ttft_s` from the arrival to the first byte of a stream (`None`:
     there was none). Tokens are the engine's `usage`, or counted from the chunks that were passed on
     when the stream ended early. `trace_parent` is the client's, as W3C Trace Context has it.
+
+    A request that a replica failed before the client saw anything has the version of that replica
+    as `failed_version`: on its `MOVED` line, or on its end when no other was given it any more.
     """
 
     request_id: str
@@ -220,3 +223,4 @@ class UsageLine:
     images: int = 0
     ttft_s: float | None = None
     trace_parent: str | None = None
+    failed_version: int | None = None

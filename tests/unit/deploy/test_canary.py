@@ -1,6 +1,7 @@
 """Promote, roll back, or wait."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -73,6 +74,45 @@ def test_slower_than_its_limit_for_sure_ends_it_early() -> None:
 def test_without_a_limit_it_may_not_be_half_again_as_slow_as_before() -> None:
     assert found(observed(200, ttft_s=0.13)).verdict is Verdict.PROMOTE
     assert found(observed(200, ttft_s=0.2)).verdict is Verdict.ROLL_BACK
+
+
+def whole(count: int, *, slower: float = 1.0, seed: int = 0) -> Observed:
+    """Answers without a stream, long and short ones as chats have them."""
+    chance = random.Random(seed)
+    return Observed(
+        answered=count,
+        failed=0,
+        e2e_s=tuple(slower * chance.lognormvariate(0.0, 0.8) for _ in range(count)),
+    )
+
+
+def test_whole_answers_may_not_take_half_again_as_long_as_before() -> None:
+    stable = whole(1000, seed=1)
+    judgement = found(whole(200, slower=4.0), stable=stable, served_s=5.0)
+    assert judgement.verdict is Verdict.ROLL_BACK
+    assert judgement.because.startswith("e2e of whole answers p95 is ")
+    assert found(whole(200), stable=stable).verdict is Verdict.PROMOTE
+
+
+def test_limits_on_the_first_token_do_not_excuse_slow_whole_answers() -> None:
+    slow = whole(200, slower=4.0)
+    assert found(slow, stable=whole(1000, seed=1), limit_s=0.3).verdict is Verdict.ROLL_BACK
+
+
+def test_too_few_whole_answers_say_nothing() -> None:
+    few = replace(observed(50), e2e_s=(100.0,) * 19)
+    assert found(few, stable=whole(1000)).verdict is Verdict.PROMOTE
+    many = replace(observed(50), e2e_s=(100.0,) * 20)
+    assert found(many, stable=whole(19)).verdict is Verdict.PROMOTE
+    assert found(many, stable=whole(20)).verdict is Verdict.ROLL_BACK
+
+
+def test_long_and_short_answers_rarely_roll_a_good_one_back() -> None:
+    verdicts = [
+        found(whole(50, seed=seed), stable=whole(950, seed=1000 + seed)).verdict
+        for seed in range(100)
+    ]
+    assert verdicts.count(Verdict.ROLL_BACK) <= 5
 
 
 def test_wrong_answers_end_it_whatever_the_rest_says() -> None:

@@ -32,6 +32,7 @@ from paceline.records.deployment import (
     EndpointStatus,
     FailedVersion,
     LogKind,
+    Phase,
     ReplicaRecord,
     ReplicaState,
 )
@@ -147,7 +148,7 @@ class Fleet:
         one = self._replicas[message.replica_id]
         unready = one.state is ReplicaState.STARTING
         match message:
-            case Entered() if unready:
+            case Entered() if unready or one.state is ReplicaState.STOPPING:
                 one.enter(message.phase, self._now_s())
             case Ready() if unready:
                 self._admit(one, message)
@@ -172,8 +173,11 @@ class Fleet:
     def work(self) -> None:
         """Whatever is to be done now."""
         self._launch_queued()
+        if not any(one.state is ReplicaState.QUEUED for one in self.replicas):
+            self._waits_because = None
         wanted = self._target()
-        for action in reconcile(wanted, [one.seen(self._now_s()) for one in self.replicas]):
+        held = [one for one in self.replicas if not one.holds_nothing]
+        for action in reconcile(wanted, [one.seen(self._now_s()) for one in held]):
             self._act(action)
         self._launch_queued()
         states = [(one.version, one.state) for one in self.replicas]
@@ -271,10 +275,11 @@ class Fleet:
     def _may_start(self, one: Replica) -> bool:
         """Whether the pause after a crash is over and its device is free; says once why not."""
         waits = None
-        if self._crashes.get(one.version, Crashes()).not_before_s > self._now_s():
-            waits = f"version {one.version} broke; a pause before the next try"
-        elif any(other.state is ReplicaState.STOPPING for other in self.replicas):
-            waits = "another replica still holds its memory"
+        crashes = self._crashes.get(one.version, Crashes())
+        if crashes.not_before_s > self._now_s():
+            waits = f"version {one.version} broke in {crashes.because}; a pause before the next try"
+        elif (ends := one.waits_for(self.replicas)) is not None:
+            waits = ends
         elif not self.endpoint.share_device:
             waits = self._desk.device_busy(one.facts.accelerator)
         if waits is not None and waits != self._waits_because:
@@ -298,17 +303,22 @@ class Fleet:
                 LogKind.CANARY, f"gets {share * 100:.3g} % of new requests", version=one.version
             )
 
-    def _broken(self, one: Replica, cause: Cause | None, detail: str) -> None:
+    def _broken(
+        self, one: Replica, cause: Cause | None, detail: str, late: Phase | None = None
+    ) -> None:
+        """`late` is the phase that ate the budget of its cold start."""
         now_s = self._now_s()
-        phase = "serving" if one.admitted or one.start is None else one.start.phase.value
+        phase = "serving" if one.admitted or one.start is None else (late or one.start.phase).value
+        words = f"{phase}: {detail}"
         one.broke(detail)
-        self._log(LogKind.REPLICA, f"{one.id} broke in {phase}: {detail}", version=one.version)
+        self._log(LogKind.REPLICA, f"{one.id} broke in {words}", version=one.version)
         before = self._crashes.get(one.version, Crashes())
         if one.admitted:  # also when the count began anew with a deployment since
             before = after_admission(before)
-        crashes = after_crash(before, now_s=now_s, served_s=one.served_s(now_s))
+        crashes = after_crash(before, words, now_s=now_s, served_s=one.served_s(now_s))
         self._crashes[one.version] = crashes
-        because = given_up(crashes, cause)
+        serves = bool(self._serving(one.version))
+        because = given_up(crashes, cause, late=late is not None, serves=serves)
         if because is not None:
             self._fail(one.version, phase, f"{because}: {detail}")
 
@@ -341,16 +351,11 @@ class Fleet:
                     phase, because = eaten
                     cold_start = times(one.start, self._now_s())
                     one.record = self.latest = replace(one.record, cold_start=cold_start)
-                    one.broke(because)
-                    self._fail(one.version, phase.value, f"cold start over its budget: {because}")
+                    self._broken(one, None, because, late=phase)
 
     def _judge(self) -> None:
         plan, trial = self.endpoint.canary, self._trial
-        serving = [
-            one
-            for one in self.replicas
-            if one.version == self.endpoint.version and one.state is ReplicaState.SERVING
-        ]
+        serving = self._serving(self.endpoint.version)
         if plan is None or trial is None or not serving:
             return
         facts = serving[0].facts
@@ -376,6 +381,10 @@ class Fleet:
             )
             self._trial = None
 
+    def _serving(self, version: int) -> list[Replica]:
+        mine = (one for one in self.replicas if one.version == version)
+        return [one for one in mine if one.state is ReplicaState.SERVING]
+
     def _scale(self) -> None:
         wanted = self._target()
         facts = None if wanted.version is None else self._known(wanted.version)
@@ -389,7 +398,7 @@ class Fleet:
             wanted=self._wanted,
             ready=len(ready),
             starting=len(live) - len(ready),
-            stopping=len(self._replicas) - len(live),
+            stopping=sum(not one.holds_nothing for one in self.replicas) - len(live),
             idle_s=tuple(one.idle_s for one in ready),
             memory=self._memory,
         )
@@ -480,12 +489,7 @@ class Fleet:
         audited: AuditKind | None = None,
     ) -> None:
         self._desk.journal.log(
-            self.endpoint.name,
-            kind,
-            because,
-            version=version,
-            replicas=replicas,
-            audited=audited,
+            self.endpoint.name, kind, because, version=version, replicas=replicas, audited=audited
         )
 
     def _now_s(self) -> float:

@@ -184,6 +184,8 @@ class Keeper:
     def _keep(self) -> None:
         self._tell(Entered(replica_id=self._id, phase=Phase.ENVIRONMENT))
         environment = self._preparation.environment()
+        if self._stop.is_set():
+            return
         self._tell(Entered(replica_id=self._id, phase=Phase.WEIGHTS))
         artefact = self._preparation.artefact()
         if self._stop.is_set():

@@ -1,5 +1,6 @@
 """One replica as the supervisor holds it: the record, its place in the table, its keeper."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -13,6 +14,7 @@ from paceline.records.deployment import Phase, ReplicaRecord, ReplicaState, Repl
 from paceline.records.gateway import ReplicaPulse, ReplicaRoute
 
 IN_TABLE: Final = (ReplicaState.SERVING, ReplicaState.DRAINING)
+BEFORE_ENGINE: Final = (Phase.ENVIRONMENT, Phase.WEIGHTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,22 @@ class Replica:
     def admitted(self) -> bool:
         """Whether it ever served."""
         return self._served is not None
+
+    @property
+    def holds_nothing(self) -> bool:
+        """It ends and has no engine: what is left is an installation that cannot be broken off."""
+        if self.state is not ReplicaState.STOPPING or self.start is None:
+            return False
+        return self.start.phase in BEFORE_ENGINE
+
+    def waits_for(self, others: Iterable["Replica"]) -> str | None:
+        """Why it may not start before another one has ended; `None` when it may."""
+        ending = [other for other in others if other.state is ReplicaState.STOPPING]
+        if not all(other.holds_nothing for other in ending):
+            return "another replica still holds its memory"
+        if any(other.version == self.version for other in ending):  # it would wait for it inside
+            return "an earlier start of its version still installs it"
+        return None
 
     def served_s(self, now_s: float) -> float:
         """For how long it has served, 0 when it never did."""

@@ -12,7 +12,7 @@ from paceline.records.deployment import Canary
 from paceline.records.gateway import Ended, EndpointPulse
 
 PROBE_EVERY_S: Final = 60.0
-TTFT_KEPT: Final = 1000
+TIMES_KEPT: Final = 1000
 ANSWERED: Final = (Ended.OK, Ended.ABORTED)
 """A client that leaves says nothing against a version; one that errs says nothing at all."""
 
@@ -21,14 +21,20 @@ ANSWERED: Final = (Ended.OK, Ended.ABORTED)
 class _Count:
     answered: int = 0
     failed: int = 0
-    ttft_s: deque[float] = field(default_factory=lambda: deque(maxlen=TTFT_KEPT))
+    ttft_s: deque[float] = field(default_factory=lambda: deque(maxlen=TIMES_KEPT))
+    e2e_s: deque[float] = field(default_factory=lambda: deque(maxlen=TIMES_KEPT))
 
     def observed(self) -> Observed:
-        return Observed(answered=self.answered, failed=self.failed, ttft_s=tuple(self.ttft_s))
+        return Observed(
+            answered=self.answered,
+            failed=self.failed,
+            ttft_s=tuple(self.ttft_s),
+            e2e_s=tuple(self.e2e_s),
+        )
 
 
 class TrialPeriod:
-    """Counts by version: TTFT from pulses, how requests ended from the usage spool."""
+    """Counts by version: TTFT from pulses, how requests ended and when from the usage spool."""
 
     def __init__(self, version: int, spool: Path, now_s: float) -> None:
         self.version = version
@@ -66,6 +72,7 @@ class TrialPeriod:
             stable.answered += other.answered
             stable.failed += other.failed
             stable.ttft_s.extend(other.ttft_s)
+            stable.e2e_s.extend(other.e2e_s)
         return judge(
             self._count(self.version).observed(),
             stable.observed(),
@@ -79,10 +86,16 @@ class TrialPeriod:
         found = read_spool(self._spool, self._position)
         self._position = found.position
         for line in found.lines:
-            if line.endpoint == endpoint and line.replica_id is not None:
+            if line.endpoint != endpoint:
+                continue
+            if line.failed_version is not None:  # whoever answers it in the end
+                self._count(line.failed_version).failed += 1
+            if line.replica_id is not None:
                 count = self._count(line.version)
                 count.answered += line.ended in ANSWERED
                 count.failed += line.ended is Ended.FAILED
+                if line.ended is Ended.OK and line.ttft_s is None:
+                    count.e2e_s.append(line.execution_s)
 
     def _count(self, version: int) -> _Count:
         return self._counts.setdefault(version, _Count())

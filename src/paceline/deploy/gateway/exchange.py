@@ -147,7 +147,7 @@ class Exchange(Served):
         self._attempts += 1
         self.started_s = now_s
         self._deadline_s = now_s + self.endpoint.first_byte_timeout_s
-        self._dispatch.spool.began(self, moved=self._attempts > 1)
+        self._dispatch.spool.began(self)
         upstream = replica.pool.idle(oldest_idle_s)
         if upstream is None:
             self.waits()
@@ -399,7 +399,7 @@ class Exchange(Served):
         if self._upstream is not None:
             self._upstream.drop()
             self._upstream = None
-        self.replica = None
+        self.replica, self.failed_version = None, replica.route.version
         replica.in_flight -= 1
         self._dispatch.released(self.endpoint, replica)
         may_retry = failure.may_retry and self._attempts < MOST_ATTEMPTS

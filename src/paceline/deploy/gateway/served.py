@@ -15,14 +15,17 @@ class Served(Consumer):
     """One admitted request. Times are monotonic seconds.
 
     `served_by` is its endpoint as it was then; `replica` has it now or had it last; `reserved` is
-    what its key's limits hold back for it. `queue_s` and `cold_s` are what it waited with a replica
-    ready and with none, `ttft_s` what passed from its arrival to the first byte of a stream.
+    what its key's limits hold back for it; `failed_version` is the version of the replica that
+    failed it last, before the client saw anything. `queue_s` and `cold_s` are what it waited with
+    a replica ready and with none, `ttft_s` what passed from its arrival to the first byte of a
+    stream.
     """
 
     __slots__ = (
         "ask",
         "client",
         "cold_s",
+        "failed_version",
         "meter",
         "queue_s",
         "replica",
@@ -59,5 +62,6 @@ class Served(Consumer):
         self.started_s = now_s
         self.queue_s = self.cold_s = 0.0
         self.ttft_s: float | None = None
+        self.failed_version: int | None = None
         traced = request.head.headers.get(b"traceparent")
         self.trace_parent = None if traced is None else trace_parent(traced)

@@ -58,18 +58,16 @@ class Spool:
         """What the disk has not taken yet."""
         return len(self._waiting)
 
-    def began(self, request: Served, *, moved: bool = False) -> None:
-        """It is given to a replica now; `moved`: to another one, for that one failed it."""
+    def began(self, request: Served) -> None:
+        """It is given to a replica now: to another one when one has failed it."""
         if not self._turn:
             self._begin_turn()
+        how, failed_version = b'"began"', request.failed_version
+        if failed_version is not None:
+            how = b'"moved","failed_version":%d' % failed_version
         self._add(
-            b'{"request_id":"%b","at_s":%b,%b"status":0,"ended":"%b"}\n'
-            % (
-                request.request_id,
-                self._at_s,
-                self._who(request),
-                b"moved" if moved else b"began",
-            )
+            b'{"request_id":"%b","at_s":%b,%b"status":0,"ended":%b}\n'
+            % (request.request_id, self._at_s, self._who(request), how)
         )
 
     def ended(
@@ -94,6 +92,8 @@ class Spool:
             more += b',"ttft_s":%.6f' % request.ttft_s
         if request.trace_parent is not None:
             more += b',"trace_parent":"%b"' % request.trace_parent
+        if request.replica is None and request.failed_version is not None:
+            more += b',"failed_version":%d' % request.failed_version
         if not self._turn:
             self._begin_turn()
         self._add(

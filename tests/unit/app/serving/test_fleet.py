@@ -8,6 +8,7 @@ import pytest
 from tests.unit.app.serving.stage import ENDPOINT, Stage, deploy, facts, state
 
 from paceline.app.serving.keeper import Broke, Entered, Probed, Ready, Released
+from paceline.app.serving.replica import Replica
 from paceline.app.serving.trial_period import TrialPeriod
 from paceline.deploy.canary import Observed
 from paceline.deploy.reconcile import SETTLE_S
@@ -209,6 +210,78 @@ def test_over_its_cold_start_budget_a_version_fails_with_the_phase(
     failed = stage.status().failed[0]
     assert failed.phase == "engine"
     assert "61 s of 60 s" in failed.because
+
+
+@pytest.fixture
+def pair(make: Callable[..., Stage]) -> tuple[Stage, Replica]:
+    """Two replicas are wanted, and this one serves; the other one starts."""
+    stage = make(replace(ENDPOINT, policy=replace(ENDPOINT.policy, bounds=Bounds(min_replicas=2))))
+    sound = stage.only()
+    stage.ready(sound)
+    stage.pass_s(1)
+    assert sorted(map(state, stage.fleet.replicas)) == ["serving", "starting"]
+    return stage, sound
+
+
+def _other(stage: Stage, sound: Replica) -> Replica:
+    (found,) = [one for one in stage.fleet.replicas if one is not sound]
+    return found
+
+
+def test_starts_that_fail_beside_one_that_serves_wait_and_leave_it_alone(
+    pair: tuple[Stage, Replica],
+) -> None:
+    stage, sound = pair
+    for tries in range(8):
+        one = _other(stage, sound)
+        stage.fleet.told(Broke(replica_id=one.id, cause=Cause.OUT_OF_MEMORY, detail="exit 1"))
+        stage.fleet.told(Released(replica_id=one.id))
+        assert (state(sound), state(_other(stage, sound))) == ("serving", "queued"), tries
+        stage.pass_s(61)
+    assert state(_other(stage, sound)) == "starting", "it is tried again"
+    assert stage.status().failed == ()
+
+
+def test_a_start_over_its_budget_beside_one_that_serves_waits_and_says_why(
+    pair: tuple[Stage, Replica],
+) -> None:
+    stage, sound = pair
+    late = _other(stage, sound)
+    stage.fleet.told(Entered(replica_id=late.id, phase=Phase.ENGINE))
+    while state(late) == "starting":
+        stage.pass_s(1)
+    assert (state(sound), state(late), stage.status().failed) == ("serving", "stopping", ())
+    assert any("broke in engine: 61 s of 60 s" in text for text in stage.log(LogKind.REPLICA))
+    stage.fleet.told(Released(replica_id=late.id))
+    assert state(_other(stage, sound)) == "queued"
+    assert stage.status().because.startswith("version 1 broke in engine: 61 s of 60 s")
+    stage.pass_s(2)
+    assert state(_other(stage, sound)) == "starting"
+
+
+def test_what_is_no_longer_waited_for_is_no_longer_said(pair: tuple[Stage, Replica]) -> None:
+    stage, sound = pair
+    one = _other(stage, sound)
+    stage.desk.busy = "an optimization has 'cpu' alone"
+    stage.fleet.told(Broke(replica_id=one.id, cause=Cause.CRASHED, detail="exit 1"))
+    stage.fleet.told(Released(replica_id=one.id))
+    pause = "version 1 broke in environment: exit 1; a pause before the next try"
+    assert stage.status().because == pause
+    deploy(stage, policy=ENDPOINT.policy)  # one is enough
+    assert stage.status().because == stage.desk.busy
+    stage.in_flight[sound.id] = 1
+    stage.pass_s(10)
+    assert stage.fleet.replicas == (sound,)
+    assert stage.status().because == stage.log(LogKind.SCALE)[-1]
+
+
+def test_it_fails_when_the_one_that_served_is_gone_too(pair: tuple[Stage, Replica]) -> None:
+    stage, sound = pair
+    stage.fleet.told(Broke(replica_id=sound.id, cause=Cause.CRASHED, detail="exit 1"))
+    stage.fleet.told(Released(replica_id=sound.id))
+    stage.pass_s(62)
+    assert stage.status().state is EndpointState.FAILED
+    assert "cold start over its budget: 61 s of 60 s" in stage.status().because
 
 
 def test_a_new_version_that_fails_leaves_the_old_one_alone(serving: Stage) -> None:

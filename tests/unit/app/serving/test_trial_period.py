@@ -47,3 +47,48 @@ def test_nor_for_one(spool: Path) -> None:
     _write(spool, [*_lines(Ended.OK, 18), *_lines(Ended.FAILED, 1), *_lines(Ended.REJECTED, 500)])
     verdict, because = _verdict(period)
     assert verdict is Verdict.WAIT and because.startswith("19 of 20 requests")
+
+
+def test_whole_answers_are_timed_in_their_replica_and_streams_are_not(spool: Path) -> None:
+    period = TrialPeriod(2, spool, 0.0)
+    slow = [replace(line, execution_s=9.0) for line in _lines(Ended.OK, 30)]
+    before = [replace(line, version=1, execution_s=1.0, queue_s=60.0) for line in slow]
+    _write(spool, [*before, *(replace(line, ttft_s=0.1) for line in slow)])
+    assert _verdict(period)[0] is Verdict.PROMOTE
+    _write(spool, [*(replace(line, ended=Ended.ABORTED) for line in slow), *slow])
+    because = "e2e of whole answers p95 is 9.000 s, limit 1.500 s"
+    assert _verdict(period) == (Verdict.ROLL_BACK, because)
+
+
+def test_what_a_canary_failed_counts_against_it_whoever_answered_it(spool: Path) -> None:
+    """Half of its requests were answered by the stable version in the end."""
+    period = TrialPeriod(2, spool, 0.0)
+    moved = [
+        replace(line, version=1, replica_id="demo-1", failed_version=2)
+        for line in _lines(Ended.MOVED, 25)
+    ]
+    answered = [replace(line, ended=Ended.OK, failed_version=None) for line in moved]
+    _write(spool, [*_lines(Ended.OK, 25), *moved, *answered])
+    because = "25 of 50 requests failed, 0 of 25 on the old version"
+    assert _verdict(period) == (Verdict.ROLL_BACK, because)
+
+
+@pytest.mark.parametrize("ended", [Ended.FAILED, Ended.ABORTED])
+def test_a_request_that_nobody_answered_counts_against_the_last_who_failed_it(
+    spool: Path, ended: Ended
+) -> None:
+    """Without a replica, its last line has the endpoint's version."""
+    period = TrialPeriod(2, spool, 0.0)
+    lines = [
+        replace(line, version=1, replica_id=None, failed_version=2) for line in _lines(ended, 20)
+    ]
+    _write(spool, lines)
+    because = "20 of 20 requests failed, 0 of 0 on the old version"
+    assert _verdict(period) == (Verdict.ROLL_BACK, because)
+
+
+def test_what_the_stable_version_failed_is_not_the_canarys(spool: Path) -> None:
+    period = TrialPeriod(2, spool, 0.0)
+    moved = [replace(line, failed_version=1) for line in _lines(Ended.MOVED, 20)]
+    _write(spool, [*moved, *_lines(Ended.OK, 20)])
+    assert _verdict(period) == (Verdict.PROMOTE, "20 requests, 0 failed; no worse than before")

@@ -20,7 +20,7 @@ from paceline.deploy.gateway.spool import Spool
 from paceline.deploy.gateway.spool_reader import Position, read_spool
 from paceline.deploy.gateway.transport import Transport
 from paceline.deploy.gateway.upstream import UpstreamConnection
-from paceline.records.gateway import Ended, EndpointRoute, KeyRule, Table
+from paceline.records.gateway import Ended, EndpointRoute, KeyRule, Table, UsageLine
 from paceline.testing.gateway import CHAT, KEY, chat_body, endpoint, key_rule, replica
 
 EVENT = b'data: {"choices":[{"delta":{"content":"word"}}]}\n\n'
@@ -126,9 +126,12 @@ class Bench:
         return made
 
     @property
+    def lines(self) -> tuple[UsageLine, ...]:
+        return read_spool(self.folder, Position()).lines
+
+    @property
     def ends(self) -> list[Ended]:
-        lines = read_spool(self.folder, Position()).lines
-        return [line.ended for line in lines if line.ended not in {Ended.BEGAN, Ended.MOVED}]
+        return [line.ended for line in self.lines if line.ended not in {Ended.BEGAN, Ended.MOVED}]
 
 
 def http(*, path: str = CHAT, head: str = "", **fields: Any) -> bytes:
@@ -285,6 +288,25 @@ def test_who_was_tried_elsewhere_holds_nobody_up(bench: Bench) -> None:
     assert b" 200 OK" in transport.written and second.asked == 2
     second.says(WHOLE)
     assert bench.ends == [Ended.OK] * 4
+
+
+def test_the_account_says_whose_replica_failed_a_request_before_its_first_byte(
+    bench: Bench,
+) -> None:
+    canary = replica("http://127.0.0.1:10", "canary", version=2)
+    bench.serve(endpoint(replica(URL), canary))
+    bench.asks()
+    failed = []
+    while bench.dispatcher.wanted:
+        _, given = bench.dispatcher.wanted[0]
+        failed.append(given.route.version)
+        bench.engine().says(b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n")
+    first, second = failed
+    assert [(line.ended, line.failed_version) for line in bench.lines] == [
+        (Ended.BEGAN, None),
+        (Ended.MOVED, first),
+        (Ended.FAILED, second),
+    ]
 
 
 def test_pictures_are_paid_for_from_what_is_left_while_they_are_made(bench: Bench) -> None:

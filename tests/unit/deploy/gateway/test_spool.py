@@ -30,6 +30,7 @@ class _Account:
     queue_s: float = 0.25
     cold_s: float = 0.5
     ttft_s: float | None = None
+    failed_version: int | None = None
     trace_parent: bytes | None = None
     served_by: EndpointRoute = ENDPOINT
 
@@ -49,11 +50,12 @@ def test_lines_say_what_happened_and_can_be_read_while_the_file_is_open(tmp_path
         meter=KeyMeter(key_rule(), 0.0), replica=Replica(replica("http://h:1", version=7), 0.0, 0.0)
     )
     spool.began(served)
-    spool.began(served, moved=True)
+    served.failed_version = 6
+    spool.began(served)
     spool.ended(served, 200, Ended.OK, Counts(5, 3), 1.5, images=2)
     began, moved, ended = read(tmp_path)
     assert (began.ended, began.status, began.replica_id) == (Ended.BEGAN, 0, "r1")
-    assert moved == replace(began, ended=Ended.MOVED)
+    assert moved == replace(began, ended=Ended.MOVED, failed_version=6)
     assert ended == UsageLine(
         request_id="request-1",
         at_s=12.5,
@@ -86,6 +88,13 @@ def test_a_request_without_replica_and_key_has_neither(tmp_path: Path) -> None:
     Spool(tmp_path).ended(account(), 503, Ended.REFUSED, Counts(0, 0), 0.0)
     (line,) = read(tmp_path)
     assert (line.replica_id, line.key_id, line.version) == (None, None, 1)
+    assert line.failed_version is None
+
+
+def test_a_request_that_no_other_replica_answered_says_whose_failed_it(tmp_path: Path) -> None:
+    Spool(tmp_path).ended(account(failed_version=6), 502, Ended.FAILED, Counts(0, 0), 0.0)
+    (line,) = read(tmp_path)
+    assert (line.replica_id, line.version, line.failed_version) == (None, 1, 6)
 
 
 def test_a_full_file_is_followed_by_another_and_nothing_is_lost(
