@@ -1,7 +1,7 @@
 """How soon a version that broke is tried again, and when to stop trying.
 
 A crash counts as a new beginning when the replica had served for a while; otherwise the pauses
-double. A version is not given up while a replica of it serves: that would end the replica too.
+double. A version is not given up while a replica of it serves and no other version could take over.
 Times are of one monotonic clock.
 """
 
@@ -54,13 +54,13 @@ def after_crash(crashes: Crashes, because: str, *, now_s: float, served_s: float
     return replace(crashes, count=count, not_before_s=now_s + pause_s, because=because)
 
 
-def given_up(crashes: Crashes, cause: Cause | None, *, late: bool, serves: bool) -> str | None:
+def given_up(crashes: Crashes, cause: Cause | None, *, late: bool, needed: bool) -> str | None:
     """Why there is no further try; `None` when there is one.
 
-    `cause` is that of the last crash; `late` is a start that was ended for its time. `serves` says
-    whether another replica of the version is ready.
+    `cause` is that of the last crash; `late` is a start that was ended for its time. `needed`:
+    another replica of the version serves, and no other version could take over from it.
     """
-    if serves:
+    if needed:
         return None
     if late:
         return "cold start over its budget"

@@ -24,20 +24,32 @@ def failed_versions(endpoint: Endpoint, failed: Sequence[FailedVersion]) -> froz
     return frozenset(one.version for one in failed if one.revision == endpoint.revision)
 
 
-def target(
-    endpoint: Endpoint, stable: int | None, failed: Sequence[FailedVersion], replicas: int
-) -> Target:
-    """What the replicas shall become when `replicas` are wanted.
+def fallback(endpoint: Endpoint, stable: int | None, failed: Sequence[FailedVersion]) -> int | None:
+    """The version that comes back when the wanted one fails; `None`: nothing stands behind it.
 
     `stable` is the version that last carried all traffic.
     """
     out = failed_versions(endpoint, failed)
-    fallback = None if stable in out or stable == endpoint.version else stable
-    if endpoint.version in out:
-        return Target(version=fallback, replicas=replicas if fallback is not None else 0)
-    if endpoint.canary is not None and fallback is not None:
+    return None if stable in out or stable == endpoint.version else stable
+
+
+def is_backed(
+    version: int, endpoint: Endpoint, stable: int | None, failed: Sequence[FailedVersion]
+) -> bool:
+    """Whether another version takes over when this one fails."""
+    return version == endpoint.version and fallback(endpoint, stable, failed) is not None
+
+
+def target(
+    endpoint: Endpoint, stable: int | None, failed: Sequence[FailedVersion], replicas: int
+) -> Target:
+    """What the replicas shall become when `replicas` are wanted; `stable` as in `fallback`."""
+    behind = fallback(endpoint, stable, failed)
+    if endpoint.version in failed_versions(endpoint, failed):
+        return Target(version=behind, replicas=replicas if behind is not None else 0)
+    if endpoint.canary is not None and behind is not None:
         canary = endpoint.version if replicas else None
-        return Target(version=fallback, replicas=replicas, canary=canary)
+        return Target(version=behind, replicas=replicas, canary=canary)
     return Target(version=endpoint.version, replicas=replicas)
 
 

@@ -24,7 +24,7 @@ def crashed(times: int, *, served: bool = False, served_s: float = 0.0) -> Crash
 
 def end(crashes: Crashes, cause: Cause | None = None, *, late: bool = False) -> str | None:
     """Why there is no further try where no replica of the version serves."""
-    return given_up(crashes, cause, late=late, serves=False)
+    return given_up(crashes, cause, late=late, needed=False)
 
 
 def test_the_pause_doubles_up_to_a_minute() -> None:
@@ -70,7 +70,7 @@ def test_a_version_with_a_replica_that_serves_is_not_given_up(
 ) -> None:
     """Its further starts wait instead."""
     crashes = crashed(2 * CRASHES_BORNE, served=True)
-    assert given_up(crashes, cause, late=late, serves=True) is None
+    assert given_up(crashes, cause, late=late, needed=True) is None
     assert crashes.not_before_s == 100.0 + LONGEST_PAUSE_S
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from paceline.deploy.rollout import Target, carries_all, target
+from paceline.deploy.rollout import Target, carries_all, is_backed, target
 from paceline.records.deployment import Endpoint, FailedVersion
 from paceline.records.deployment import ReplicaState as State
 from paceline.testing.deployments import an_endpoint
@@ -56,3 +56,11 @@ def test_a_version_carries_all_once_it_serves_alone() -> None:
     assert not carries_all(wanted, [(2, State.SERVING), (1, State.SERVING)])
     assert carries_all(wanted, [(2, State.SERVING), (1, State.DRAINING)])
     assert not carries_all(replace(wanted, canary=3), [(2, State.SERVING)])
+
+
+def test_only_a_version_that_is_rolled_to_has_another_behind_it() -> None:
+    assert is_backed(2, PLAIN, 1, ())
+    assert not is_backed(1, PLAIN, 1, ()), "the one that it would go back to"
+    assert not is_backed(2, PLAIN, 2, ())
+    assert not is_backed(2, PLAIN, None, ())
+    assert not is_backed(2, PLAIN, 1, (failed(1),))

@@ -23,7 +23,7 @@ from paceline.deploy.crashes import Crashes, after_admission, after_crash, given
 from paceline.deploy.policies.paceline import cold_start_budget_s
 from paceline.deploy.pulses import PulseMeter
 from paceline.deploy.reconcile import Act, Action, reconcile
-from paceline.deploy.rollout import Target, carries_all, failed_versions, target
+from paceline.deploy.rollout import Target, carries_all, failed_versions, is_backed, target
 from paceline.deploy.table import endpoint_route
 from paceline.errors import PacelineError, SetupError
 from paceline.records.audit import AuditKind
@@ -317,8 +317,9 @@ class Fleet:
             before = after_admission(before)
         crashes = after_crash(before, words, now_s=now_s, served_s=one.served_s(now_s))
         self._crashes[one.version] = crashes
-        serves = bool(self._serving(one.version))
-        because = given_up(crashes, cause, late=late is not None, serves=serves)
+        backed = is_backed(one.version, self.endpoint, self._stable, self._failed)
+        needed = bool(self._serving(one.version)) and not backed
+        because = given_up(crashes, cause, late=late is not None, needed=needed)
         if because is not None:
             self._fail(one.version, phase, f"{because}: {detail}")
 

@@ -11,6 +11,7 @@ from paceline.app.serving.keeper import Broke, Entered, Probed, Ready, Released
 from paceline.app.serving.replica import Replica
 from paceline.app.serving.trial_period import TrialPeriod
 from paceline.deploy.canary import Observed
+from paceline.deploy.crashes import CRASHES_BORNE
 from paceline.deploy.reconcile import SETTLE_S
 from paceline.records.deployment import (
     Canary,
@@ -294,6 +295,34 @@ def test_a_new_version_that_fails_leaves_the_old_one_alone(serving: Stage) -> No
     assert state(old) == "serving"
     assert serving.fleet.replicas == (old,)
     assert (serving.status().state, serving.status().stable) == (EndpointState.LIVE, 1)
+
+
+def test_a_rollout_goes_back_when_a_further_replica_cannot_start(
+    pair: tuple[Stage, Replica],
+) -> None:
+    stage, sound = pair
+    stage.ready(_other(stage, sound))
+    deploy(stage, version=2)
+    first = stage.only(2)
+    stage.ready(first)
+    starts = 0
+    while starts < CRASHES_BORNE:
+        stage.pass_s(1)
+        for one in stage.fleet.replicas:
+            if state(one) == "starting":
+                starts += 1
+                stage.fleet.told(Broke(replica_id=one.id, cause=Cause.CRASHED, detail="exit 1"))
+            if state(one) == "stopping":
+                stage.fleet.told(Released(replica_id=one.id))
+    (failed,) = stage.status().failed
+    assert (failed.version, failed.because) == (2, "5 crashes in a row: exit 1")
+    stage.pass_s(1)
+    (back,) = [one for one in stage.fleet.replicas if state(one) == "starting"]
+    assert back.version == 1
+    stage.ready(back)
+    stage.pass_s(10)
+    assert [one.version for one in stage.fleet.replicas if state(one) == "serving"] == [1, 1]
+    assert state(first) != "serving"
 
 
 def test_a_version_that_cannot_be_read_fails(serving: Stage) -> None:
