@@ -75,7 +75,8 @@ class EngineFacts:
     """`serving`, `local` (one user, low overhead) or `library` (a Python loop)."""
     continuous_batching: bool
     parallelism: str
-    """`tensor`, or `layers`: several devices hold the model but take turns."""
+    """`tensor`; `uneven`: the same in shards that may differ, so that heads need not divide; or
+    `layers`: several devices hold the model but take turns."""
     max_sequences: int
     max_sequences_large: int
     """The default on large devices newer than Ampere, in releases since mid 2025."""
