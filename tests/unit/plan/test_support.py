@@ -1,5 +1,7 @@
 """What cannot run says why, and what was seen to run is not refused."""
 
+import pytest
+
 from paceline.plan.facts import tables
 from paceline.plan.facts.models import known_shapes
 from paceline.plan.support import impossible, split_reason, unsupported
@@ -19,6 +21,17 @@ def test_engines_with_kernels_for_it_unpack_narrow_weights_on_older_devices() ->
     for name in ("vllm", "sglang", "tgi"):
         assert unsupported(a100, fp8, tables.engine(name)) is None, name
         assert unsupported(tables.device("T4-16GB"), fp8, tables.engine(name)) is not None, name
+
+
+@pytest.mark.parametrize("name", ["llama.cpp", "openvino", "mlc-llm"])
+def test_engines_for_processors_and_graphics_cards_have_no_back_end_for_gaudi(name: str) -> None:
+    engine, gaudi = tables.engine(name), tables.device("Gaudi3-128GB")
+    for format_ in engine.formats:
+        reason = unsupported(gaudi, tables.weight_format(format_), engine)
+        assert "no back end for Intel" in (reason or ""), format_
+    fp16 = tables.weight_format("fp16")
+    assert unsupported(gaudi, fp16, tables.engine("vllm")) is None
+    assert unsupported(gaudi, fp16, tables.engine("deepspeed")) is None
 
 
 def test_heads_divide_over_the_shards_unless_the_engine_takes_uneven_ones() -> None:

@@ -30,6 +30,8 @@ class Device:
     name: str
     kind: str
     vendor: str
+    """Whose drivers engines have a back end for: `CPU` is a processor of any maker, and of Intel's
+    accelerators the table has Gaudi alone."""
     architecture: str
     year: int
     memory_gib: float
