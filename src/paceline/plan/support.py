@@ -13,13 +13,13 @@ HOPPER: Final = 9.0
 """gpt-oss has kernels of its own from here on (TensorRT-LLM and others)."""
 EMULATORS: Final = {
     "vllm": ("fp8", "fp4"),
-    "sglang": ("fp8", "fp4"),
+    "sglang": ("fp4",),
     "tgi": ("fp8",),
     "llama.cpp": ("fp4",),
 }
 """Engines with kernels that unpack narrow weights on devices without the matrix unit
-(vLLM docs, supported hardware; SGLang, quantization/fp8_utils.py: `can_auto_enable_marlin_fp8`;
-TGI, layers/marlin/fp8.py; gpt-oss on A100 in the GPUStack performance lab)."""
+(vLLM docs, supported hardware; TGI, layers/marlin/fp8.py; gpt-oss on A100 in the GPUStack
+performance lab, where SGLang ended with fp8 on A100: it unpacks that outside of experts alone)."""
 
 
 def unsupported(device: Device, weights: Format, engine: EngineFacts) -> str | None:

@@ -88,7 +88,7 @@ def test_a_smaller_share_of_memory_holds_fewer_requests() -> None:
     not RECORDS.exists(), reason="the shared reference tables are not beside this checkout"
 )
 def test_recorded_successes_and_failures_are_reproduced() -> None:
-    """At most 3 % wrong, and never `fits` where memory is recorded to have run out."""
+    """At most one of them wrong, and never `fits` where memory is recorded to have run out."""
     finder, wrong, checked = ShapeFinder(known_shapes()), [], 0
     with RECORDS.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
@@ -98,9 +98,9 @@ def test_recorded_successes_and_failures_are_reproduced() -> None:
             checked += 1
             if predicted != (row["fits"] == "yes"):
                 wrong.append((row["model_hf"], row["gpu"], row["n_gpus"], row["reason"]))
-                assert not (predicted and row["fits"] == "no"), row
+                assert not (predicted and row["fits"].split()[0] == "no"), row
     assert checked >= 150
-    assert len(wrong) <= 0.03 * checked, wrong
+    assert len(wrong) <= 1, wrong
 
 
 DEVICES = {

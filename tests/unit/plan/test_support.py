@@ -18,7 +18,7 @@ def test_what_cannot_run_says_why() -> None:
 
 def test_engines_with_kernels_for_it_unpack_narrow_weights_on_older_devices() -> None:
     a100, fp8 = tables.device("A100-SXM-80GB"), tables.weight_format("fp8")
-    for name in ("vllm", "sglang", "tgi"):
+    for name in ("vllm", "tgi"):
         assert unsupported(a100, fp8, tables.engine(name)) is None, name
         assert unsupported(tables.device("T4-16GB"), fp8, tables.engine(name)) is not None, name
 

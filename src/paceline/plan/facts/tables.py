@@ -84,6 +84,10 @@ class EngineFacts:
     """The default on large devices newer than Ampere, in releases since mid 2025."""
     memory_share: float
     overhead_gib: float
+    """Per device beside weights, cache and activations: driver context, captured graphs,
+    communication buffers. Estimates by kind of engine, not fitted and not published as a figure by
+    the engines: the 154 recorded outcomes of `tests/unit/plan/test_memory.py` are told the same
+    with nothing at all as with this; a quarter more misses two that ran."""
     vendors: tuple[str, ...]
     formats: tuple[str, ...]
     source: str
