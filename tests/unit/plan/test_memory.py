@@ -8,8 +8,9 @@ import pytest
 
 from paceline.plan.facts import tables
 from paceline.plan.facts.models import ShapeFinder, known_shapes
-from paceline.plan.memory import memory_use, unsupported
+from paceline.plan.memory import memory_use
 from paceline.plan.predict import Deployment, Load
+from paceline.plan.support import impossible, unsupported
 
 RECORDS = Path(__file__).parents[3].parent / "shared/reference/perf/feasibility_calibration.csv"
 
@@ -83,29 +84,11 @@ def test_a_smaller_share_of_memory_holds_fewer_requests() -> None:
     )
 
 
-def test_what_cannot_run_says_why() -> None:
-    vllm, trt = tables.engine("vllm"), tables.engine("tensorrt-llm")
-    a100, mi300 = tables.device("A100-SXM-80GB"), tables.device("MI300X-192GB")
-    fp8, fp4 = tables.weight_format("fp8"), tables.weight_format("mxfp4")
-    assert unsupported(a100, fp8, trt) is not None
-    assert unsupported(a100, fp4, trt) is not None
-    assert unsupported(a100, fp8, vllm) is None  # unpacked to 16 bit
-    assert "AMD" in (unsupported(mi300, fp8, trt) or "")
-    odd = unsupported(
-        a100,
-        tables.weight_format("fp16"),
-        vllm,
-        shape=known_shapes()["bigcode/starcoder2-7b"],
-        tensor_parallel=8,
-    )
-    assert odd == "36 attention heads do not divide over 8 devices"
-
-
 @pytest.mark.skipif(
     not RECORDS.exists(), reason="the shared reference tables are not beside this checkout"
 )
 def test_recorded_successes_and_failures_are_reproduced() -> None:
-    """At most 3 % wrong, and never `fits` where memory is recorded to have run out."""
+    """At most one of them wrong, and never `fits` where memory is recorded to have run out."""
     finder, wrong, checked = ShapeFinder(known_shapes()), [], 0
     with RECORDS.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
@@ -115,9 +98,9 @@ def test_recorded_successes_and_failures_are_reproduced() -> None:
             checked += 1
             if predicted != (row["fits"] == "yes"):
                 wrong.append((row["model_hf"], row["gpu"], row["n_gpus"], row["reason"]))
-                assert not (predicted and row["fits"] == "no"), row
+                assert not (predicted and row["fits"].split()[0] == "no"), row
     assert checked >= 150
-    assert len(wrong) <= 0.03 * checked, wrong
+    assert len(wrong) <= 1, wrong
 
 
 DEVICES = {
@@ -160,6 +143,8 @@ def _predicted(row: dict[str, str], finder: ShapeFinder) -> bool | None:
         requests_per_s=None,
         release_year=None,
     )
-    if unsupported(item.device, weights, engine, shape=shape, tensor_parallel=count):
+    if unsupported(item.device, weights, engine):
+        return False
+    if impossible(item.device, weights, engine, shape, count):
         return False
     return memory_use(item, memory_share=0.85 if "0.85" in row["context"] else None).fits

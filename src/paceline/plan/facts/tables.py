@@ -30,6 +30,8 @@ class Device:
     name: str
     kind: str
     vendor: str
+    """Whose drivers engines have a back end for: `CPU` is a processor of any maker, and of Intel's
+    accelerators the table has Gaudi alone."""
     architecture: str
     year: int
     memory_gib: float
@@ -75,12 +77,17 @@ class EngineFacts:
     """`serving`, `local` (one user, low overhead) or `library` (a Python loop)."""
     continuous_batching: bool
     parallelism: str
-    """`tensor`, or `layers`: several devices hold the model but take turns."""
+    """`tensor`; `uneven`: the same in shards that may differ, so that heads need not divide; or
+    `layers`: several devices hold the model but take turns."""
     max_sequences: int
     max_sequences_large: int
     """The default on large devices newer than Ampere, in releases since mid 2025."""
     memory_share: float
     overhead_gib: float
+    """Per device beside weights, cache and activations: driver context, captured graphs,
+    communication buffers. Estimates by kind of engine, not fitted and not published as a figure by
+    the engines: the 154 recorded outcomes of `tests/unit/plan/test_memory.py` are told the same
+    with nothing at all as with this; a quarter more misses two that ran."""
     vendors: tuple[str, ...]
     formats: tuple[str, ...]
     source: str

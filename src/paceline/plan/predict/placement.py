@@ -9,12 +9,25 @@ from paceline.plan.predict.columns import Counted
 from paceline.plan.predict.deployment import Array, Batch
 
 BITS_PER_BYTE: Final = 8.0
-# Activations of one prefill chunk: 8192 tokens (the default budget of vLLM and SGLang) x hidden
-# x 2 bytes x about 12 live buffers of the widest layer.
 CHUNK_TOKENS: Final = 8192.0
+"""Tokens of one prefill pass: the default budget of vLLM's server on devices of 70 GiB and more
+(`EngineArgs._get_default_args`; elsewhere 2048) and of SGLang (`--chunked-prefill-size`)."""
+LEAST_CHUNK_TOKENS: Final = 512.0
+"""Engines warm up with some hundred tokens however short the prompts are. An estimate."""
 LIVE_BUFFERS: Final = 12.0
+"""Vectors of the hidden size that one token of a pass keeps at its peak: residual, norm, queries,
+keys and values, and gate and up of an MLP of 3 to 4 widths, added up. An estimate, not fitted: of
+the 154 recorded outcomes of `tests/unit/plan/test_memory.py`, whose prompts are short, none changes
+with 0 to 32."""
+LOCAL_SHARE: Final = 0.1
+"""Of that for engines of one user: llama.cpp takes 512 tokens at a time (`--ubatch-size`), 1/16 of
+the chunk. An estimate on the cautious side."""
 MOST_MEMORY: Final = 0.98
-"""Share of a device that an engine can be told to use."""
+"""Share of a device that an engine can be told to use. An estimate of what the driver's context
+leaves; of the recorded outcomes one is missed at 0.95 and below, none more from 0.97 to 1."""
+STATE_BYTES: Final = 2.0
+"""Per element of recurrent state: kept in the 16 bits of the model, as vLLM does by default
+(`--mamba-cache-dtype auto`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +69,10 @@ def placement(batch: Batch, counts: Counted) -> Placement:
     Weights: parameters x effective bits / 8, split over the shards (Megatron-LM,
     arXiv 1909.08053). KV: layers x stored elements x bytes, split over KV heads, replicated when
     there are more shards than heads; latent vectors are always replicated (arXiv 2405.04434).
+    Activations: tokens of one pass x hidden x 2 bytes x live buffers, split over the shards. vLLM
+    measures the same at start, in a dummy pass of its token budget, and gives what is left to the
+    cache (`gpu_worker.py: determine_available_memory`); the constants here stand in for that pass.
+    Graphs and buffers of the engine: `overhead_gib` of the engines' table, as said there.
     """
     stages = np.where(counts.layer_split > 0, batch.count, batch.pipeline_parallel)
     stages = np.minimum(stages, batch.count)
@@ -70,10 +87,10 @@ def placement(batch: Batch, counts: Counted) -> Placement:
     context = batch.input_tokens + batch.output_tokens
     weights = weight_bytes(counts, shards=shards, expert_shards=expert_shards) / stages
     kv = kv_bytes(batch, counts, shards=shards, context=np.maximum(1.0, context)) / stages
-    state = counts.state_elements * 2.0 / (stages * shards)
-    chunk = np.minimum(CHUNK_TOKENS, np.maximum(batch.input_tokens, 512.0))
+    state = counts.state_elements * STATE_BYTES / (stages * shards)
+    chunk = np.minimum(CHUNK_TOKENS, np.maximum(batch.input_tokens, LEAST_CHUNK_TOKENS))
     activations = chunk * counts.hidden * 2.0 * LIVE_BUFFERS / shards
-    activations = np.where(counts.local > 0, activations * 0.1, activations)
+    activations = np.where(counts.local > 0, activations * LOCAL_SHARE, activations)
     usable = counts.memory_bytes * counts.memory_share
     most = counts.memory_bytes * np.maximum(MOST_MEMORY, counts.memory_share)
     free = usable - weights - activations - counts.overhead_bytes

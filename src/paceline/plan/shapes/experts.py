@@ -11,6 +11,11 @@ from paceline.plan.shapes.fields import Config, integer, integers, needed
 
 GATED: Final = 3
 PLAIN: Final = 2
+DENSE_WIDTHS: Final = (
+    "intermediate_size_mlp",
+    "dense_intermediate_size",
+    "shared_intermediate_size",  # Granite 4 without experts: the shared MLP is all there is
+)
 MLP_MULTIPLE: Final = 4  # transformer default where config.json gives no width
 
 
@@ -91,6 +96,7 @@ def _layers(config: Config, experts: int) -> tuple[int, int]:
     step = (
         integer(config, "interleave_moe_layer_step")
         or integer(config, "decoder_sparse_step")
+        or integer(config, "moe_every_n_layers")
         or integer(config, "moe_layer_freq")
         or 1
     )
@@ -101,7 +107,7 @@ def _layers(config: Config, experts: int) -> tuple[int, int]:
 
 
 def _dense_width(config: Config) -> int:
-    for key in ("intermediate_size_mlp", "dense_intermediate_size"):
+    for key in DENSE_WIDTHS:
         if width := integer(config, key):
             return width
     return integer(config, "mlp") or MLP_MULTIPLE * needed(config, "hidden")

@@ -26,6 +26,8 @@ class Family:
     """KV heads default to attention heads even if a grouped count is given elsewhere."""
     single_kv_head: bool = False
     """Multi-query attention unless config.json counts the KV heads."""
+    beside_state: bool = False
+    """Every layer has a state-space mixer beside its attention, not instead of it."""
 
 
 DECODER: Final = Family()
@@ -55,6 +57,9 @@ FAMILIES: Final[Mapping[str, Family]] = dict.fromkeys(LLAMA_LIKE, DECODER) | {
     "chatglm": DECODER,
     "nemotron": Family(gated_mlp=False),
     "nemotron_h": Family(gated_mlp=False),
+    "granitemoehybrid": Family(tied=True),
+    "bamba": DECODER,
+    "falcon_h1": Family(beside_state=True),
     "phi": Family(gated_mlp=False, biases=True),
     "phi-msft": Family(gated_mlp=False, biases=True),
     "gpt2": Family(gated_mlp=False, biases=True, tied=True, learned_positions=True),
@@ -70,10 +75,17 @@ FAMILIES: Final[Mapping[str, Family]] = dict.fromkeys(LLAMA_LIKE, DECODER) | {
     "mpt": Family(gated_mlp=False, tied=True, plain_heads=True),
 }
 
-ENCODERS: Final = frozenset(
-    {"bert", "roberta", "xlm-roberta", "distilbert", "nomic_bert", "modernbert", "mpnet"}
-)
-SPEECH: Final = frozenset({"whisper"})
+BERT: Final = Family(gated_mlp=False, learned_positions=True)
+ENCODERS: Final[Mapping[str, Family]] = {
+    "bert": BERT,
+    "roberta": BERT,
+    "xlm-roberta": BERT,
+    "distilbert": BERT,
+    "mpnet": BERT,
+    "nomic_bert": DECODER,  # gated and rotary like those
+    "modernbert": DECODER,
+}
+SPEECH: Final[Mapping[str, Family]] = {"whisper": BERT}
 DIFFUSION: Final = frozenset(
     {"FluxTransformer2DModel", "SD3Transformer2DModel", "UNet2DConditionModel"}
 )

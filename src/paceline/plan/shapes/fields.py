@@ -19,7 +19,14 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "heads": ("num_attention_heads", "num_heads", "n_head", "n_heads", "encoder_attention_heads"),
     "kv_heads": ("num_key_value_heads", "num_kv_heads", "multi_query_group_num"),
     "head_size": ("head_dim", "attention_head_dim", "kv_channels", "head_size"),
-    "mlp": ("intermediate_size", "ffn_hidden_size", "ffn_dim", "n_inner", "encoder_ffn_dim"),
+    "mlp": (
+        "intermediate_size",
+        "ffn_hidden_size",
+        "ffn_dim",
+        "n_inner",
+        "encoder_ffn_dim",
+        "hidden_dim",
+    ),
     "vocab": ("vocab_size", "padded_vocab_size"),
     "context": ("max_position_embeddings", "seq_length", "n_positions", "max_position", "n_ctx"),
     "experts": ("n_routed_experts", "num_experts", "num_local_experts"),
@@ -29,9 +36,14 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
         "experts_per_token",
         "top_k_experts",
         "experts_per_tok",
+        "moe_top_k",
     ),
     "expert_mlp": ("moe_intermediate_size", "expert_intermediate_size"),
     "shared_experts": ("n_shared_experts", "num_shared_experts"),
+    "ssm_heads": ("mamba_num_heads", "mamba_n_heads"),
+    "ssm_head_size": ("mamba_head_dim", "mamba_d_head"),
+    "ssm_state": ("ssm_state_size", "mamba_d_state"),
+    "ssm_groups": ("n_groups", "mamba_n_groups"),
 }
 
 

@@ -93,6 +93,10 @@ def mixing(config: Config, family: Family) -> Mixing:
         group, weights = _group(config, family, kind=kind, layers=count, stores=not shared)
         groups.append(group)
         parameters += weights * count
+    if family.beside_state:
+        group, weights = _state(config, len(kinds))
+        groups.append(group)
+        parameters += weights * len(kinds)
     return Mixing(groups=tuple(groups), parameters=parameters)
 
 
@@ -209,11 +213,11 @@ def _state(config: Config, layers: int) -> tuple[MixerGroup, int]:
         heads, size = needed(linear, "heads"), needed(linear, "head_dim")
         width = heads * size
         return _state_group(layers, heads * size * size + 3 * width * CONV_TAPS), 5 * hidden * width
-    if integer(config, "mamba_num_heads"):  # Mamba-2
-        inner = needed(config, "mamba_num_heads") * needed(config, "mamba_head_dim")
-        state, lanes = needed(config, "ssm_state_size"), needed(config, "n_groups")
+    if scans := integer(config, "ssm_heads"):  # Mamba-2
+        inner = scans * needed(config, "ssm_head_size")
+        state, lanes = needed(config, "ssm_state"), needed(config, "ssm_groups")
         mixed = inner + 2 * lanes * state
-        weights = hidden * (inner + mixed + needed(config, "mamba_num_heads")) + inner * hidden
+        weights = hidden * (inner + mixed + scans) + inner * hidden
         return _state_group(layers, inner * state + mixed * CONV_TAPS), weights
     # gated delta network
     keys = needed(config, "linear_num_key_heads") * needed(config, "linear_key_head_dim")
@@ -251,6 +255,13 @@ def _from_pattern(config: Config) -> list[str]:
     return [{"M": "state", "*": "full"}.get(letter, "none") for letter in pattern]
 
 
+def _from_indices(config: Config) -> list[str]:
+    """Bamba counts the layers that have attention, from 0."""
+    full = set(integers(config, "attn_layer_indices"))
+    layers = needed(config, "layers") if full else 0
+    return ["full" if i in full else "state" for i in range(layers)]
+
+
 def _from_flags(config: Config) -> list[str]:
     return ["window" if flag else "full" for flag in integers(config, "hybrid_layer_pattern")]
 
@@ -274,6 +285,7 @@ def _from_linear_config(config: Config) -> list[str]:
 _LISTS: Final[Mapping[str, Callable[[Config], list[str]]]] = {
     "layer_types": _from_words,
     "hybrid_override_pattern": _from_pattern,
+    "attn_layer_indices": _from_indices,
     "hybrid_layer_pattern": _from_flags,
     "compress_ratios": _from_ratios,
     "block_configs": _from_blocks,

@@ -1,6 +1,7 @@
 """config.json in, `Shape` out. Nothing is looked up by a model's name."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from paceline.errors import Code, SpecError
@@ -26,9 +27,9 @@ def read_shape(config: Config) -> Shape:
     text = text_part(config)
     model_type = str(text.get("model_type") or config.get("model_type"))
     if model_type in ENCODERS:
-        return _encoder(text, with_decoder=False)
+        return _encoder(text, _as_said(ENCODERS[model_type], text), with_decoder=False)
     if model_type in SPEECH:
-        return _encoder(text, with_decoder=True)
+        return _encoder(text, SPEECH[model_type], with_decoder=True)
     family = FAMILIES.get(model_type) or FAMILIES.get(str(config.get("model_type")))
     if family is None:
         raise SpecError(
@@ -71,17 +72,27 @@ def _decoder(config: Config, text: Config, family: Family) -> Shape:
     )
 
 
-def _encoder(text: Config, *, with_decoder: bool) -> Shape:
-    """BERT-like encoders, and Whisper with its decoder; two MLP matrices, biases ignored."""
+def _as_said(family: Family, text: Config) -> Family:
+    """Nomic's encoders say by their activation whether the MLP is gated."""
+    activation = text.get("activation_function")
+    if not isinstance(activation, str):
+        return family
+    return replace(family, gated_mlp=activation.endswith("glu"))
+
+
+def _encoder(text: Config, family: Family, *, with_decoder: bool) -> Shape:
+    """BERT-like encoders, and Whisper with its decoder; biases ignored."""
     hidden, layers, heads = needed(text, "hidden"), needed(text, "layers"), needed(text, "heads")
-    width = needed(text, "mlp")
-    block = 4 * hidden**2 + 2 * hidden * width + (NORMS_PER_LAYER * 2) * hidden
+    feed = feed_forward(text, family)
+    attention = 4 * hidden**2 + (NORMS_PER_LAYER * 2) * hidden
     context = integer(text, "context")
     table = needed(text, "vocab") * hidden
     positions = (context or integer(text, "max_source_positions") or 0) * hidden
-    parameters = layers * block + table + positions
+    positions *= family.learned_positions
+    parameters = layers * attention + feed.always + feed.routed + table + positions
     decoder_layers = (integer(text, "decoder_layers") or layers) if with_decoder else 0
-    parameters += decoder_layers * (block + CROSS_ATTENTION * hidden**2)
+    parameters += decoder_layers * (attention + CROSS_ATTENTION * hidden**2)
+    parameters += decoder_layers * feed.always // layers
     size = hidden // heads
     cache = MixerGroup(
         mixer=Mixer.FULL,
@@ -96,13 +107,16 @@ def _encoder(text: Config, *, with_decoder: bool) -> Shape:
         hidden_size=hidden,
         vocab_size=needed(text, "vocab"),
         parameters=parameters,
-        active_parameters=parameters - positions - (0 if with_decoder else table),
+        active_parameters=parameters
+        - (feed.routed - feed.routed_active)
+        - positions
+        - (0 if with_decoder else table),
         embedding_parameters=table + positions,
         head_parameters=table if with_decoder else 0,
-        expert_parameters=0,
-        experts=0,
-        experts_per_token=0,
-        moe_layers=0,
+        expert_parameters=feed.routed,
+        experts=feed.experts,
+        experts_per_token=feed.experts_per_token,
+        moe_layers=feed.moe_layers,
         mixers=(cache,) if with_decoder else (),
         tied_embeddings=True,
         max_context_tokens=context,

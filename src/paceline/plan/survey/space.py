@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paceline.plan.facts.tables import Device, EngineFacts, Format
-from paceline.plan.memory import split_reason, unsupported
 from paceline.plan.predict.deployment import Array, Batch, Index, Load
 from paceline.plan.shapes import Shape
+from paceline.plan.support import split_reason, unsupported
 from paceline.records.request import Workload
 from paceline.records.variant import Scalar, Variant
 

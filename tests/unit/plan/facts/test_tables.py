@@ -1,15 +1,17 @@
 """The fact tables are complete, sourced and consistent with each other."""
 
+from pathlib import Path
+
 import pytest
 
 from paceline.errors import SpecError
 from paceline.plan.facts import tables
 from paceline.plan.facts.models import ShapeFinder, known_shapes
 
+TABLES = sorted(path.name for path in Path(tables.__file__).parent.glob("*.csv"))
 
-@pytest.mark.parametrize(
-    "name", ["accelerators.csv", "formats.csv", "engines.csv", "engine_releases.csv", "prices.csv"]
-)
+
+@pytest.mark.parametrize("name", TABLES)
 def test_every_row_names_its_source(name: str) -> None:
     found = tables.rows(name)
     assert found
@@ -20,6 +22,17 @@ def test_prices_and_engines_refer_to_known_rows() -> None:
     assert {price.accelerator for price in tables.prices()} <= set(tables.devices())
     named = {name for engine in tables.engines().values() for name in engine.formats}
     assert named <= set(tables.formats())
+
+
+def test_what_an_engine_loads_and_turns_refers_to_known_rows() -> None:
+    vendors = {device.vendor for device in tables.devices().values()}
+    for row in tables.rows("engine_vendors.csv"):
+        engine = tables.engines()[row["engine"]]
+        assert row["vendor"] in engine.vendors, row
+        assert set(row["formats"].split()) <= set(engine.formats), row
+    assert {row["engine"] for row in tables.rows("knobs.csv")} <= set(tables.engines())
+    for engine in tables.engines().values():
+        assert set(engine.vendors) <= vendors, engine.name
 
 
 def test_rates_grow_as_formats_narrow_where_they_are_native() -> None:

@@ -51,6 +51,105 @@ def test_counts_equal_the_published_ones(
         assert shape.kv_elements_per_token() == kv_elements
 
 
+ENCODERS = {
+    # 66,362,880 in DistilBertModel of transformers, 66 M in arXiv 1910.01108
+    "distilbert-base-uncased": (66.4e6, {
+        "model_type": "distilbert", "dim": 768, "hidden_dim": 3072, "n_heads": 12, "n_layers": 6,
+        "vocab_size": 30522, "max_position_embeddings": 512,
+    }),
+    # 149 M on its model card and in arXiv 2412.13663; positions are rotary
+    "answerdotai/ModernBERT-base": (149e6, {
+        "model_type": "modernbert", "hidden_size": 768, "intermediate_size": 1152,
+        "num_attention_heads": 12, "num_hidden_layers": 22, "vocab_size": 50368,
+        "max_position_embeddings": 8192,
+    }),
+    # 137 M on its model card and in arXiv 2402.01613; positions are rotary
+    "nomic-ai/nomic-embed-text-v1.5": (137e6, {
+        "model_type": "nomic_bert", "n_embd": 768, "n_head": 12, "n_inner": 3072, "n_layer": 12,
+        "n_positions": 8192, "vocab_size": 30528, "activation_function": "swiglu",
+    }),
+    # 475 M, of which 305 M are active, on its model card and in arXiv 2502.07972
+    "nomic-ai/nomic-embed-text-v2-moe": (475e6, {
+        "model_type": "nomic_bert", "n_embd": 768, "n_head": 12, "n_inner": 3072, "n_layer": 12,
+        "n_positions": 2048, "vocab_size": 250048, "activation_function": "gelu",
+        "num_experts": 8, "moe_top_k": 2, "moe_every_n_layers": 2,
+    }),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_encoders_have_the_published_number_of_parameters(name: str) -> None:
+    published, config = ENCODERS[name]
+    shape = read_shape(config)
+    assert shape.kind is ShapeKind.ENCODER
+    assert shape.parameters == pytest.approx(published, rel=0.004)
+    assert shape.kv_elements_per_token() == 0
+
+
+def test_an_encoder_of_experts_uses_few_of_them_for_a_token() -> None:
+    """Published: 305 M active, with the table of 192 M, of which a token reads one row."""
+    shape = read_shape(ENCODERS["nomic-ai/nomic-embed-text-v2-moe"][1])
+    assert shape.active_parameters + shape.embedding_parameters == pytest.approx(305e6, rel=0.004)
+    assert (shape.experts, shape.experts_per_token, shape.moe_layers) == (8, 2, 6)
+
+
+GRANITE_LAYERS = (["mamba"] * 5 + ["attention"] + ["mamba"] * 4) * 4
+HYBRIDS = {
+    # 32 B with 9 B active on its model card
+    "ibm-granite/granite-4.0-h-small": (32.2e9, 9e9, {
+        "model_type": "granitemoehybrid", "hidden_size": 4096, "num_hidden_layers": 40,
+        "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 768,
+        "shared_intermediate_size": 1536, "num_local_experts": 72, "num_experts_per_tok": 10,
+        "mamba_n_heads": 128, "mamba_d_head": 64, "mamba_d_state": 128, "mamba_n_groups": 1,
+        "vocab_size": 100352, "tie_word_embeddings": True, "layer_types": GRANITE_LAYERS,
+    }),
+    # 3 B on its model card; no experts, the shared MLP alone
+    "ibm-granite/granite-4.0-h-micro": (3.19e9, 3.19e9, {
+        "model_type": "granitemoehybrid", "hidden_size": 2048, "num_hidden_layers": 40,
+        "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 1,
+        "shared_intermediate_size": 8192, "num_local_experts": 0, "num_experts_per_tok": 0,
+        "mamba_n_heads": 64, "mamba_d_head": 64, "mamba_d_state": 128, "mamba_n_groups": 1,
+        "vocab_size": 100352, "tie_word_embeddings": True, "layer_types": GRANITE_LAYERS,
+    }),
+    # 9.78 B on its model card
+    "ibm-ai-platform/Bamba-9B": (9.78e9, None, {
+        "model_type": "bamba", "hidden_size": 4096, "num_hidden_layers": 32,
+        "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 14336,
+        "attn_layer_indices": [9, 18, 27], "mamba_n_heads": 128, "mamba_d_head": 64,
+        "mamba_d_state": 128, "mamba_n_groups": 1, "vocab_size": 128256,
+        "tie_word_embeddings": False,
+    }),
+    # 521 M on its model card; attention and state space side by side in every layer
+    "tiiuae/Falcon-H1-0.5B-Base": (0.521e9, None, {
+        "model_type": "falcon_h1", "hidden_size": 1024, "num_hidden_layers": 36,
+        "num_attention_heads": 8, "num_key_value_heads": 2, "head_dim": 64,
+        "intermediate_size": 2048, "attn_layer_indices": None, "mamba_n_heads": 24,
+        "mamba_d_head": 64, "mamba_d_ssm": 1536, "mamba_d_state": 128, "mamba_n_groups": 1,
+        "vocab_size": 32784, "tie_word_embeddings": False,
+    }),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HYBRIDS)
+def test_state_space_hybrids_have_the_published_number_of_parameters(name: str) -> None:
+    published, active, config = HYBRIDS[name]
+    shape = read_shape(config)
+    assert shape.parameters == pytest.approx(published, rel=0.005)
+    if active is not None:
+        assert shape.active_parameters == pytest.approx(active, rel=0.03)
+
+
+def test_state_space_layers_keep_a_state_and_the_others_keys_and_values() -> None:
+    """Per layer heads x head size x state, and four taps of what the convolution sees."""
+    small = read_shape(HYBRIDS["ibm-granite/granite-4.0-h-small"][2])
+    assert small.kv_elements_per_token() == 4 * 2 * 8 * 128
+    assert small.state_elements() == 36 * (128 * 64 * 128 + 4 * (128 * 64 + 2 * 128))
+    bamba = read_shape(HYBRIDS["ibm-ai-platform/Bamba-9B"][2])
+    assert {group.mixer: group.layers for group in bamba.mixers} == {Mixer.STATE: 29, Mixer.FULL: 3}
+    falcon = read_shape(HYBRIDS["tiiuae/Falcon-H1-0.5B-Base"][2])
+    assert {g.mixer: g.layers for g in falcon.mixers} == {Mixer.STATE: 36, Mixer.FULL: 36}
+
+
 def test_tied_embeddings_are_counted_once() -> None:
     separate = read_shape(LLAMA_8B)
     tied = read_shape(LLAMA_8B | {"tie_word_embeddings": True})
