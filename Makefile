@@ -63,8 +63,9 @@ check: $(STAMP)  ## what must hold before a change lands, tests apart
 docs: $(STAMP)  ## rewrite the generated reference pages
 	$(BIN)/python docs/generate.py
 
-bench: engines compile  ## the figures behind docs/log.md; a quiet machine, about an hour
+bench: engines compile  ## load client, plan, search, the long tests; a quiet machine, about an hour
 	$(BIN)/python benchmarks/loadgen.py
+	$(BIN)/python benchmarks/plan.py
 	$(BIN)/python benchmarks/search.py replay
 	$(BIN)/python -m pytest -q -m long
 

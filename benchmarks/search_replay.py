@@ -12,7 +12,7 @@ from random import Random
 from typing import Final
 
 from paceline.app.race import with_variant
-from paceline.plan.search import Known, Rules, Step, Stop, next_step, plain, stays
+from paceline.plan.search import Known, Pruned, Rules, Step, Stop, next_step, plain, stays
 from paceline.rank import rank
 from paceline.rank.standing import standings
 from paceline.records.measurement import Interval, Metric
@@ -227,7 +227,7 @@ class _Replay:
 
 
 def _check(step: Step) -> PruningCheck | None:
-    if step.audits is None:
+    if not isinstance(step.audits, Pruned):
         return None
     return PruningCheck(
         thought_at_best=math.exp(step.audits.optimistic), needed=math.exp(step.audits.bar)

@@ -304,6 +304,19 @@ class TestIdempotency:
         other = gateway.ask(headers=sent, max_tokens=9)
         assert (other.status, other.code) == (409, "idempotency_conflict")
 
+    def test_a_killed_gateway_leaves_its_answers_to_the_next(
+        self, tmp_path: Path, golden: Golden
+    ) -> None:
+        sent = {"Idempotency-Key": uuid4().hex}
+        with running_gateway(tmp_path) as killed:
+            killed.serve(endpoint(replica(golden.url)))
+            first = killed.ask(headers=sent)
+        golden.clear()
+        with running_gateway(tmp_path) as next_one:
+            again = next_one.ask(headers=sent)
+        assert first.body == again.body and again.headers["idempotent-replayed"] == "true"
+        assert golden.entries() == []
+
     def test_repeats_at_the_same_time_wait_for_the_first(self, gateway: RunningGateway) -> None:
         with golden_server("--ttft-ms", "200", "--model", "golden") as slow:
             gateway.serve(endpoint(replica(slow.url)))

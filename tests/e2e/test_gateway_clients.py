@@ -6,12 +6,15 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import openai
 import pytest
+from openai.types.chat import ChatCompletionMessageFunctionToolCall
 
 from paceline.adapters.environments.uv import UvEnvironments
 from paceline.app.places import find_places
@@ -63,10 +66,64 @@ def client(gateway: RunningGateway) -> Iterator[openai.OpenAI]:
         yield made
 
 
-def test_openai_whole_with_tools_and_a_schema(client: openai.OpenAI) -> None:
-    answer = client.chat.completions.create(
-        model="demo", messages=MESSAGES, max_tokens=4, tools=TOOLS, response_format=SCHEMA
-    )
+class CallingEngine(BaseHTTPRequestHandler):
+    """An engine that calls the first tool it is offered, and keeps what it was asked."""
+
+    protocol_version = "HTTP/1.1"
+    asked: ClassVar[list[dict[str, Any]]] = []
+
+    def do_POST(self) -> None:
+        request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.asked.append(request)
+        call = {"name": request["tools"][0]["function"]["name"], "arguments": '{"of": 1}'}
+        message = {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": "call_1", "type": "function", "function": call}],
+        }
+        choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+        usage = {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13}
+        answer = {"id": "a", "object": "chat.completion", "created": 1, "model": "x"}
+        body = json.dumps({**answer, "choices": [choice], "usage": usage}).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing is written."""
+
+
+@pytest.fixture
+def calling_engine() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), CallingEngine) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_openai_tools_and_a_schema_reach_the_engine_and_its_call_comes_back(
+    calling_engine: str, tmp_path: Path
+) -> None:
+    with running_gateway(tmp_path) as running:
+        running.serve(endpoint(replica(calling_engine)))
+        with openai.OpenAI(base_url=running.url, api_key=KEY, max_retries=0) as client:
+            answer = client.chat.completions.create(
+                model="demo", messages=MESSAGES, max_tokens=4, tools=TOOLS, response_format=SCHEMA
+            )
+    (asked,) = CallingEngine.asked
+    assert (asked["tools"], asked["response_format"]) == (TOOLS, SCHEMA)
+    assert answer.choices[0].finish_reason == "tool_calls"
+    (call,) = answer.choices[0].message.tool_calls or []
+    assert isinstance(call, ChatCompletionMessageFunctionToolCall)
+    assert (call.function.name, call.function.arguments) == ("look_up", '{"of": 1}')
+
+
+def test_openai_whole(client: openai.OpenAI) -> None:
+    answer = client.chat.completions.create(model="demo", messages=MESSAGES, max_tokens=4)
     assert answer.choices[0].message.content == " word" * 4
     assert answer.usage is not None and answer.usage.completion_tokens == 4
 

@@ -1,12 +1,16 @@
-"""The main job on real engines and the trained model: what the README promises."""
+"""The main job on real engines and the trained model: what the README promises, to the endpoint."""
 
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 from tests.e2e.conftest import Done, Paceline
+from tests.e2e.serving import QUICK, Serving, plant_version, serving
+
+from paceline.testing.builders import a_variant
 
 pytestmark = [
     pytest.mark.alone,
@@ -16,7 +20,7 @@ pytestmark = [
 ]
 
 REQUEST = (
-    *("optimize", "reference", "--priority", "throughput"),
+    *("optimize", "reference", "--priority", "throughput", "--pipeline", "demo"),
     *("--engine", "transformers", "--engine", "openvino"),  # others may be installed too
     *("--constraint", "ttft p95 <= 500ms", "--constraint", "quality >= 0.97x", "--json"),
 )
@@ -101,3 +105,43 @@ def test_plain_words_are_printed_back_in_the_formal_grammar(run: Run) -> None:
     assert done.code == 0, done.err
     assert done.document["request"]["priority"] == "latency"
     assert done.document["request"]["constraints"] == ["ttft p95 < 300ms", "quality >= 0.9"]
+
+
+def test_the_winner_serves_the_openai_client_sleeps_and_wakes_and_versions_go_back(
+    run: Run, tmp_path: Path
+) -> None:
+    paceline = run.paceline
+    policy = tmp_path / "quick.yaml"
+    policy.write_text(QUICK)
+    assert paceline("deploy", "demo", "--policy", str(policy)).code == 0
+    with serving(paceline) as one:
+        assert streamed(one) == "1", "held while the engine starts"
+        one.heard("scale 1 -> 0")
+        one.until(lambda it: states(it) == {"ended"}, "at zero")
+        assert streamed(one) == "1", "held, and answered"
+        assert plant_version(paceline, "reference", a_variant("openvino", "fp16")) == 2
+        assert paceline("deploy", "demo").code == 0
+        one.heard("version 2 carries all traffic")
+        assert streamed(one) == "2"
+        assert paceline("rollback", "demo", "1").code == 0
+        assert paceline("deploy", "demo").code == 0
+        one.heard("version 1 carries all traffic", times=2)
+        assert streamed(one) == "1"
+
+
+def states(one: Serving) -> set[str]:
+    return {replica["state"] for replica in one.status()["replica_list"]}
+
+
+def streamed(one: Serving) -> str | None:
+    """An answer in pieces to the OpenAI client, and the version that it says it is from."""
+    with openai.OpenAI(base_url=one.url, api_key="none", timeout=300.0) as client:
+        raw = client.chat.completions.with_raw_response.create(
+            model="demo",
+            messages=[{"role": "user", "content": "What is 2 plus 3?"}],
+            max_tokens=8,
+            stream=True,
+        )
+        pieces = [p.choices[0].delta.content or "" for p in raw.parse() if p.choices]
+    assert "".join(pieces).strip()
+    return raw.headers["x-paceline-version"]

@@ -93,7 +93,7 @@ def test_a_version_that_cannot_start_fails_and_the_old_one_serves_on(
     with serving(demo, PACELINE_FAKE=faults) as one:
         one.heard("version 1 carries all traffic")
         failed = demo("deploy", "demo@2", "--wait")
-        assert failed.code == 1, failed.err
+        assert failed.code == 3, failed.err
         assert "failed in engine; 1 serves on" in failed.err
         assert one.ask().headers["x-paceline-version"] == "1"
         assert one.status()["failed"][0]["version"] == 2

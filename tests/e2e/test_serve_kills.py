@@ -21,27 +21,31 @@ FAKE, GATEWAY, ITSELF = "fake_server", "paceline.deploy.gateway", "supervisor"
 
 
 class Client:
-    """Asks under ids of its own, and knows which were answered whole."""
+    """Asks with its key under ids of its own, every other time for a stream, and knows which were
+    answered whole."""
 
-    def __init__(self) -> None:
+    def __init__(self, key: str) -> None:
+        self._key = key
         self.asked = 0
         self.answered: set[str] = set()
 
     def ask(self, one: Serving) -> bool:
         self.asked += 1
-        name = f"ask-{self.asked}"
+        name, streams = f"ask-{self.asked}", self.asked % 2 == 0
         try:
             answer = httpx.post(
                 f"{one.url}/chat/completions",
-                json=chat_body(4),
-                headers={"x-request-id": name},
+                json=chat_body(4, stream=streams),
+                headers={"x-request-id": name, "authorization": f"Bearer {self._key}"},
                 timeout=WITHIN_S,
             )
         except httpx.TransportError:
             return False
-        if answer.status_code == 200:
+        whole = answer.status_code == 200 and '"error"' not in answer.text
+        if whole:
+            assert not streams or answer.text.endswith("data: [DONE]\n\n"), "ended without a word"
             self.answered.add(name)
-        return answer.status_code == 200
+        return whole
 
 
 @pytest.mark.parametrize("seed", range(CHUNKS))
@@ -53,31 +57,32 @@ def test_whatever_is_killed_whenever_it_comes_back_once(
     assert paceline("models", "synth", "tiny", str(folder)).code == 0
     plant_version(paceline, str(folder))
     assert paceline("deploy", "demo", "--min", "1").code == 0
-    secret = paceline("keys", "create", "kept", "--json").document["id"]
-    client = Client()
+    key = paceline("keys", "create", "kept", "--json").document
+    client = Client(key["key"])
     rounds = 0
     while rounds < ROUNDS:
-        with serving(paceline) as one:
+        with serving(paceline, "--require-keys") as one:
             while rounds < ROUNDS:
                 rounds += 1
                 if not round_survived(one, client, chance):
                     break
-    with serving(paceline) as last:
+    with serving(paceline, "--require-keys") as last:
         last.until(client.ask, "answering at the end")
     # Its end has accounted for the rest.
     account = accounted(paceline)
     assert client.answered
-    assert {name for name, how in account if how == "ok"} >= client.answered
-    times = Counter(name for name, _ in account)
+    assert {name for name, how, _ in account if how == "ok"} >= client.answered
+    assert {by for *_, by in account} == {key["id"]}
+    times = Counter(name for name, *_ in account)
     assert max(times.values()) == 1, times
-    assert [key["id"] for key in paceline("keys", "list", "--json").document["keys"]] == [secret]
+    assert [key["id"] for key in paceline("keys", "list", "--json").document["keys"]] == [key["id"]]
     assert paceline("endpoints", "demo", "--json").document["failed"] == []
 
 
-def accounted(paceline: Paceline) -> list[tuple[str, str]]:
-    """The requests in the account, with how they ended."""
+def accounted(paceline: Paceline) -> list[tuple[str, str, str]]:
+    """The requests in the account, with how they ended and whose key they had."""
     with closing(sqlite3.connect(paceline.data / "paceline.db")) as database:
-        return database.execute("SELECT request_id, ended FROM usage").fetchall()
+        return database.execute("SELECT request_id, ended, key_id FROM usage").fetchall()
 
 
 def round_survived(one: Serving, client: Client, chance: random.Random) -> bool:

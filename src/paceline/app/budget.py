@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
+from paceline.app.lessons import trials_here
 from paceline.app.planning import Planned
 from paceline.app.wiring import Workshop
 from paceline.errors import Code, SpecError
@@ -94,4 +95,9 @@ def _history(request: Request, planned: Planned, shop: Workshop) -> list[TrialRe
         for run in shop.store.runs(limit=2 * LOOKED_BACK)
         if run.model.sha256 == planned.model.sha256 and run.request.workload == request.workload
     ]
-    return [trial for run in runs[:LOOKED_BACK] for trial in shop.store.trials(run.run_id)]
+    here = shop.host.fingerprint()
+    return [
+        trial
+        for run in runs[:LOOKED_BACK]
+        for trial in trials_here(run, shop.store, planned.accelerators, here)
+    ]

@@ -41,7 +41,7 @@ from paceline.records.run import (
 )
 from paceline.records.trial import TrialRecord, TrialState
 from paceline.records.variant import Rejection, RejectionReason, Variant
-from paceline.records.version import FailureFact, Version
+from paceline.records.version import LASTING, FailureFact, Version
 from paceline.trial.arrivals import plan_load
 from paceline.trial.closeness import ReadingOrder
 from paceline.trial.machine import TrialEvent, after
@@ -52,11 +52,6 @@ from paceline.trial.workload import load_shape, rung_shape
 
 CANCEL: Final = "cancel-requested"
 """The audit event by which another process asks a run to stop."""
-
-LASTING: Final = frozenset(
-    {Cause.OUT_OF_MEMORY, Cause.UNSUPPORTED, Cause.BAD_FLAG, Cause.MISSING_DEPENDENCY}
-)
-"""Causes that the same variant will meet again; the others may pass."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +96,9 @@ class Campaign:
         watch: Watch,
         *,
         search: Search | None = None,
+        started_s: float | None = None,
     ) -> None:
+        """`started_s` is the monotonic time from which its budget is spent; `None` is now."""
         self._run = run
         self._request = run.request
         self._planned = planned
@@ -112,7 +109,7 @@ class Campaign:
         self._plan = planned.plan
         self._trials = list(shop.store.trials(run.run_id))
         self._before = tuple(trial for trial in self._trials if trial.origin is None)
-        self._started_s = shop.clock.monotonic_s()
+        self._started_s = shop.clock.monotonic_s() if started_s is None else started_s
         self._tools: dict[str, _Tools] = {}
         self._exams = find_exams(run.request, planned.model, shop.suites)
         self._prompts = prompts_of(run.request.workload, self._exams.suite)
@@ -154,14 +151,14 @@ class Campaign:
             for variant in stop.left_out
         ]
         pruned = [self._race.rejection(out) for out in stop.pruned]
-        out = {rejection.variant for rejection in (*over_budget, *pruned)}
+        ended = (*over_budget, *pruned, *stop.doomed)
+        out = {rejection.variant for rejection in ended}
         plan = replace(
             self._plan,
             variants=tuple(v for v in self._plan.variants if v not in out),
             rejected=(
                 *(rejection for rejection in self._plan.rejected if rejection.variant not in out),
-                *over_budget,
-                *pruned,
+                *ended,
             ),
         )
         self._writer.save_plan(plan)
@@ -206,7 +203,7 @@ class Campaign:
             say=self._watch.phase,
             cancelled=self.cancelled,
         ).run()
-        trial = replace(trial, checked=self._race.check(step))
+        trial = replace(trial, checked=self._race.check(step, self._plan))
         if trial.cause is Cause.CANCELLED:
             return
         self._writer.save_trial(trial)
@@ -365,6 +362,7 @@ class Campaign:
                     detail=trial.detail,
                     run_id=self._run.run_id,
                     at_utc=self._now(),
+                    host=self._shop.host.fingerprint(),
                 )
             )
 

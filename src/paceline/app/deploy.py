@@ -14,7 +14,7 @@ from paceline.app.serving.lock import is_served
 from paceline.app.wiring import Workshop
 from paceline.app.workspaces import check_workspace_name
 from paceline.clock import Clock
-from paceline.errors import CandidateError, CapacityError, Code, SpecError
+from paceline.errors import CapacityError, Code, SetupError, SpecError
 from paceline.ports.store import StaleWrite
 from paceline.records.audit import LOCAL, AuditKind
 from paceline.records.deployment import (
@@ -142,7 +142,7 @@ def latest_policies(pipeline: str, shop: Workshop) -> Mapping[tuple[int, str], D
 def wait_settled(
     endpoint: Endpoint, shop: Workshop, *, on_change: Callable[[EndpointStatus], None]
 ) -> EndpointStatus:
-    """Block until this deployment serves. Raises CandidateError when its version failed.
+    """Block until this deployment serves. Raises SetupError when its version failed.
 
     Raises CapacityError when no `paceline serve` comes, or another deployment took its place.
     """
@@ -375,7 +375,7 @@ def _raise_failed(endpoint: Endpoint, status: EndpointStatus) -> None:
     for failed in status.failed:
         if failed.revision == endpoint.revision and failed.version == endpoint.version:
             serves = "nothing serves" if status.stable is None else f"{status.stable} serves on"
-            raise CandidateError(
+            raise SetupError(
                 Code.ENGINE_FAILED,
                 f"version {failed.version} of {endpoint.name!r} failed in {failed.phase}; {serves}",
                 why=failed.because,

@@ -80,6 +80,7 @@ def _begin(
     estimate = estimated(request, planned, shop)
     if not any(trial.variant == planned.plan.baseline for trial in carried):
         refuse_too_small(request, estimate)
+    started_s = shop.clock.monotonic_s()  # asking engines takes their time, of the same budget
     planned = without_invalid(planned, shop, say=watch.phase)
     now = shop.clock.utc_now()
     run = RunRecord(
@@ -101,7 +102,7 @@ def _begin(
         with shop.store.write_run(run.run_id) as writer:
             for trial in carried:
                 writer.save_trial(trial)
-    return _work(run, planned, shop, watch)
+    return _work(run, planned, shop, watch, started_s=started_s)
 
 
 def _give_back_if_late(run: RunRecord, shop: Workshop) -> None:
@@ -144,14 +145,21 @@ def resume_run(run_id: str, shop: Workshop, watch: Watch) -> RunRecord:
         return _work(run, kept, shop, watch)
 
 
-def _work(run: RunRecord, planned: Planned, shop: Workshop, watch: Watch) -> RunRecord:
+def _work(
+    run: RunRecord,
+    planned: Planned,
+    shop: Workshop,
+    watch: Watch,
+    *,
+    started_s: float | None = None,
+) -> RunRecord:
     with shop.store.write_run(run.run_id) as writer:
         before = shop.store.run(run.run_id).state
         if before is not RunState.RUNNING:  # a killed run still says that it is running
             writer.move(before, RunState.RUNNING)
         try:
             watch.planned(run, planned.plan)
-            campaign = Campaign(run, planned, shop, writer, watch)
+            campaign = Campaign(run, planned, shop, writer, watch, started_s=started_s)
             stop = campaign.measure()
         except KeyboardInterrupt:
             writer.move(RunState.RUNNING, RunState.CANCELLED, detail="interrupted")

@@ -6,7 +6,7 @@ from functools import cache
 from paceline.app.checkpoints import why_none
 from paceline.app.drafting import find_draft, speculations_of
 from paceline.app.image_plan import image_kind, refuse_before_fetching
-from paceline.app.lessons import lessons_here, shape_of_model
+from paceline.app.lessons import failures_here, lessons_here, shape_of_model
 from paceline.app.quotas import quota_of, within_tier
 from paceline.app.registry import load_engine, usable_engines
 from paceline.app.wiring import Workshop
@@ -54,6 +54,7 @@ def plan_request(request: Request, shop: Workshop, model: Model | None = None) -
     _check_formats(request, engines)
     draft = find_draft(request, model, shop.hub)
     by_name = {place.name: place for place in accelerators}
+    here = shop.host.fingerprint()
 
     def unsupported(variant: Variant) -> str | None:
         place = by_name[variant.accelerator]
@@ -72,12 +73,12 @@ def plan_request(request: Request, shop: Workshop, model: Model | None = None) -
         no_checkpoint=lambda variant: no_checkpoint(variant.engine, variant.format),
         failures=[
             fact
-            for fact in shop.store.failures(model.sha256)
+            for fact in failures_here(shop.store, model.sha256, accelerators, here)
             if fact.variant.engine in engines
             and fact.engine_version == engines[fact.variant.engine].version
         ],
         shape=shape_of_model(model),
-        lessons=lessons_here(shop.store, accelerators),
+        lessons=lessons_here(shop.store, accelerators, here),
         kind=kind,
     )
     plan = within_tier(plan, shop.workspace, quota_of(shop.workspace, shop))

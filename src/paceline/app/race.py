@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from paceline.plan.local.prune import missed
 from paceline.plan.search import RULES, Known, Pruned, Step, Stop, next_step, stays
 from paceline.rank.standing import outlooks, scale, standings
 from paceline.records.plan import Plan
@@ -23,7 +24,7 @@ class Search(Protocol):
         self, plan: Plan, trials: Sequence[TrialRecord], so_far: TrialRecord, *, must_reach: float
     ) -> str | None: ...
 
-    def check(self, step: Step) -> PruningCheck | None: ...
+    def check(self, step: Step, plan: Plan) -> PruningCheck | None: ...
 
     def rejection(self, pruned: Pruned) -> Rejection: ...
 
@@ -65,13 +66,24 @@ class Race:
             f"{self._scale.text(must_reach)}"
         )
 
-    def check(self, step: Step) -> PruningCheck | None:
-        """What a trial is to check, when a guess had pruned its variant."""
-        if step.audits is None:
+    def check(self, step: Step, plan: Plan) -> PruningCheck | None:
+        """What a trial is to check, when a guess or a prediction had pruned its variant."""
+        out = step.audits
+        if isinstance(out, Pruned):
+            return PruningCheck(
+                thought_at_best=self._scale.value(out.optimistic),
+                needed=self._scale.value(out.bar),
+            )
+        said = next((p for p in plan.predictions if p.variant_id == step.variant.id), None)
+        if out is None or said is None:
+            return None
+        miss = missed(self._request, said.metrics)
+        if miss is None:
             return None
         return PruningCheck(
-            thought_at_best=self._scale.value(step.audits.optimistic),
-            needed=self._scale.value(step.audits.bar),
+            thought_at_best=miss.best,
+            needed=miss.constraint.limit,
+            constraint=miss.constraint.text,
         )
 
     def rejection(self, pruned: Pruned) -> Rejection:

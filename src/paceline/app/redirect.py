@@ -21,6 +21,7 @@ from paceline.records.trial import TrialRecord
 from paceline.records.variant import RejectionReason
 from paceline.spec.read import Asked, RequestText
 from paceline.spec.redirect import Names, Redirected, redirect
+from paceline.trial.innocence import LIMIT_SHARE
 from paceline.trial.workload import latency_limits_ms
 
 FORETOLD: Final = frozenset(
@@ -144,16 +145,24 @@ def _asked(request: Request) -> tuple[object, ...]:
 
 
 def _client_doubt(trial: TrialRecord, before: Request, request: Request) -> str | None:
-    """The client was found innocent against the limits of then; tighter ones need a new look."""
+    """What it added was little beside the limits of then; is it still, beside tighter ones?"""
     median = trial.metrics.get("ttft_p50_ms")
     limits_ms = [
         min(found, default=median.value if median else 0.0)
         for found in (latency_limits_ms(r.constraints) for r in (before, request))
     ]
-    if limits_ms[1] < limits_ms[0]:
+    if limits_ms[1] >= limits_ms[0]:
+        return None
+    added_ms = None if trial.client is None else trial.client.added_ms
+    if added_ms is None:
         return (
-            f"the load client was judged against {limits_ms[0]:.4g} ms, "
-            f"not against {limits_ms[1]:.4g} ms"
+            f"the load client was judged against {limits_ms[0]:.4g} ms, not against "
+            f"{limits_ms[1]:.4g} ms, and what it added is not known"
+        )
+    if added_ms > LIMIT_SHARE * limits_ms[1]:
+        return (
+            f"the load client may have added {added_ms:.3g} ms, more than {LIMIT_SHARE:.0%} of "
+            f"{limits_ms[1]:.4g} ms"
         )
     return None
 

@@ -8,9 +8,10 @@ from paceline.app.wiring import Workshop
 from paceline.money import usd_for
 from paceline.plan.search import RULES
 from paceline.rank.standing import scale
-from paceline.records.ranking import Ranking
+from paceline.records.measurement import Verdict
+from paceline.records.ranking import Ranked, Ranking
 from paceline.records.run import RunRecord
-from paceline.records.trial import TrialRecord
+from paceline.records.trial import PruningCheck, TrialRecord
 from paceline.units import format_duration
 
 Json = Mapping[str, object]
@@ -58,8 +59,10 @@ def search_lines(run: RunRecord, ranking: Ranking, shop: Workshop) -> list[str]:
     labels = {ranked.variant.id: ranked.variant.label for ranked in ranking.ranked}
     for check in _checks(own, ranking, run):
         verdict = {True: "rightly", False: "wrongly", None: "unknown whether rightly"}
+        limit = check.constraint
+        why = "pruned by a guess" if limit is None else f"predicted to miss `{limit}`"
         lines.append(
-            f"audit: {labels.get(check.variant_id, check.variant_id)} was pruned by a guess and"
+            f"audit: {labels.get(check.variant_id, check.variant_id)} was {why} and"
             f" measured all the same: {verdict[check.rightly_pruned]} pruned"
         )
     return lines
@@ -67,9 +70,11 @@ def search_lines(run: RunRecord, ranking: Ranking, shop: Workshop) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Check:
-    """A pruned variant that was measured all the same; figures are values of the objective."""
+    """A pruned variant that was measured all the same; figures are values of the objective, or of
+    what the constraint is about."""
 
     variant_id: str
+    constraint: str | None
     thought_at_best: float
     needed: float
     measured: float | None
@@ -78,24 +83,33 @@ class _Check:
 
 def _checks(trials: Sequence[TrialRecord], ranking: Ranking, run: RunRecord) -> list[_Check]:
     less = scale(run.request).less_is_better
-    figures = {r.variant: r.objective.value for r in ranking.ranked if r.objective is not None}
-    checks = []
-    for trial in trials:
-        if trial.checked is None:
-            continue
-        value, needed = figures.get(trial.variant), trial.checked.needed
-        checks.append(
-            _Check(
-                variant_id=trial.variant.id,
-                thought_at_best=trial.checked.thought_at_best,
-                needed=needed,
-                measured=value,
-                rightly_pruned=None
-                if value is None
-                else (value > needed if less else value < needed),
-            )
-        )
-    return checks
+    ranked = {found.variant: found for found in ranking.ranked}
+    return [
+        _judged(trial, trial.checked, ranked.get(trial.variant), less=less)
+        for trial in trials
+        if trial.checked is not None
+    ]
+
+
+def _judged(trial: TrialRecord, check: PruningCheck, found: Ranked | None, *, less: bool) -> _Check:
+    value, rightly = None, None
+    if check.constraint is None:
+        if found is not None and found.objective is not None:
+            value = found.objective.value
+            rightly = value > check.needed if less else value < check.needed
+    else:
+        verdicts = () if found is None else found.verdicts
+        for verdict in (v for v in verdicts if v.constraint.text == check.constraint):
+            value = verdict.value
+            rightly = {Verdict.FAIL: True, Verdict.PASS: False}.get(verdict.verdict)
+    return _Check(
+        variant_id=trial.variant.id,
+        constraint=check.constraint,
+        thought_at_best=check.thought_at_best,
+        needed=check.needed,
+        measured=value,
+        rightly_pruned=rightly,
+    )
 
 
 def _audit(trials: Sequence[TrialRecord], ranking: Ranking, run: RunRecord) -> Json:
@@ -106,6 +120,7 @@ def _audit(trials: Sequence[TrialRecord], ranking: Ranking, run: RunRecord) -> J
         "launched": [
             {
                 "variant": check.variant_id,
+                "constraint": check.constraint,
                 "thought_at_best": check.thought_at_best,
                 "needed": check.needed,
                 "measured": check.measured,

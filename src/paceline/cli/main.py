@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from paceline import __version__
-from paceline.cli.streams import end_with_the_reader
+from paceline.cli.streams import TERMINATED, end_with_the_reader
 from paceline.errors import Code, PacelineError, SetupError, SpecError
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
@@ -45,7 +45,6 @@ ARITHMETIC: Final = frozenset({"plan", "predict"})
 """Commands that launch nothing and spread their arithmetic over threads of their own."""
 
 INTERRUPTED: Final = 128 + signal.SIGINT
-TERMINATED: Final = 128 + signal.SIGTERM
 SHOWN_CHARACTERS: Final = 60
 
 

@@ -43,6 +43,7 @@ from paceline.cli.plan_local import changed_words, show_local, show_redirected
 from paceline.cli.progress import LineWatch
 from paceline.cli.request_file import request_text
 from paceline.cli.show import print_run
+from paceline.cli.streams import TERMINATED
 from paceline.errors import Code, SpecError
 from paceline.records.request import Request
 from paceline.records.run import RunRecord, RunState
@@ -181,6 +182,6 @@ def _print_outcome(run: RunRecord, shop: Workshop, *, as_json: bool) -> None:
         for line in search_lines(run, ranking, shop):
             typer.echo(line)
     if run.state is RunState.CANCELLED:
-        raise typer.Exit(1)
+        raise typer.Exit(TERMINATED)
     if ranking.winner is None:
         raise typer.Exit(NO_VARIANT)

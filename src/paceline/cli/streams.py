@@ -16,6 +16,10 @@ is told from one that saw everything. The signal itself stays ignored, it would 
 that an engine closes."""
 
 
+TERMINATED: Final = 128 + signal.SIGTERM
+"""143, of a command that SIGTERM ended, and of a run that `runs cancel` did."""
+
+
 def end_with_the_reader() -> None:
     """From now on the first write that nobody can read ends the command, in silence."""
     sys.stdout = watched(sys.stdout)

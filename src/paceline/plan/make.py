@@ -15,6 +15,7 @@ from paceline.plan.local.machine import (
 )
 from paceline.plan.local.prune import pruned
 from paceline.plan.memory import memory_use
+from paceline.plan.search import CONTAGIOUS, plain
 from paceline.plan.shapes import Shape
 from paceline.records.hardware import Accelerator
 from paceline.records.model import Model
@@ -81,11 +82,17 @@ class _Judge:
         too_large = self._too_large(variant)
         if too_large is not None:
             return too_large
-        failure = self._failures.get(variant.id)
-        if failure is not None:
-            detail = f"ended as {failure.cause} in run {failure.run_id}: {failure.detail}"
-            return _rejected(variant, RejectionReason.KNOWN_FAILURE, detail)
-        return self._without_effect(variant)
+        return self._known_failure(variant) or self._without_effect(variant)
+
+    def _known_failure(self, variant: Variant) -> Rejection | None:
+        own = self._failures.get(variant.id)
+        at_defaults = self._failures.get(plain(variant).id)
+        spreads = at_defaults is not None and at_defaults.cause in CONTAGIOUS
+        failure = own or (at_defaults if spreads else None)
+        if failure is None:
+            return None
+        died = f"{failure.variant.label} ended as {failure.cause} in run {failure.run_id}"
+        return _rejected(variant, RejectionReason.KNOWN_FAILURE, f"{died}: {failure.detail}")
 
     def _without_effect(self, variant: Variant) -> Rejection | None:
         """A limit of requests in flight that a closed loop reaches neither changed nor unchanged:

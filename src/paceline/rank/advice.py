@@ -38,21 +38,24 @@ class _Relaxation:
     admits: _Price | None
 
 
-def advise(candidates: Sequence[Candidate]) -> tuple[Advice, ...]:
+def advise(
+    candidates: Sequence[Candidate], foretold: Sequence[Candidate] = ()
+) -> tuple[Advice, ...]:
     """Empty when something passes or nothing was measured; else the binding constraint first.
 
     The binding constraint is the one that is the only failure of the most variants; between
-    equals, the one that needs the smallest relaxation.
+    equals, the one that needs the smallest relaxation. `foretold` were not measured because their
+    predictions miss a limit; the nearest is named when it comes nearer than all `candidates`.
     """
     if not candidates or any(c.standing is Verdict.PASS for c in candidates):
         return ()
     advice = [*_unresolved(candidates)]
     found = sorted(_relaxations(candidates), key=lambda r: (-r.freed, _miss(r.judgement)))
     if not found:
-        return (*advice, *_together(candidates))
+        advice += _together(candidates)
     for place, relaxation in enumerate(found):
         advice.append(_price(relaxation, binds=place == 0, of=len(candidates)))
-    return tuple(advice)
+    return (*advice, *_foretold(candidates, foretold))
 
 
 def _unresolved(candidates: Sequence[Candidate]) -> list[Advice]:
@@ -166,7 +169,7 @@ def _together(candidates: Sequence[Candidate]) -> tuple[Advice, ...]:
     failing = [c for c in candidates if c.standing is Verdict.FAIL]
     if not failing:
         return ()
-    nearest = min(failing, key=lambda c: (len(_failed(c)), c.miss, c.variant.id))
+    nearest = min(failing, key=lambda c: (_distance(c), c.variant.id))
     needed = [limit_that_passes(j) or j.verdict.constraint for j in _failed(nearest)]
     have = [f"`{j.verdict.constraint.text}` ({_have(j)})" for j in _failed(nearest)]
     return (
@@ -176,6 +179,34 @@ def _together(candidates: Sequence[Candidate]) -> tuple[Advice, ...]:
             nearest_variant=nearest.variant.id,
         ),
     )
+
+
+def _foretold(candidates: Sequence[Candidate], foretold: Sequence[Candidate]) -> tuple[Advice, ...]:
+    """The nearest by prediction alone, where it is nearer than the nearest that was measured."""
+    failing = [c for c in foretold if c.standing is Verdict.FAIL]
+    nearest = min(failing, key=lambda c: (_distance(c), c.variant.id), default=None)
+    if nearest is None or _distance(nearest) >= min(_distance(c) for c in candidates):
+        return ()
+    missed = [f"`{j.verdict.constraint.text}` ({_have(j)}{_band(j)})" for j in _failed(nearest)]
+    return (
+        Advice(
+            text=f"predicted, not measured: {nearest.variant.label} comes nearer than what was "
+            f"measured and misses {', '.join(missed)}",
+            nearest_variant=nearest.variant.id,
+        ),
+    )
+
+
+def _band(judgement: Judgement) -> str:
+    bounds, constraint = judgement.bounds, judgement.verdict.constraint
+    if bounds is None:
+        return ""
+    return f", 90 % band {shown(bounds.lo, constraint)} to {shown(bounds.hi, constraint)}"
+
+
+def _distance(candidate: Candidate) -> tuple[int, float]:
+    """From meeting every limit: how many it fails, and by how much the worst."""
+    return len(_failed(candidate)), candidate.miss
 
 
 def _failed(candidate: Candidate) -> list[Judgement]:

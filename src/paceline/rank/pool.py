@@ -31,6 +31,7 @@ from paceline.records.metric_names import (
     TOP1_AGREEMENT,
     seen_whole,
 )
+from paceline.records.plan import Predicted
 from paceline.records.quality import QualityResult
 from paceline.records.trial import TrialRecord
 from paceline.records.variant import Variant
@@ -120,6 +121,21 @@ def pool(variant: Variant, trials: Iterable[TrialRecord]) -> Pooled | None:
         remarks=tuple(dict.fromkeys(t.detail for t in finished if t.detail)),
         inspected=next((t.inspected for t in reversed(finished) if t.inspected), None),
         client_added_ms=None if sound else _client_added_ms(finished),
+    )
+
+
+def as_pool(variant: Variant, predicted: Predicted) -> Pooled:
+    """Predicted figures in the shape of measured ones."""
+    return Pooled(
+        variant=variant,
+        metrics={
+            name: Metric(value=found.value, unit=found.unit, ci95=found.band90, n=0)
+            for name, found in predicted.metrics.items()
+        },
+        quality=None,
+        unsound=None,
+        set_aside=(),
+        trials=0,
     )
 
 

@@ -13,7 +13,7 @@ from paceline.rank.filter import Measured, judge, shown
 from paceline.rank.inside import inside_notes
 from paceline.rank.objective import Dimensions, Objective, dimensions, objective, quality_of
 from paceline.rank.pareto import Point, pareto_front
-from paceline.rank.pool import Pooled, pool
+from paceline.rank.pool import Pooled, as_pool, pool
 from paceline.rank.quality import compare_quality
 from paceline.rank.reading import read
 from paceline.rank.speculation import guess_notes, idle_guesses
@@ -66,9 +66,19 @@ def rank(request: Request, plan: Plan, trials: Iterable[TrialRecord]) -> Ranking
             *idle.values(),
         ),
         pareto=_front(candidates, dims),
-        advice=advise(ordered),
+        advice=advise(ordered, [judged(p, baseline, request, goal, dims) for p in _missing(plan)]),
         formula=goal.formula,
     )
+
+
+def _missing(plan: Plan) -> list[Pooled]:
+    """What is predicted of the variants that the plan left out for missing a limit."""
+    said = {predicted.variant_id: predicted for predicted in plan.predictions}
+    return [
+        as_pool(out.variant, said[out.variant.id])
+        for out in plan.rejected
+        if out.reason is RejectionReason.CONSTRAINT and out.variant.id in said
+    ]
 
 
 def judged(

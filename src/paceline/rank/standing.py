@@ -13,16 +13,15 @@ from typing import Final
 from paceline.rank.choose import Candidate, in_order
 from paceline.rank.filter import Measured
 from paceline.rank.objective import Objective, dimensions, objective
-from paceline.rank.pool import Pooled, pool
+from paceline.rank.pool import Pooled, as_pool, pool
 from paceline.rank.ranking import judged
 from paceline.rank.reading import Reading
-from paceline.records.measurement import Metric, Verdict
-from paceline.records.plan import Plan, Predicted
+from paceline.records.measurement import Verdict
+from paceline.records.plan import Plan
 from paceline.records.quality import QualityResult
 from paceline.records.race import Outlook, Standing
 from paceline.records.request import Priority, Request
 from paceline.records.trial import TrialRecord
-from paceline.records.variant import Variant
 from paceline.stats import Bounds
 
 DEVIATIONS_90: Final = 1.645
@@ -72,7 +71,8 @@ def standings(request: Request, plan: Plan, trials: Iterable[TrialRecord]) -> tu
 
 def outlooks(request: Request, plan: Plan) -> tuple[Outlook, ...]:
     """What the plan's predictions say of the objective, where they say enough for it."""
-    pools = {p.variant_id: _as_pool(plan.baseline, p) for p in plan.predictions}
+    # Whose they are does not enter: the baseline stands in for all.
+    pools = {p.variant_id: as_pool(plan.baseline, p) for p in plan.predictions}
     baseline = pools.get(plan.baseline.id)
     if baseline is None:
         return ()
@@ -104,21 +104,6 @@ def _outlook(variant_id: str, reading: Reading, turn: Scale) -> Outlook | None:
         return None
     sd = abs(ends[1] - ends[0]) / (2 * DEVIATIONS_90)
     return Outlook(variant_id=variant_id, score=score, sd=sd)
-
-
-def _as_pool(stand_in: Variant, predicted: Predicted) -> Pooled:
-    """Predicted figures in the shape of measured ones; whose they are does not enter."""
-    return Pooled(
-        variant=stand_in,
-        metrics={
-            name: Metric(value=found.value, unit=found.unit, ci95=found.band90, n=0)
-            for name, found in predicted.metrics.items()
-        },
-        quality=None,
-        unsound=None,
-        set_aside=(),
-        trials=0,
-    )
 
 
 def _given(pooled: Pooled, quality: QualityResult | None) -> Pooled:

@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isclose
+from typing import Final
+
+SAME_MEMORY: Final = 0.01
+"""Shares of the memory by which two fingerprints of one machine differ: kernels keep some."""
 
 
 class AcceleratorKind(StrEnum):
@@ -37,6 +42,11 @@ class Accelerator:
         """How many threads an engine should compute with."""
         return len(self.engine_cores) or self.cores or 1
 
+    @property
+    def told_by_name(self) -> bool:
+        """Whether its name says what hardware it is; every processor is called `cpu`."""
+        return self.kind is not AcceleratorKind.CPU
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostFingerprint:
@@ -71,6 +81,16 @@ class HostFingerprint:
     on_battery: bool | None
     huge_pages: str | None
     """Transparent huge pages: `always`, `madvise` or `never`."""
+
+    def is_like(self, other: "HostFingerprint") -> bool:
+        """Whether processor, cores and memory are the same: what is measured on one holds on the
+        other, but for the state that the machine was in."""
+        return (
+            self.architecture == other.architecture
+            and self.cpu_model == other.cpu_model
+            and self.usable_cores == other.usable_cores
+            and isclose(self.memory_gib, other.memory_gib, rel_tol=SAME_MEMORY)
+        )
 
     def change_since(self, earlier: "HostFingerprint") -> str | None:
         """What makes figures of the two incomparable, with both sides; `None` for nothing."""

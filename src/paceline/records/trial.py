@@ -86,11 +86,13 @@ class PruningCheck:
     """A variant that a guess had pruned and that was launched all the same, to check the guess.
 
     Both are values of the objective: the best that the variant was thought to reach, and the
-    least that would have made it worth a launch.
+    least that would have made it worth a launch. With a `constraint` they are of its figure: the
+    optimistic end of the prediction, and the limit.
     """
 
     thought_at_best: float
     needed: float
+    constraint: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

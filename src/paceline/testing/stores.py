@@ -14,7 +14,7 @@ from paceline.records.run import AuditEvent, RunRecord, RunResult, RunState, Tri
 from paceline.records.trial import BlobRef, TrialState
 from paceline.records.variant import Rejection, RejectionReason
 from paceline.records.version import FailureFact, Version
-from paceline.testing.builders import a_metric, a_model, a_request, a_trial, a_variant
+from paceline.testing.builders import a_host, a_metric, a_model, a_request, a_trial, a_variant
 
 NOON = "2026-01-01T12:00:00+00:00"
 BASELINE = a_variant()
@@ -317,6 +317,7 @@ class StoreContract:
             detail="exit 1",
             run_id="r1",
             at_utc=NOON,
+            host=a_host(),
         )
         newer = replace(fact, engine_version="2.0")
         later = replace(fact, cause=Cause.OUT_OF_MEMORY)

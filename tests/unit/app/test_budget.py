@@ -1,15 +1,27 @@
 """Estimates in words and JSON, and budgets that are refused."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from paceline.app.budget import estimate_document, estimate_text, refuse_too_small, refuse_unpriced
+from paceline.app.budget import (
+    estimate_document,
+    estimate_text,
+    estimated,
+    refuse_too_small,
+    refuse_unpriced,
+)
+from paceline.app.places import Places
+from paceline.app.planning import Planned
+from paceline.app.wiring import Workshop
+from paceline.clock import ManualClock
 from paceline.errors import Code, SpecError
 from paceline.records.plan import Plan
 from paceline.records.race import Estimate
 from paceline.records.request import Budget, DevicePrice
-from paceline.testing.builders import a_request, a_variant
+from paceline.records.run import RunRecord, RunState
+from paceline.testing.builders import a_cpu, a_model, a_request, a_trial, a_variant
 from paceline.units import Seconds, Usd
 
 FOUND = Estimate(least_s=36.0, likely_s=180.0, most_s=720.0, variants=11, seen=True)
@@ -36,6 +48,32 @@ def test_without_a_price_there_is_no_money_in_it() -> None:
     free = replace(REQUEST, price_usd_per_hour=None)
     assert estimate_document(FOUND, free)["usd"] is None
     assert "$" not in estimate_text(FOUND, free)
+
+
+@pytest.mark.parametrize(("cpu_model", "seen"), [(None, True), ("Another CPU", False)])
+def test_trials_of_another_machine_say_nothing_of_how_long_one_takes_here(
+    tmp_path: Path, cpu_model: str | None, seen: bool
+) -> None:
+    places = Places(data=tmp_path / "data", cache=tmp_path / "cache")
+    places.data.mkdir()
+    shop = Workshop(places, ManualClock())
+    plan = Plan(baseline=a_variant(), variants=(a_variant(),), rejected=())
+    planned = Planned(model=a_model(), accelerators=(a_cpu(),), plan=plan)
+    here = shop.host.fingerprint()
+    run = RunRecord(
+        run_id="20261121-000000-0001",
+        request=REQUEST,
+        model=planned.model,
+        software_version="0",
+        created_at_utc="2026-11-21T00:00:00+00:00",
+        host=replace(here, cpu_model=cpu_model or here.cpu_model),
+    )
+    shop.store.create_run(run)
+    with shop.store.write_run(run.run_id) as writer:
+        writer.move(RunState.PLANNED, RunState.RUNNING)
+        writer.save_trial(a_trial(a_variant(), wall_s=900.0))
+    found = estimated(REQUEST, planned, shop)
+    assert (found.seen, found.least_s == 900.0) == (seen, seen)
 
 
 def test_no_run_is_expected_to_outlast_its_budget() -> None:

@@ -83,3 +83,25 @@ def test_a_run_that_an_error_ends_says_so_and_why(shop: Workshop) -> None:
     (run,) = shop.store.runs(limit=9)
     assert run.state is RunState.FAILED
     assert run.detail == "the disk is full [disk-full]"
+
+
+class Leaving(Quiet):
+    """Ends the run at its first trial."""
+
+    def trial_began(self, step: Step, *, spent_s: float, expected_s: float) -> None:
+        self.spent_s = spent_s
+        raise KeyboardInterrupt
+
+
+def test_what_engines_take_to_answer_for_their_command_lines_is_of_the_budget(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slowly(planned: Planned, shop: Workshop, *, say: Callable[[str], None]) -> Planned:
+        shop.clock.sleep(30.0)
+        return planned
+
+    monkeypatch.setattr("paceline.app.optimize.without_invalid", slowly)
+    watch = Leaving()
+    with pytest.raises(KeyboardInterrupt):
+        begin_run(a_request(), PLANNED, shop, watch)
+    assert watch.spent_s == 30.0

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from paceline.app.race import Race, with_variant
 from paceline.plan.search import Step, Stop
-from paceline.records.plan import Plan
-from paceline.records.trial import Cut, TrialRecord
+from paceline.records.measurement import Interval
+from paceline.records.plan import Plan, Predicted, PredictedMetric
+from paceline.records.trial import Cut, PruningCheck, TrialRecord
 from paceline.records.variant import Rejection, RejectionReason, Variant
 from paceline.spec.grammar import parse_constraint
 from paceline.testing.builders import a_metric, a_request, a_trial, a_variant
@@ -55,6 +56,18 @@ def test_a_first_rung_ends_with_both_figures_or_not_at_all() -> None:
     assert because is not None
     assert because.startswith("500 tokens/s in its first rung")
     assert because.endswith(f"cannot reach {math.exp(reach):,.4g} tokens/s")
+
+
+def test_an_audit_of_a_predicted_miss_has_both_sides_of_the_limit() -> None:
+    race = Race(a_request(parse_constraint("ttft p95 <= 100ms")))
+    band = PredictedMetric(value=300.0, unit="ms", band90=Interval(lo=150.0, hi=600.0))
+    said = Predicted(variant_id=WIDE.id, metrics={"ttft_p95_ms": band}, requests_at_most=8)
+    miss = Rejection(variant=WIDE, reason=RejectionReason.CONSTRAINT, detail="predicted to miss")
+    plan = replace(PLAN, rejected=(miss,), predictions=(said,))
+    drawn = Step(variant=WIDE, repeat=0, because="drawn", audits=miss)
+    assert race.check(drawn, plan) == PruningCheck(
+        thought_at_best=150.0, needed=100.0, constraint="ttft p95 <= 100ms"
+    )
 
 
 def test_a_first_rung_that_fails_a_limit_ends_the_trial() -> None:

@@ -11,6 +11,7 @@ from paceline.app.redirect import Reuse, redirected, reusable
 from paceline.app.wiring import Workshop
 from paceline.clock import ManualClock
 from paceline.errors import SpecError
+from paceline.records.client import ClientState, ClientVerdict
 from paceline.records.plan import Plan
 from paceline.records.request import Request
 from paceline.records.run import RunRecord, RunState
@@ -107,11 +108,22 @@ def test_another_engine_version_is_measured_again(shop: Workshop) -> None:
     assert found == Reuse(trials=(), refused=("fake int8: fake was 0.9, is 1",))
 
 
-def test_a_limit_tighter_than_the_client_was_judged_by_is_measured_again(shop: Workshop) -> None:
+@pytest.mark.parametrize(
+    ("added_ms", "refused"),
+    [
+        (0.25, None),
+        (0.26, "may have added 0.26 ms, more than 5% of 5 ms"),
+        (None, "judged against 20 ms, not against 5 ms, and what it added is not known"),
+    ],
+)
+def test_under_a_tighter_limit_a_trial_holds_if_its_client_added_little_beside_that(
+    shop: Workshop, added_ms: float | None, refused: str | None
+) -> None:
     tight = replace(REQUEST, constraints=(parse_constraint("ttft p95 <= 5ms"),))
-    found = reused(shop, tight)
-    assert found.trials == ()
-    assert "judged against 20 ms, not against 5 ms" in found.refused[0]
+    client = ClientVerdict(verdict=ClientState.OK, added_ms=added_ms)
+    found = reused(shop, tight, trial=replace(measured(shop), client=client))
+    assert len(found.trials) == (refused is None)
+    assert [refused in why for why in found.refused if refused] == [True] * (refused is not None)
 
 
 def test_what_is_not_wanted_is_left_and_what_was_only_predicted_to_lose_is_kept(

@@ -18,6 +18,8 @@ SLOW = EngineOffer(
     knobs=(Knob(name="batching", values=(False, True), when="several requests"),),
 )
 QUICK = EngineOffer(name="quick", formats=("fp16", "int8", "fp8"), knobs=())
+WIDTH = Knob(name="width", values=(1, 2), when="wide")
+WIDE = (("width", 2),)
 ABSENT = EngineOffer(name="absent", formats=("bf16",), knobs=(), missing="no environment")
 OFFERS = (SLOW, QUICK, ABSENT)
 
@@ -67,20 +69,42 @@ def test_each_rejection_has_its_reason() -> None:
     assert reasons["absent", "bf16"] is RejectionReason.ENGINE_NOT_INSTALLED
 
 
-def test_what_died_before_is_not_tried_again() -> None:
-    fact = FailureFact(
+def a_fact(variant: Variant, cause: Cause) -> FailureFact:
+    return FailureFact(
         model_sha256="0",
         engine_version="1.0",
-        variant=a_variant("quick", "int8"),
-        cause=Cause.OUT_OF_MEMORY,
-        detail="killed",
+        variant=variant,
+        cause=cause,
+        detail="no kernel",
         run_id="r1",
         at_utc="",
     )
-    plan = plan_of(a_request(), failures=(fact,))
+
+
+@pytest.mark.parametrize(
+    ("variant", "cause", "gone"),
+    [
+        (a_variant("quick", "fp16"), Cause.BAD_FLAG, [("fp16", ())]),
+        (a_variant("quick", "fp16"), Cause.UNSUPPORTED, [("fp16", ()), ("fp16", WIDE)]),
+        (a_variant("quick", "fp16", knobs=WIDE), Cause.UNSUPPORTED, [("fp16", WIDE)]),
+    ],
+    ids=["its flags", "whatever its flags", "only with this flag"],
+)
+def test_what_died_before_is_not_tried_again(
+    variant: Variant, cause: Cause, gone: list[tuple[str, object]]
+) -> None:
+    plan = make_plan(
+        a_request(),
+        a_model(),
+        offers=[SLOW, EngineOffer(name="quick", formats=("fp16", "int8"), knobs=(WIDTH,))],
+        accelerators=[a_cpu()],
+        unsupported=lambda _variant: None,
+        failures=[a_fact(variant, cause)],
+    )
     known = [r for r in plan.rejected if r.reason is RejectionReason.KNOWN_FAILURE]
-    assert [r.variant for r in known] == [fact.variant]
-    assert "out-of-memory in run r1" in known[0].detail
+    assert [(r.variant.format, r.variant.knobs) for r in known] == gone
+    died = f"{variant.label} ended as {cause} in run r1: no kernel"
+    assert {r.detail for r in known} == {died}
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 
 from paceline.rank import rank
 from paceline.records.launch import Cause
-from paceline.records.measurement import Metric, Verdict
-from paceline.records.plan import Plan
+from paceline.records.measurement import Interval, Metric, Verdict
+from paceline.records.plan import Plan, Predicted, PredictedMetric
 from paceline.records.quality import ItemScore, QualityResult, StopCause, Stopped
 from paceline.records.ranking import Ranked, Ranking
 from paceline.records.request import Priority, Request
@@ -240,3 +240,30 @@ def test_the_same_records_give_the_same_ranking_in_any_order_and_it_can_be_store
             assert everyone == set(PLAN.variants)
             numbers = [ranked.rank for ranked in ranking.ranked if ranked.rank is not None]
             assert numbers == list(range(1, len(numbers) + 1))
+
+
+@pytest.mark.parametrize(("ttft_ms", "said"), [(220.0, True), (900.0, False)])
+def test_a_predicted_variant_nearer_to_the_limits_than_any_measured_is_advised(
+    ttft_ms: float, said: bool
+) -> None:
+    limit = parse_constraint("ttft p95 <= 100ms")
+    left_out = Rejection(variant=INT4, reason=RejectionReason.CONSTRAINT, detail="predicted")
+    band = Interval(lo=ttft_ms / 2, hi=ttft_ms * 2)
+    told = Predicted(
+        variant_id=INT4.id,
+        metrics={"ttft_p95_ms": PredictedMetric(value=ttft_ms, unit="ms", band90=band)},
+        requests_at_most=8,
+    )
+    plan = Plan(
+        baseline=BASELINE, variants=(BASELINE, INT8), rejected=(left_out,), predictions=(told,)
+    )
+    measured_too = [measured(BASELINE, 60.0, 270), measured(INT8, 240.0, 269)]
+    advice = rank(a_request(limit), plan, measured_too).advice
+    predicted = [one for one in advice if one.nearest_variant == INT4.id]
+    text = (
+        "predicted, not measured: openvino int4 comes nearer than what was measured and misses "
+        "`ttft p95 <= 100ms` (220 ms, 90 % band 110 ms to 440 ms)"
+    )
+    assert [one.text for one in predicted] == ([text] if said else [])
+    met = rank(a_request(parse_constraint("ttft p95 <= 900ms")), plan, measured_too)
+    assert met.advice == ()

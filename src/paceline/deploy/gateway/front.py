@@ -10,6 +10,7 @@ from typing import Final
 import orjson
 
 from paceline.deploy.gateway.addresses import FILES
+from paceline.deploy.gateway.answer_file import AnswerFile
 from paceline.deploy.gateway.answers import JSON, own_answer
 from paceline.deploy.gateway.ask import Ask, apply_policy, understand, write_rest
 from paceline.deploy.gateway.connection import ClientConnection, Listener
@@ -43,7 +44,7 @@ class Front(Listener):
         self._fleet = fleet
         self._dispatcher = dispatcher
         self._files = Files(fleet, dispatcher.sockets)
-        self._idempotency = Idempotency()
+        self._idempotency = Idempotency(AnswerFile(settings.state))
         self._made = 0
         self._id_prefix = b"req_" + os.urandom(6).hex().encode()
         self.problems: dict[int, int] = {}

@@ -6,6 +6,7 @@ the predictor cannot speak of.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from paceline.plan.survey.limits import can_judge, latency_of
 from paceline.records.metric_names import (
@@ -16,6 +17,15 @@ from paceline.records.metric_names import (
 from paceline.records.plan import Predicted, PredictedMetric
 from paceline.records.request import Constraint, Priority, Request
 from paceline.records.variant import Rejection, RejectionReason, Variant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Miss:
+    """A limit out of reach: `best` is the optimistic end of the predicted figure."""
+
+    constraint: Constraint
+    metric: PredictedMetric
+    best: float
 
 
 def pruned(
@@ -35,9 +45,8 @@ def pruned(
     return tuple(rejected)
 
 
-def _misses(
-    request: Request, variant: Variant, metrics: Mapping[str, PredictedMetric]
-) -> Rejection | None:
+def missed(request: Request, metrics: Mapping[str, PredictedMetric]) -> Miss | None:
+    """The first limit that even the optimistic end of a prediction misses."""
     for constraint in request.constraints:
         if not can_judge(constraint, request.workload):
             continue
@@ -46,14 +55,24 @@ def _misses(
             continue
         best = _optimistic(metric, less=constraint.comparison.wants_less)
         if not constraint.comparison.holds(best, constraint.limit):
-            return Rejection(
-                variant=variant,
-                reason=RejectionReason.CONSTRAINT,
-                detail=f"predicted to miss {constraint.text} even at the optimistic end",
-                have=_shown(metric),
-                need=f"{constraint.comparison} {constraint.limit:.4g} {constraint.unit}".strip(),
-            )
+            return Miss(constraint=constraint, metric=metric, best=best)
     return None
+
+
+def _misses(
+    request: Request, variant: Variant, metrics: Mapping[str, PredictedMetric]
+) -> Rejection | None:
+    miss = missed(request, metrics)
+    if miss is None:
+        return None
+    constraint = miss.constraint
+    return Rejection(
+        variant=variant,
+        reason=RejectionReason.CONSTRAINT,
+        detail=f"predicted to miss {constraint.text} even at the optimistic end",
+        have=_shown(miss.metric),
+        need=f"{constraint.comparison} {constraint.limit:.4g} {constraint.unit}".strip(),
+    )
 
 
 def _loses(

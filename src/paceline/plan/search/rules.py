@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from paceline.plan.search.guess import Effects, Noise
-from paceline.records.variant import Variant
+from paceline.records.variant import Rejection, Variant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Rules:
     """Most launches of a contender: run-to-run noise exceeds within-run noise. With 2 the best of
     sweeps recorded on two cores was missed by more than 2 % once in sixteen (docs/log.md)."""
     audit: float = 0.02
-    """Share of the variants pruned by a guess that are launched all the same."""
+    """Share of the variants pruned by a guess or a prediction that are launched all the same."""
     effects: Effects = field(default_factory=Effects)
     noise: Noise = field(default_factory=Noise)
 
@@ -55,23 +55,26 @@ class Step:
     """Measure `variant` for the `repeat`-th time (0 is the first).
 
     The trial ends after the first rung when its optimistic score stays below `must_reach`;
-    `None` measures the whole window. `audits` is set when a guess had pruned it.
+    `None` measures the whole window. `audits` is set when a guess had pruned it, or the plan
+    because its prediction misses a limit.
     """
 
     variant: Variant
     repeat: int
     because: str
     must_reach: float | None = None
-    audits: Pruned | None = None
+    audits: Pruned | Rejection | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
     """Nothing more to measure.
 
-    `left_out` was still wanted but the budget is spent; `pruned` is not worth a launch.
+    `left_out` was still wanted but the budget is spent; `pruned` is not worth a launch; `doomed`
+    would die of what the same variant died of at default knobs.
     """
 
     because: str
     left_out: tuple[Variant, ...] = ()
     pruned: tuple[Pruned, ...] = ()
+    doomed: tuple[Rejection, ...] = ()

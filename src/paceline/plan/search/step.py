@@ -24,7 +24,7 @@ from paceline.records.measurement import Verdict
 from paceline.records.plan import Plan
 from paceline.records.race import Outlook, Standing
 from paceline.records.trial import TrialRecord
-from paceline.records.variant import RejectionReason, Variant
+from paceline.records.variant import Rejection, RejectionReason, Variant
 from paceline.units import format_duration
 
 CONTAGIOUS = frozenset({Cause.OUT_OF_MEMORY, Cause.UNSUPPORTED, Cause.BAD_CHECKPOINT})
@@ -94,7 +94,7 @@ class _Race:
             if wanted
             else "nobody left could win by more than the noise"
         )
-        return Stop(because=because, left_out=left_out, pruned=tuple(pruned))
+        return Stop(because=because, left_out=left_out, pruned=tuple(pruned), doomed=self._doomed())
 
     def _sorted(self) -> tuple[list[Step], list[Pruned]]:
         """Who is in the race, most promising first, and who is not."""
@@ -159,12 +159,7 @@ class _Race:
     def _fresh(self) -> list[Variant]:
         """Who may be launched for the first time: the plan's variants, combinations near the
         leaders, and whom the plan left out by prediction alone, for the run may prove it wrong."""
-        plan, launches = self._known.plan, self._launches
-        dead = {
-            trial.variant
-            for trial in self._known.trials
-            if trial.cause in CONTAGIOUS and trial.variant == plain(trial.variant)
-        }
+        plan = self._known.plan
         level = self._bar - self._rules.optimism * self._rules.noise.rung
         rejected = {rejection.variant for rejection in plan.rejected}
         near = [
@@ -173,7 +168,33 @@ class _Race:
             if v not in rejected
         ]
         pool = dict.fromkeys([*plan.variants, *near, *self._predicted_to_lose()])
-        return [v for v in pool if not launches[v] and plain(v) not in dead]
+        dead = self._dead()
+        return [v for v in pool if not self._launches[v] and plain(v) not in dead]
+
+    def _dead(self) -> Mapping[Variant, TrialRecord]:
+        """Variants at default knobs that never ran, with the trial that says what kills them."""
+        ran = {trial.variant for trial in self._known.trials if trial.cause is Cause.FINISHED}
+        return {
+            trial.variant: trial
+            for trial in self._known.trials
+            if trial.cause in CONTAGIOUS
+            and trial.variant == plain(trial.variant)
+            and trial.variant not in ran
+        }
+
+    def _doomed(self) -> tuple[Rejection, ...]:
+        """The plan's variants that were not launched because of what killed their like."""
+        dead = self._dead()
+        return tuple(
+            Rejection(
+                variant=variant,
+                reason=RejectionReason.KNOWN_FAILURE,
+                detail=f"{died.variant.label} ended as {died.cause} in this run"
+                + (f": {died.detail}" if died.detail else ""),
+            )
+            for variant in self._known.plan.variants
+            if not self._launches[variant] and (died := dead.get(plain(variant))) is not None
+        )
 
     def _predicted_to_lose(self) -> list[Variant]:
         if not math.isfinite(self._bar):
@@ -205,7 +226,7 @@ class _Race:
 
     def _audits(self, pruned: Sequence[Pruned]) -> list[Step]:
         """A seeded lot per variant, so that the same are drawn however the run went until here."""
-        return [
+        guessed = [
             Step(
                 variant=out.variant,
                 repeat=0,
@@ -214,8 +235,23 @@ class _Race:
                 audits=out,
             )
             for out in pruned
-            if _lot(out.variant, self._known.seed) < self._rules.audit
         ]
+        dead = self._dead()
+        foretold = [
+            Step(
+                variant=out.variant,
+                repeat=0,
+                because="predicted to miss a limit; launched to check the prediction",
+                must_reach=self._bar if math.isfinite(self._bar) else None,
+                audits=out,
+            )
+            for out in self._known.plan.rejected
+            if out.reason is RejectionReason.CONSTRAINT
+            and not self._launches[out.variant]
+            and plain(out.variant) not in dead
+        ]
+        seed, share = self._known.seed, self._rules.audit
+        return [step for step in (*guessed, *foretold) if _lot(step.variant, seed) < share]
 
     def _finals(self) -> list[Step]:
         """Fresh launches where they can decide: an open verdict of the first, or a close second."""

@@ -179,8 +179,17 @@ def test_what_runs_out_of_memory_takes_its_changed_knobs_along() -> None:
     following = step(*done, trials=trials)
     assert following.variant == INT8_WIDE
     trials.append(a_trial(INT8_WIDE))
-    end = decide(*done, standing(INT8_WIDE, 100), trials=trials)
-    assert isinstance(end, Stop)
+    end = stop(*done, standing(INT8_WIDE, 100), trials=trials)
+    (gone,) = end.doomed
+    assert (gone.variant, gone.reason) == (INT4_WIDE, RejectionReason.KNOWN_FAILURE)
+    assert gone.detail == "quick int4 ended as out-of-memory in this run"
+
+
+def test_a_second_launch_that_dies_does_not_take_changed_knobs_along() -> None:
+    died = a_trial(INT4, repeat=1, cause=Cause.OUT_OF_MEMORY)
+    done = (standing(BASE, 100), standing(INT8, 90), standing(INT4, 900))
+    trials = [a_trial(BASE), a_trial(INT8), a_trial(INT4), died]
+    assert step(*done, trials=trials).variant == INT4_WIDE
 
 
 def test_a_prediction_prunes_what_it_says_cannot_win() -> None:
@@ -245,6 +254,17 @@ def test_a_share_of_the_pruned_is_launched_all_the_same_by_a_seeded_draw() -> No
             assert found.audits.variant == found.variant == INT8_WIDE
             drawn.append(seed)
     assert 20 <= len(drawn) <= 60
+
+
+def test_what_was_predicted_to_miss_a_limit_is_drawn_too_and_never_races() -> None:
+    miss = Rejection(variant=INT4, reason=RejectionReason.CONSTRAINT, detail="predicted to miss")
+    plan = Plan(baseline=BASE, variants=(BASE, INT8), rejected=(miss,))
+    done = (standing(BASE, 100), standing(INT8, 900))
+    stop(*done, plan=plan)
+    drawn = step(*done, plan=plan, rules=Rules(audit=1.0))
+    assert (drawn.variant, drawn.audits, drawn.must_reach) == (INT4, miss, math.log(900) + 0.02)
+    died = [a_trial(BASE), a_trial(INT8), a_trial(INT4, cause=Cause.CRASHED)]
+    stop(*done, plan=plan, trials=died, rules=Rules(audit=1.0))
 
 
 def test_what_the_budget_leaves_out_is_named() -> None:
