@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from paceline.cli.main import COMMANDS
@@ -19,12 +20,15 @@ progress to stderr. Exit codes are in [errors.md](errors.md).
 
 def cli_page() -> str:
     """Every command's own help."""
-    parts = [HEAD]
-    for name in COMMANDS:
-        text = help_of(name)
-        parts.append(section(2, name, text))
-        parts += [section(3, f"{name} {sub}", help_of(name, sub)) for sub in subcommands(text)]
-    return "\n".join(parts)
+    return "\n".join([HEAD, *(page for name in COMMANDS for page in sections(name))])
+
+
+def sections(*command: str) -> Iterator[str]:
+    """A command's help, then that of each command under it, however deep."""
+    text = help_of(*command)
+    yield section(1 + len(command), " ".join(command), text)
+    for name in subcommands(text):
+        yield from sections(*command, name)
 
 
 def section(level: int, title: str, text: str) -> str:

@@ -1,12 +1,14 @@
 """The docs say what the code does: codes documented, links alive, commands real."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 from paceline.app.registry import usable_engines
-from paceline.cli.main import COMMANDS
+from paceline.cli.main import COMMANDS, build
 from paceline.errors import Code
 from paceline.ports.engine import Engine
 
@@ -37,6 +39,21 @@ def anchors_of(page: Path) -> set[str]:
 def test_commands_in_the_docs_exist(page: Path) -> None:
     for command in re.findall(r"^\s*(?:\$ )?paceline ([a-z-]+)", page.read_text(), re.MULTILINE):
         assert command in COMMANDS, f"`paceline {command}` in {page.name}"
+
+
+def commands_under(group: object, *above: str) -> Iterator[str]:
+    for name, command in getattr(group, "commands", {}).items():
+        yield " ".join((*above, name))
+        yield from commands_under(command, *above, name)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_its_help_in_the_reference(name: str) -> None:
+    known = [path for path in commands_under(get_command(build(name))) if path.split()[0] == name]
+    text = (ROOT / "docs/reference/cli.md").read_text()
+    headings = re.findall(r"^#+ `paceline (.+)`$", text, re.MULTILINE)
+    assert [path for path in known if path not in headings] == []
+    assert [path for path in headings if path.split()[0] == name and path not in known] == []
 
 
 def test_every_environment_variable_is_documented() -> None:

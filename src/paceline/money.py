@@ -21,7 +21,7 @@ def usd_per_request(price_usd_per_hour: float, requests_per_s: float) -> Usd | N
 
 
 def usd_per_month(price_usd_per_hour: float) -> Usd:
-    """Always on, idle hours included: `price × 730 h`."""
+    """One deployment always on, whatever its traffic: `price × 730 h`."""
     return Usd(price_usd_per_hour * HOURS_PER_MONTH)
 
 

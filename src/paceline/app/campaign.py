@@ -26,6 +26,7 @@ from paceline.app.registry import load_engine
 from paceline.app.watch import Watch
 from paceline.app.wiring import Workshop
 from paceline.money import seconds_for
+from paceline.plan.price import dearest
 from paceline.plan.search import RULES, Step, Stop, expected_s
 from paceline.ports.engine import Engine, Say, TakesBatches
 from paceline.ports.store import RunWriter
@@ -51,10 +52,6 @@ from paceline.trial.workload import load_shape, rung_shape
 
 CANCEL: Final = "cancel-requested"
 """The audit event by which another process asks a run to stop."""
-
-
-def _times(price_usd_per_hour: float | None, count: int) -> float | None:
-    return None if price_usd_per_hour is None else price_usd_per_hour * count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,7 +257,7 @@ class Campaign:
             reading=found if isinstance(found, ReadingOrder) else None,
             no_reading=found if isinstance(found, str) else None,
             constraints=request.constraints,
-            price_usd_per_hour=_times(request.price_usd_per_hour, step.variant.count),
+            price_usd_per_hour=request.usd_per_hour(step.variant),
             seed=request.seed,
             cache=self._shop.places.cache,
             log_path=self._shop.places.logs / self._run.run_id / f"{trial_id}.log",
@@ -378,13 +375,12 @@ class Campaign:
 
     def _left_s(self) -> float | None:
         """What the budget leaves, in seconds; of money, at the price of the dearest variant."""
-        budget, price = self._request.budget, self._request.price_usd_per_hour
+        budget, price = self._request.budget, dearest(self._request, self._plan.variants)
         limits = []
         if budget.seconds is not None:
             limits.append(budget.seconds - self._spent_s())
         if budget.usd is not None and price:
-            count = max(variant.count for variant in self._plan.variants)
-            limits.append(seconds_for(budget.usd, price * count) - self._spent_s())
+            limits.append(seconds_for(budget.usd, price) - self._spent_s())
         return min(limits, default=None)
 
     def _now(self) -> str:

@@ -55,12 +55,11 @@ def footprint_of(
     if place is None:
         raise Unreadable(f"{trial.variant.accelerator!r} is none of {', '.join(places)}")
     peak = trial.metrics.get(PEAK_MEMORY_GIB)
-    price = request.price_usd_per_hour
     return Footprint(
         peak_memory_gib=peak.value if peak else None,
         memory_gib=place.memory_gib,
         cold_start_s=trial.cold_start.total_s,
-        price_usd_per_hour=None if price is None else price * trial.variant.count,
+        price_usd_per_hour=request.usd_per_hour(trial.variant),
         images=request.workload.image is not None,
     )
 

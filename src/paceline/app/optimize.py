@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from paceline import __version__
-from paceline.app.budget import estimated, refuse_too_small
+from paceline.app.budget import estimated, refuse_too_small, refuse_unpriced
 from paceline.app.campaign import CANCEL, Campaign
 from paceline.app.exams import find_exams
 from paceline.app.planning import Planned, plan_request, with_price
@@ -76,6 +76,7 @@ def _begin(
 ) -> RunRecord:
     find_exams(request, planned.model, shop.suites)  # a missing file is said before a run exists
     _recover(shop)
+    refuse_unpriced(request, planned.plan)
     estimate = estimated(request, planned, shop)
     if not any(trial.variant == planned.plan.baseline for trial in carried):
         refuse_too_small(request, estimate)

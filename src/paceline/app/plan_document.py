@@ -74,14 +74,23 @@ def request_document(request: Request) -> Json:
         "formats": list(request.formats),
         "hardware": list(request.hardware),
         "budget": {"seconds": request.budget.seconds, "usd": request.budget.usd},
-        "price_usd_per_hour": request.price_usd_per_hour,
-        "price_source": request.price_source,
+        **_price_document(request),
         "seed": request.seed,
         "quality_share": request.quality_share,
         "beside": list(request.beside),
         "mode": request.mode,
         "accept_license": request.accept_license,
     }
+
+
+def _price_document(request: Request) -> Json:
+    """What accelerators are counted at, and in one figure where there is but one."""
+    alone = request.prices[0] if len(request.prices) == 1 else None
+    usd, source = request.price_usd_per_hour, request.price_source
+    if usd is None and alone is not None:
+        usd, source = alone.usd_per_hour, alone.source
+    prices = [dump(price) for price in request.prices]
+    return {"price_usd_per_hour": usd, "price_source": source, "prices": prices}
 
 
 def variant_document(variant: Variant) -> dict[str, object]:

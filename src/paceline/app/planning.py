@@ -12,13 +12,13 @@ from paceline.app.registry import load_engine, usable_engines
 from paceline.app.wiring import Workshop
 from paceline.plan.enumerate import EngineOffer
 from paceline.plan.make import make_plan
-from paceline.plan.price import default_price
+from paceline.plan.price import local_prices
 from paceline.ports.engine import Engine, Unverified, why_other_kind, why_refused
 from paceline.records.hardware import Accelerator
 from paceline.records.launch import EnvironmentState
 from paceline.records.model import Model
 from paceline.records.plan import Plan
-from paceline.records.request import Request
+from paceline.records.request import DevicePrice, Request
 from paceline.records.variant import Variant
 from paceline.spec.names import require_known
 
@@ -31,6 +31,7 @@ class Planned:
     accelerators: tuple[Accelerator, ...]
     plan: Plan
     draft: Model | None = None
+    prices: tuple[DevicePrice, ...] = ()
 
 
 def plan_request(request: Request, shop: Workshop, model: Model | None = None) -> Planned:
@@ -43,6 +44,8 @@ def plan_request(request: Request, shop: Workshop, model: Model | None = None) -
         load_engine(name)  # a wrong name is refused before anything else is looked at
     accelerators = shop.executor.inventory()
     _check_hardware(request, accelerators)
+    prices = local_prices(request.prices, accelerators, shop.clock.utc_now().date())
+    request = _priced(request, prices)
     if model is None:
         refuse_before_fetching(request, shop)
         model = shop.hub.find(request.model)
@@ -79,17 +82,20 @@ def plan_request(request: Request, shop: Workshop, model: Model | None = None) -
         kind=kind,
     )
     plan = within_tier(plan, shop.workspace, quota_of(shop.workspace, shop))
-    return Planned(model=model, accelerators=accelerators, plan=plan, draft=draft)
+    return Planned(model=model, accelerators=accelerators, plan=plan, draft=draft, prices=prices)
 
 
 def with_price(request: Request, planned: Planned) -> Request:
-    """The price is part of what was asked, so that a receipt never depends on a later table."""
-    if request.price_usd_per_hour is not None:
-        return request
-    price = default_price(planned.accelerators[0])
-    if price is None:
-        return request
-    return replace(request, price_usd_per_hour=price.usd_per_hour, price_source=price.source)
+    """Prices are part of what was asked, so that a receipt never depends on a later table."""
+    return _priced(request, planned.prices)
+
+
+def _priced(request: Request, prices: tuple[DevicePrice, ...]) -> Request:
+    """By accelerator, unless the user gave one price for all: a price with a source is from the
+    table of an earlier build, which had none of cards."""
+    if request.price_usd_per_hour is not None and request.price_source is None:
+        return replace(request, prices=())
+    return replace(request, price_usd_per_hour=None, price_source=None, prices=prices)
 
 
 def _engines_in_play(request: Request, model: Model) -> dict[str, Engine]:

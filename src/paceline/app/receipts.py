@@ -61,18 +61,20 @@ def write_receipt(
 
 
 def _prices(run: RunRecord, accelerators: Sequence[Accelerator]) -> tuple[Price, ...]:
-    """The price that the costs rest on, and on which day; none when no price was known."""
-    price = run.request.price_usd_per_hour
-    if price is None:
-        return ()
+    """The prices that the costs rest on, and of which day; none where no price was known."""
+    request = run.request
+    sources = {price.accelerator: price.source for price in request.prices}
     return tuple(
         Price(
             accelerator=place.name,
-            usd_per_hour=price,
-            source=run.request.price_source,
+            usd_per_hour=usd,
+            source=request.price_source
+            if request.price_usd_per_hour is not None
+            else sources[place.name],
             used_at_utc=run.created_at_utc,
         )
         for place in accelerators
+        if (usd := request.price_of(place.name)) is not None
     )
 
 

@@ -21,13 +21,13 @@ def search_document(run: RunRecord, ranking: Ranking, shop: Workshop) -> Json:
     """The `search` part of a run's JSON."""
     trials = shop.store.trials(run.run_id)
     own = [trial for trial in trials if trial.origin is None]
-    price = run.request.price_usd_per_hour
+    spent = [(trial.wall_s, run.request.usd_per_hour(trial.variant)) for trial in own]
     return {
         "launches": len(own),
         "measured_s": round(sum(trial.wall_s for trial in own), 1),
-        "measured_usd": None
-        if price is None
-        else sum(usd_for(trial.wall_s, price * trial.variant.count) for trial in own),
+        "measured_usd": sum(usd_for(wall_s, usd) for wall_s, usd in spent if usd is not None)
+        if all(usd is not None for _, usd in spent)
+        else None,
         "estimate": None if run.estimate is None else estimate_document(run.estimate, run.request),
         "ended_early": [
             {"variant": t.variant.id, "window_share": t.cut.share, "because": t.cut.because}

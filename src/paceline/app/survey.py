@@ -17,13 +17,15 @@ from paceline.errors import Code, SpecError, reason_of
 from paceline.plan.facts import tables
 from paceline.plan.facts.models import ShapeFinder, known_shapes
 from paceline.plan.facts.tables import Price
+from paceline.plan.price import quoted
 from paceline.plan.shapes import Shape, read_shape
 from paceline.plan.survey.advice import Answer, advice
 from paceline.plan.survey.choose import axes_of
 from paceline.plan.survey.field import Survey, survey
-from paceline.plan.survey.pricing import MARKETS, Quotes, quotes, with_own
+from paceline.plan.survey.pricing import MARKETS, Quotes, quotes, usual, with_own
 from paceline.plan.survey.shown import Candidate, best_of_each_device, candidates, leaders
-from paceline.records.request import Request
+from paceline.records.hardware import AcceleratorKind
+from paceline.records.request import DevicePrice, Request
 
 CONFIG: Final = "config.json"
 PRICE_COLUMNS: Final = ("accelerator", "usd_per_device_hour")
@@ -64,7 +66,12 @@ def survey_request(request: Request, shop: Workshop, prices: Prices) -> Surveyed
         engines=request.engines,
     )
     market = read_market(prices.market)
-    known = known_quotes(prices.file, shop.clock.utc_now().date())
+    today = shop.clock.utc_now().date()
+    known = (
+        known_quotes(prices.file, today)
+        if request.price_usd_per_hour is None
+        else one_price(request.price_usd_per_hour, market, today)
+    )
     found = survey(axes, request, known, market)
     first, best = leaders(found.field), best_of_each_device(found.field)
     shown = candidates(found, request, known, np.concatenate([first, best]), market=market)
@@ -161,9 +168,35 @@ def known_quotes(file: Path | None, today: date) -> Quotes:
     return quotes(with_own(tables.prices(), own), today)
 
 
+def one_price(usd_per_hour: float, market: str | None, today: date) -> Quotes:
+    """What the user gave for every accelerator, wherever it is bought."""
+    each = (
+        Price(
+            accelerator=name,
+            provider="own",
+            market=market or MARKETS[0],
+            usd_per_device_hour=usd_per_hour,
+            region="",
+            instance="",
+            as_of=today.isoformat(),
+            source="the request",
+        )
+        for name in tables.devices()
+    )
+    return quotes(each, today)
+
+
+def own_prices(file: Path | None, today: date) -> tuple[DevicePrice, ...]:
+    """What the user's rows say of accelerators that are always on. Raises SpecError."""
+    rows = () if file is None else read_prices(file, today)
+    found = {name: usual(markets) for name, markets in quotes(rows, today).items()}
+    return tuple(quoted(quote, name) for name, quote in found.items() if quote is not None)
+
+
 def read_prices(file: Path, today: date) -> tuple[Price, ...]:
     """The user's rows: `accelerator,usd_per_device_hour`, and if wanted `market` (on-demand),
-    `provider`, `region`, `instance`, `as_of` (today), `source`.
+    `provider`, `region`, `instance`, `as_of` (today), `source`. The accelerator `cpu` is the
+    whole processor of this machine.
 
     Raises SpecError with the line of a row that makes no sense.
     """
@@ -179,16 +212,17 @@ def read_prices(file: Path, today: date) -> tuple[Price, ...]:
 
 
 def _price(file: Path, line: int, row: Mapping[str, str], today: date) -> Price:
+    name = row["accelerator"]
     try:
         price = Price(
-            accelerator=tables.device(row["accelerator"]).name,
+            accelerator=name if name == AcceleratorKind.CPU else tables.device(name).name,
             provider=row.get("provider") or "own",
             market=read_market(row.get("market") or MARKETS[0]) or MARKETS[0],
             usd_per_device_hour=float(row["usd_per_device_hour"]),
             region=row.get("region") or "",
             instance=row.get("instance") or "",
             as_of=row.get("as_of") or today.isoformat(),
-            source=row.get("source") or str(file),
+            source=row.get("source") or file.name,
         )
         quotes([price], today)  # reads the date
     except (ValueError, SpecError) as error:

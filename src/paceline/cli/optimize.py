@@ -7,7 +7,7 @@ import typer
 
 from paceline.app.image_plan import usual_preset_here
 from paceline.app.optimize import resume_run, start_run
-from paceline.app.redirect import redirect_run, redirected
+from paceline.app.redirect import redirect_run
 from paceline.app.report import run_document
 from paceline.app.runs import ranking_of, receipt_path
 from paceline.app.search_report import search_document, search_lines
@@ -17,17 +17,29 @@ from paceline.cli.options import (
     NO_VARIANT,
     AcceptLicense,
     AsJson,
+    BesideNames,
     BudgetText,
     Constraints,
+    Draft,
+    EarlierRun,
     Formats,
+    Items,
     ModeName,
     Pin,
+    PipelineName,
+    Price,
+    PriceFile,
     Priority,
     RequestFile,
+    Seed,
+    Share,
+    SuiteNames,
     Words,
     WorkloadText,
+    WorkspaceName,
+    asked_by,
 )
-from paceline.cli.plan_local import show_local
+from paceline.cli.plan_local import changed_words, show_local, show_redirected
 from paceline.cli.progress import LineWatch
 from paceline.cli.request_file import request_text
 from paceline.cli.show import print_run
@@ -45,48 +57,18 @@ Engines = Annotated[
     list[str] | None, typer.Option("--engine", help="Only these engines; the first is preferred.")
 ]
 Hardware = Annotated[list[str] | None, typer.Option("--hardware", help="Only these accelerators.")]
-PipelineName = Annotated[str | None, typer.Option("--pipeline", help="Where the version goes.")]
-Price = Annotated[
-    float | None, typer.Option(help="USD per hour of one accelerator; else from a table.")
-]
-Seed = Annotated[int | None, typer.Option(help="Same seed: same prompts, arrivals and order.")]
-Items = Annotated[int | None, typer.Option("--quality-items", help="Ask only so many items.")]
-Share = Annotated[
-    float | None,
-    typer.Option("--quality-share", help="Most of a trial's time for its questions; 1: no limit."),
-]
-BesideNames = Annotated[
-    list[str] | None,
-    typer.Option("--beside", help="Ask also: under-load, long-context; repeatable."),
-]
-Draft = Annotated[
-    str | None,
-    typer.Option("--draft", help="A small model that guesses ahead; same vocabulary required."),
-]
-SuiteNames = Annotated[
-    list[str] | None,
-    typer.Option("--suite", help="standard or a file; mine=FILE is what quality(mine) is about."),
-]
 ShareDevice = Annotated[
     bool, typer.Option("--share-device", help="Measure even where an endpoint has a replica.")
 ]
-WorkspaceName = Annotated[str, typer.Option(help="In whose name, for its quota.")]
 ResumedRun = Annotated[
     str | None,
     typer.Option("--resume", metavar="RUN", help="Go on with a run that was stopped."),
-]
-EarlierRun = Annotated[
-    str | None,
-    typer.Option(
-        "--from",
-        metavar="RUN",
-        help='Change that run: "cheaper, only llama.cpp"; what holds is not repeated.',
-    ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Like `paceline plan`.")]
 
 
 def optimize(
+    context: typer.Context,
     model: ModelName = None,
     words: Words = None,
     priority: Priority = None,
@@ -99,6 +81,7 @@ def optimize(
     budget: BudgetText = None,
     pipeline: PipelineName = None,
     price: Price = None,
+    prices: PriceFile = None,
     seed: Seed = None,
     quality_items: Items = None,
     quality_share: Share = None,
@@ -119,27 +102,7 @@ def optimize(
     Exits 5 when no variant satisfies the constraints.
     """
     shop = Workshop(share_device=share_device, workspace=workspace)
-    asked = Asked(
-        model=model,
-        pipeline=pipeline,
-        priority=priority,
-        constraints=tuple(constraint or ()),
-        workload=workload,
-        engines=tuple(engine or ()),
-        formats=tuple(format_ or ()),
-        hardware=tuple(hardware or ()),
-        pin=pin,
-        budget=budget,
-        price_usd_per_hour=price,
-        seed=seed,
-        quality_items=quality_items,
-        quality_share=quality_share,
-        beside=tuple(beside or ()),
-        suites=tuple(suite or ()),
-        draft=draft,
-        mode=mode,
-        accept_license=accept_license,
-    )
+    asked = asked_by(context, shop.clock.utc_now().date())
     if resume is not None:
         _resume(resume, model, words, shop, as_json=as_json)
     elif from_ is not None:
@@ -181,14 +144,10 @@ def _redirect(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    # The model is that of the earlier run, so what stands in its place is a word as well.
-    said = " ".join(word for word in (asked.model, *(words or ())) if word) or None
-    text = request_text(file)
     if dry_run:
-        turned = redirected(run_id, asked, said, shop, file=text)
-        typer.echo(f"changed: {'; '.join(turned.changes)}", err=True)
-        show_local(turned.request, shop, as_json=as_json)
+        show_redirected(run_id, asked, words, file, shop, as_json=as_json)
         return
+    said, text = changed_words(asked, words), request_text(file)
     run = redirect_run(run_id, asked, said, shop, LineWatch(shop.clock), file=text)
     _print_outcome(run, shop, as_json=as_json)
 

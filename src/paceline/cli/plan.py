@@ -4,7 +4,6 @@ Only what the tables need is imported at the start. Plans for this machine and f
 bring in engines, trials and their records, which takes longer than the tables' arithmetic.
 """
 
-from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -19,21 +18,33 @@ from paceline.cli.options import (
     NO_VARIANT,
     AcceptLicense,
     AsJson,
+    BesideNames,
     BudgetText,
     Constraints,
+    Draft,
+    EarlierRun,
     Formats,
+    Items,
     ModeName,
     Pin,
+    PipelineName,
+    Price,
+    PriceFile,
     Priority,
     RequestFile,
+    Seed,
+    Share,
+    SuiteNames,
     Words,
     WorkloadText,
+    WorkspaceName,
+    asked_by,
 )
 from paceline.cli.plan_text import print_survey, print_understood
 from paceline.cli.request_file import request_text
 from paceline.errors import Code, SpecError
 from paceline.records.request import Budget, Request
-from paceline.spec.read import Asked, read_request
+from paceline.spec.read import read_request
 
 ModelName = Annotated[
     str | None,
@@ -47,7 +58,6 @@ Hardware = Annotated[
         help="`here`, `all`, accelerators (l40s, h100-sxm) or classes (gpu, tpu, hopper).",
     ),
 ]
-PriceFile = Annotated[Path | None, typer.Option("--prices", help="CSV of your prices; they win.")]
 Market = Annotated[
     str | None,
     typer.Option("--market", help="on-demand, spot, serverless-active or serverless-flex."),
@@ -55,6 +65,7 @@ Market = Annotated[
 
 
 def plan(
+    context: typer.Context,
     model: ModelName = None,
     words: Words = None,
     priority: Priority = None,
@@ -65,11 +76,21 @@ def plan(
     hardware: Hardware = None,
     pin: Pin = None,
     budget: BudgetText = None,
+    pipeline: PipelineName = None,
+    price: Price = None,
     prices: PriceFile = None,
     market: Market = None,
+    seed: Seed = None,
+    quality_items: Items = None,
+    quality_share: Share = None,
+    beside: BesideNames = None,
+    suite: SuiteNames = None,
+    draft: Draft = None,
     mode: ModeName = None,
     accept_license: AcceptLicense = False,
     file: RequestFile = None,
+    from_: EarlierRun = None,
+    workspace: WorkspaceName = "default",
     as_json: AsJson = False,
 ) -> None:
     """Predict what could serve a model, with bands, prices and reasons. Launches nothing.
@@ -78,29 +99,23 @@ def plan(
     With --hardware, or a model that is only a config or a name, every accelerator in the tables
     is looked at instead. Exits 5 when nothing could serve it.
     """
-    asked = Asked(
-        model=model,
-        priority=priority,
-        constraints=tuple(constraint or ()),
-        workload=workload,
-        engines=tuple(engine or ()),
-        formats=tuple(format_ or ()),
-        hardware=tuple(hardware or ()),
-        pin=pin,
-        budget=budget,
-        mode=mode,
-        accept_license=accept_license,
-    )
+    shop = Workshop(workspace=workspace)
+    asked = asked_by(context, shop.clock.utc_now().date())
+    if from_ is not None:
+        _refuse_market(market)
+        from paceline.cli.plan_local import show_redirected  # noqa: PLC0415 - see above
+
+        show_redirected(from_, asked, words, file, shop, as_json=as_json)
+        return
     request = read_request(
         asked,
         words=" ".join(words) if words else None,
         file=request_text(file),
         usual=usual_preset_here,
     )
-    shop = Workshop()
     here = plans_here(request, shop)
     if here is not None:
-        _refuse_of_tables(prices=prices, market=market)
+        _refuse_market(market)
         from paceline.cli.plan_local import show_local  # noqa: PLC0415 - see above
 
         show_local(here, shop, as_json=as_json)
@@ -111,6 +126,8 @@ def plan(
 def _show_for_rent(request: Request, shop: Workshop, prices: Prices, *, as_json: bool) -> None:
     if request.budget != Budget():
         typer.echo("--budget is left aside: it limits measuring, and nothing is measured", err=True)
+    if request.draft is not None:
+        typer.echo("--draft is left aside: it is planned for this machine alone", err=True)
     pictures = image_model(request.model, shop, pictures=request.workload.image is not None)
     if pictures is not None:
         from paceline.cli.plan_images import show_images  # noqa: PLC0415 - as above
@@ -136,13 +153,11 @@ def _end_without_any() -> NoReturn:
     raise typer.Exit(NO_VARIANT)
 
 
-def _refuse_of_tables(*, prices: Path | None, market: str | None) -> None:
-    given = {"--prices": prices, "--market": market}
-    names = " ".join(name for name, value in given.items() if value is not None)
-    if names:
+def _refuse_market(market: str | None) -> None:
+    if market is not None:
         raise SpecError(
             Code.CONTRADICTION,
-            f"{names} is about accelerators to rent",
-            why="this plan is for this machine, whose price no list has",
+            f"--market {market} is about accelerators to rent",
+            why="this plan is for this machine, which is always on",
             fix="--hardware all, or leave it out",
         )

@@ -1,9 +1,10 @@
 """Charts of a run, as text that a page can hold."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from html import escape
 from typing import Final
 
 from paceline.cli.html import Bar, bars
@@ -117,17 +118,29 @@ def left_out(rejected: Sequence[Rejection]) -> str:
 
 
 def timeline(trials: Sequence[TrialRecord]) -> str:
-    """When each trial began and how long it took, its cold start apart; empty without trials."""
-    began = [datetime.fromisoformat(trial.provenance.started_at_utc) for trial in trials]
+    """When each trial began and how long it took, its cold start apart; empty without trials.
+
+    Those taken over from an earlier run, which began before this one, are named below.
+    """
+    own = [trial for trial in trials if trial.origin is None]
+    began = [datetime.fromisoformat(trial.provenance.started_at_utc) for trial in own]
     rows = []
-    for trial, at in zip(trials, began, strict=True):
+    for trial, at in zip(own, began, strict=True):
         start_s = (at - min(began)).total_seconds()
         cold_s = min(trial.cold_start.total_s or 0.0, trial.wall_s)
         kind = "other" if trial.cause is Cause.FINISHED else "missed"
         measured = kind, start_s + cold_s, start_s + trial.wall_s
         parts = (("cold", start_s, start_s + cold_s), measured)
         rows.append(Bar(name=_name(trial), figure=f"{trial.wall_s:.0f} s", parts=parts))
-    return bars(rows)
+    return bars(rows) + "".join(_taken_over(trials))
+
+
+def _taken_over(trials: Sequence[TrialRecord]) -> Iterator[str]:
+    """A line for each run that trials are from."""
+    for origin in dict.fromkeys(trial.origin for trial in trials if trial.origin is not None):
+        names = [_name(trial) for trial in trials if trial.origin == origin]
+        told = f"{len(names)} taken over from {origin}: {'; '.join(names)}"
+        yield f'<p class="soft">{escape(told)}</p>'
 
 
 def _name(trial: TrialRecord) -> str:

@@ -123,7 +123,8 @@ def _sections(run: RunRecord, ranking: Ranking, trials: Sequence[TrialRecord]) -
     if any(compared):
         yield section("Predictions", cards(compared) + PREDICTED_LEGEND)
     if trials:
-        yield section("Trials", timeline(trials) + TRIALS_LEGEND)
+        drawn = any(trial.origin is None for trial in trials)
+        yield section("Trials", timeline(trials) + (TRIALS_LEGEND if drawn else ""))
     entries = ledger(ranking.rejected)
     if entries:
         counts = left_out([entry.rejection for entry in entries])

@@ -15,7 +15,6 @@ from paceline.plan.local.machine import (
 )
 from paceline.plan.local.prune import pruned
 from paceline.plan.memory import memory_use
-from paceline.plan.price import hourly_price
 from paceline.plan.search import CONTAGIOUS, plain
 from paceline.plan.shapes import Shape
 from paceline.records.hardware import Accelerator
@@ -210,7 +209,7 @@ def _subjects(
             shape=shape,
             device=device,
             workload=request.workload,
-            usd_per_hour=hourly_price(request, places[variant.accelerator], variant.count),
+            usd_per_hour=request.usd_per_hour(variant),
         )
         for variant in variants
         if (device := devices[variant.accelerator]) is not None

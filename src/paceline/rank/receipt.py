@@ -290,9 +290,9 @@ def _recheck(
 
 
 def _unpriced(receipt: Receipt) -> Iterator[Finding]:
-    """Prices that are not the one that every cost is computed with."""
-    used = receipt.request.price_usd_per_hour
+    """Prices that are not those that the costs are computed with."""
     for index, price in enumerate(receipt.prices):
+        used = receipt.request.price_of(price.accelerator)
         yield from differences(price.usd_per_hour, used, f"$.prices[{index}].usd_per_hour")
 
 

@@ -42,7 +42,7 @@ class Estimate:
 
     `least_s` is the baseline alone, `likely_s` the search as it usually goes, `most_s` every
     variant whole with every repeat. `seen` tells whether the baseline's length was measured
-    before, on this machine.
+    before, on this machine. `usd_per_hour` is of the dearest variant, `None` where one is unknown.
     """
 
     least_s: float
@@ -50,3 +50,4 @@ class Estimate:
     most_s: float
     variants: int
     seen: bool
+    usd_per_hour: float | None = None

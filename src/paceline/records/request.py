@@ -7,6 +7,7 @@ from typing import Final
 
 from paceline.records.image import ImageLoad, Mode
 from paceline.records.measurement import Verdict
+from paceline.records.variant import Variant
 from paceline.units import Seconds, Usd
 
 MOST_SEED: Final = 2**31 - 1
@@ -127,6 +128,15 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DevicePrice:
+    """What an hour of one such accelerator is counted at, and by whose word."""
+
+    accelerator: str
+    usd_per_hour: float
+    source: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One optimization as understood. `model` is what the user typed; empty tuples mean all."""
 
@@ -140,9 +150,10 @@ class Request:
     hardware: tuple[str, ...]
     budget: Budget
     price_usd_per_hour: float | None
-    """Of one accelerator; `None` when neither the user nor a table knows it."""
+    """Of one accelerator of any kind, as the user gave it; `None`: see `prices`."""
     seed: int
     price_source: str | None = None
+    """Of runs of earlier builds, whose one price came from a table."""
     quality_items: int | None = None
     """How many items of the suite to ask; `None` is all of them."""
     suite: str | None = None
@@ -159,3 +170,17 @@ class Request:
     """For image models: what the user wants who does not know what steps are."""
     accept_license: bool = False
     """The user has accepted by hand the terms of a model that is not free for commercial use."""
+    prices: tuple[DevicePrice, ...] = ()
+    """By accelerator, where no one price was given for all; those without one are not in it."""
+
+    def price_of(self, accelerator: str) -> float | None:
+        """USD per hour of one such accelerator; `None` when neither user nor table knows it."""
+        if self.price_usd_per_hour is not None:
+            return self.price_usd_per_hour
+        own = (price.usd_per_hour for price in self.prices if price.accelerator == accelerator)
+        return next(own, None)
+
+    def usd_per_hour(self, variant: Variant) -> float | None:
+        """Of all devices of a variant together."""
+        price = self.price_of(variant.accelerator)
+        return None if price is None else price * variant.count

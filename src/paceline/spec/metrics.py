@@ -151,7 +151,7 @@ _ALL: Final = (
     ),
     MetricSpec(
         name="cost",
-        meaning="price of the accelerator-seconds per unit of work, or per month always on",
+        meaning="price per unit of work, or of one deployment always on for a month",
         units=COSTS,
         less_is_better=True,
     ),

@@ -18,6 +18,7 @@ from paceline.records.request import (
     Beside,
     Budget,
     Constraint,
+    DevicePrice,
     Priority,
     Request,
     Workload,
@@ -46,7 +47,8 @@ Given = TypeVar("Given")
 class Asked:
     """What one source (the flags, or a file) says, as text where it has a grammar.
 
-    `None` and empty mean that it says nothing. `price_usd_per_hour` is of one accelerator.
+    `None` and empty mean that it says nothing. `price_usd_per_hour` is of one accelerator
+    of any kind, `prices` are by kind.
     """
 
     model: str | None = None
@@ -60,6 +62,7 @@ class Asked:
     pin: str | None = None
     budget: str | None = None
     price_usd_per_hour: float | None = None
+    prices: tuple[DevicePrice, ...] = ()
     seed: int | None = None
     quality_items: int | None = None
     quality_share: float | None = None
@@ -131,7 +134,10 @@ def read_request(
         formats=_formats(flags) or _formats(stored.asked),
         hardware=flags.hardware or stored.asked.hardware,
         budget=first_budget(typed.budget, said.budget, stored.budget),
-        price_usd_per_hour=first(flags.price_usd_per_hour, stored.asked.price_usd_per_hour),
+        price_usd_per_hour=None
+        if flags.prices
+        else first(flags.price_usd_per_hour, stored.asked.price_usd_per_hour),
+        prices=flags.prices,
         seed=first(flags.seed, stored.asked.seed) or 0,
         quality_items=first(flags.quality_items, stored.asked.quality_items),
         quality_share=first(flags.quality_share, stored.asked.quality_share) or USUAL_SHARE,
@@ -221,6 +227,13 @@ def _check_price(asked: Asked) -> None:
     price = asked.price_usd_per_hour
     if price is not None and not (math.isfinite(price) and price >= 0):
         raise _bad(f"the price is {price:g} usd/h", "it must be 0 usd/h or more", "--price 0.50")
+    if price is not None and asked.prices:
+        raise SpecError(
+            Code.CONTRADICTION,
+            "--price and --prices both say what an hour costs",
+            why=f"one says {price:g} usd/h for every accelerator, the other has a row for each",
+            fix="leave one of them out",
+        )
 
 
 def _check_seed(asked: Asked) -> None:

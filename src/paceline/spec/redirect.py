@@ -200,8 +200,11 @@ def _with(before: Request, flags: Asked, said: Understood) -> Request:
         workload=typed.workload or before.workload,
         budget=first_budget(typed.budget, said.budget, before.budget),
         pipeline=flags.pipeline or before.pipeline,
-        price_usd_per_hour=first(flags.price_usd_per_hour, before.price_usd_per_hour),
+        price_usd_per_hour=None
+        if flags.prices
+        else first(flags.price_usd_per_hour, before.price_usd_per_hour),
         price_source=before.price_source if flags.price_usd_per_hour is None else None,
+        prices=flags.prices or before.prices,
         quality_items=first(flags.quality_items, before.quality_items),
         quality_share=first(flags.quality_share, before.quality_share) or before.quality_share,
         beside=with_limited(read_beside(flags.beside) or before.beside, constraints),
@@ -266,6 +269,8 @@ def _changes(before: Request, now: Request, chosen: _Chosen) -> Iterable[str]:
         yield f"budget {' and '.join(budget_texts(now.budget)) or 'none'} (was {old_texts})"
     if now.price_usd_per_hour != before.price_usd_per_hour:
         yield f"price {now.price_usd_per_hour} usd/h (was {before.price_usd_per_hour})"
+    if now.prices != before.prices:
+        yield f"prices of {', '.join(price.accelerator for price in now.prices)}"
     if now.pipeline != before.pipeline:
         yield f"pipeline {now.pipeline} (was {before.pipeline})"
     yield from _question_changes(before, now)

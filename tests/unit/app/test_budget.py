@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from paceline.app.budget import estimate_document, estimate_text, estimated, refuse_too_small
+from paceline.app.budget import (
+    estimate_document,
+    estimate_text,
+    estimated,
+    refuse_too_small,
+    refuse_unpriced,
+)
 from paceline.app.places import Places
 from paceline.app.planning import Planned
 from paceline.app.wiring import Workshop
@@ -13,13 +19,14 @@ from paceline.clock import ManualClock
 from paceline.errors import Code, SpecError
 from paceline.records.plan import Plan
 from paceline.records.race import Estimate
-from paceline.records.request import Budget
+from paceline.records.request import Budget, DevicePrice
 from paceline.records.run import RunRecord, RunState
 from paceline.testing.builders import a_cpu, a_model, a_request, a_trial, a_variant
 from paceline.units import Seconds, Usd
 
 FOUND = Estimate(least_s=36.0, likely_s=180.0, most_s=720.0, variants=11, seen=True)
 REQUEST = replace(a_request(), price_usd_per_hour=2.0)
+PLAN = Plan(baseline=a_variant(), variants=(a_variant(),), rejected=())
 
 
 def with_budget(seconds: float | None = None, usd: float | None = None) -> Budget:
@@ -99,8 +106,24 @@ def test_a_budget_with_room_is_fine_and_none_is_too() -> None:
     refuse_too_small(REQUEST, FOUND)
 
 
-def test_money_without_a_price_is_refused() -> None:
-    poor = replace(REQUEST, budget=with_budget(usd=5), price_usd_per_hour=None)
+def test_money_is_refused_where_something_to_measure_has_no_price() -> None:
+    cpu = DevicePrice(accelerator="cpu", usd_per_hour=0.2, source=None)
+    priced = replace(REQUEST, price_usd_per_hour=None, prices=(cpu,))
+    paid = replace(priced, budget=with_budget(usd=5))
+    refuse_unpriced(paid, PLAN)
+    on_card = replace(a_variant(), accelerator="NVIDIA-Graphics-Device")
+    mixed = replace(PLAN, variants=(*PLAN.variants, on_card))
+    refuse_unpriced(priced, mixed)
     with pytest.raises(SpecError, match="needs a price") as refused:
-        refuse_too_small(poor, FOUND)
+        refuse_unpriced(paid, mixed)
+    assert "what an hour of NVIDIA-Graphics-Device costs" in refused.value.why
     assert "--price" in refused.value.fix
+
+
+def test_the_dearest_price_of_a_plan_counts() -> None:
+    dear = replace(FOUND, usd_per_hour=20.0)
+    assert estimate_document(dear, REQUEST)["usd"] == pytest.approx(
+        {"least": 0.2, "likely": 1.0, "most": 4.0}
+    )
+    with pytest.raises(SpecError, match="cannot hold the baseline"):
+        refuse_too_small(replace(REQUEST, budget=with_budget(usd=0.03)), dear)

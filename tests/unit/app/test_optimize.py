@@ -15,9 +15,11 @@ from paceline.errors import Code, SetupError, SpecError
 from paceline.plan.search import Step
 from paceline.records.plan import Plan
 from paceline.records.ranking import Ranking
+from paceline.records.request import Budget
 from paceline.records.run import RunRecord, RunState
 from paceline.records.trial import TrialRecord
-from paceline.testing.builders import a_cpu, a_model, a_request, a_variant
+from paceline.testing.builders import a_cpu, a_model, a_request, a_trial, a_variant
+from paceline.units import Usd
 
 BASE = a_variant()
 PLANNED = Planned(
@@ -60,6 +62,15 @@ def test_a_suite_that_is_not_there_is_said_before_a_run_is_stored(shop: Workshop
     with pytest.raises(SpecError) as raised:
         begin_run(replace(a_request(), suite="nowhere.jsonl"), PLANNED, shop, Quiet())
     assert raised.value.code is Code.BAD_INPUT_FILE
+    assert list(shop.store.runs(limit=9)) == []
+
+
+def test_money_without_a_price_is_refused_also_where_the_baseline_is_carried(
+    shop: Workshop,
+) -> None:
+    paid = replace(a_request(), price_usd_per_hour=None, budget=Budget(usd=Usd(5.0)))
+    with pytest.raises(SpecError, match="needs a price"):
+        begin_run(paid, PLANNED, shop, Quiet(), carried=[a_trial(BASE, {})])
     assert list(shop.store.runs(limit=9)) == []
 
 

@@ -17,6 +17,7 @@ from paceline.rank.receipt import ENVELOPE
 from paceline.records.hardware import Accelerator
 from paceline.records.quality import Suite
 from paceline.records.receipt import Price, Receipt
+from paceline.records.request import DevicePrice
 from paceline.records.run import RunRecord
 from paceline.records.serial import load, unpack
 from paceline.records.trial import BlobRef
@@ -79,6 +80,18 @@ def test_it_says_what_the_price_was_and_whose(shop: Workshop) -> None:
             used_at_utc=a_run().created_at_utc,
         ),
     )
+
+
+def test_each_accelerator_is_in_it_at_its_own_price(shop: Workshop, tmp_path: Path) -> None:
+    prices = (
+        DevicePrice(accelerator="some-card", usd_per_hour=4.0, source="a list"),
+        DevicePrice(accelerator="cpu", usd_per_hour=0.1, source="a table"),
+    )
+    request = replace(a_run().request, price_usd_per_hour=None, prices=prices)
+    ref = left_by(replace(a_run(), request=request), shop)
+    (found,) = receipt_at(ref, shop).prices
+    assert (found.accelerator, found.usd_per_hour, found.source) == ("cpu", 0.1, "a table")
+    assert verify_receipt(tmp_path / ref.path).findings == ()
 
 
 def test_it_names_the_questions_and_the_versions(shop: Workshop) -> None:

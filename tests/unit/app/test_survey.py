@@ -9,7 +9,7 @@ import pytest
 
 from paceline.app.places import Places
 from paceline.app.plan_here import has_weights, plans_here
-from paceline.app.survey import Prices, read_prices, shape_of, survey_request
+from paceline.app.survey import Prices, own_prices, read_prices, shape_of, survey_request
 from paceline.app.survey_document import survey_document
 from paceline.app.wiring import Workshop
 from paceline.cli.plan_text import WIDTH, print_survey
@@ -49,7 +49,7 @@ def shop(tmp_path: Path) -> Workshop:
 def asked(model: object, *hardware: str) -> Request:
     limit = parse_constraint("tpot mean <= 50ms")
     request = a_request(limit, priority=Priority.COST, engines=("vllm", "llama.cpp"))
-    return replace(request, model=str(model), hardware=hardware)
+    return replace(request, model=str(model), hardware=hardware, price_usd_per_hour=None)
 
 
 def test_a_model_is_a_folder_a_config_or_a_known_name(model: Path, shop: Workshop) -> None:
@@ -124,6 +124,28 @@ def test_own_prices_win(model: Path, shop: Workshop, tmp_path: Path) -> None:
     assert best.quote is not None
     assert best.quote.price.provider == "own"
     assert not best.quote.stale
+
+
+def test_one_price_is_that_of_every_accelerator(model: Path, shop: Workshop) -> None:
+    request = replace(asked(model, "l40s", "h100-sxm"), price_usd_per_hour=2.0)
+    found = survey_request(request, shop, Prices(market="spot"))
+    for shown in found.leaders:
+        assert shown.usd_per_hour == pytest.approx(2.0 * shown.variant.count)
+    assert {shown.variant.accelerator for shown in found.by_accelerator} == {
+        "L40S-48GB",
+        "H100-SXM-80GB",
+    }
+
+
+def test_own_prices_are_those_of_this_machine_too(tmp_path: Path) -> None:
+    file = tmp_path / "prices.csv"
+    file.write_text(
+        "accelerator,usd_per_device_hour,market\ncpu,0.2,\nL40S-48GB,0.4,spot\nL40S-48GB,0.8,on-demand\n"
+    )
+    found = {price.accelerator: price.usd_per_hour for price in own_prices(file, TODAY)}
+    assert found == {"cpu": 0.2, "L40S-48GB": 0.8}
+    assert own_prices(None, TODAY) == ()
+    assert all(str(tmp_path) not in (p.source or "") for p in own_prices(file, TODAY))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from paceline.cli.run_charts import COST, THROUGHPUT, TTFT, predicted_against_measured, trade_off
+from paceline.cli.run_charts import (
+    COST,
+    THROUGHPUT,
+    TTFT,
+    predicted_against_measured,
+    timeline,
+    trade_off,
+)
 from paceline.cli.run_figures import verdict_text
 from paceline.cli.run_page import run_page
 from paceline.rank import rank
@@ -101,6 +108,30 @@ def test_notes_name_variants_as_the_table_does() -> None:
 def test_names_from_outside_stay_text() -> None:
     assert ODD not in page()
     assert "&lt;b&gt;&quot;odd&quot;&lt;/b&gt;" in page()
+
+
+def started(trial: TrialRecord, at: str, *, origin: str | None = None) -> TrialRecord:
+    provenance = replace(trial.provenance, started_at_utc=at)
+    return replace(trial, provenance=provenance, origin=origin, wall_s=10.0)
+
+
+def test_trials_of_an_earlier_run_are_named_beside_the_time_axis() -> None:
+    carried = started(TRIALS[0], "2026-01-01T09:00:00+00:00", origin="20260101-090000-aaaa")
+    own = [
+        started(TRIALS[1], "2026-01-02T09:00:00+00:00"),
+        started(TRIALS[2], "2026-01-02T09:00:10+00:00"),
+    ]
+    drawn = timeline([carried, *own])
+    assert timeline(own) in drawn, "bars of this run as wide as without what was taken over"
+    assert "1 taken over from 20260101-090000-aaaa" in drawn
+    assert SLOW.label in drawn
+    assert "taken over" not in timeline(own)
+
+
+def test_where_every_trial_was_taken_over_none_is_drawn() -> None:
+    carried = [started(trial, "2026-01-01T09:00:00+00:00", origin="aaaa") for trial in TRIALS[:2]]
+    assert "2 taken over from aaaa" in timeline(carried)
+    assert "<svg" not in timeline(carried)
 
 
 def test_variants_left_out_for_the_same_reason_share_a_line() -> None:

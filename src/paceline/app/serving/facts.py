@@ -133,8 +133,7 @@ def prices_of(pipeline: str, number: int, shop: Workshop) -> UnitPrices:
 
 def usd_per_hour(run: RunRecord, version: Version) -> float | None:
     """Of one replica of a version; `None` where the run knew no price."""
-    price = run.request.price_usd_per_hour
-    return None if price is None else price * version.variant.count
+    return run.request.usd_per_hour(version.variant)
 
 
 def patience_s(workload: Workload, metrics: Mapping[str, Metric]) -> float | None:

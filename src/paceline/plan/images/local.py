@@ -12,7 +12,6 @@ from paceline.plan.images.predict import (
 )
 from paceline.plan.images.shape import ImageShape
 from paceline.plan.local.machine import bare_device, device_of
-from paceline.plan.price import hourly_price
 from paceline.records.hardware import Accelerator, AcceleratorKind
 from paceline.records.image import ImageFamily, ImageLoad
 from paceline.records.plan import Predicted
@@ -122,7 +121,7 @@ class ImageJudge:
             memory,
             self.request.workload,
             device=place.device,
-            usd_per_hour=hourly_price(self.request, self._accelerator(variant), variant.count),
+            usd_per_hour=self.request.usd_per_hour(variant),
         )
         return Predicted(variant_id=variant.id, metrics=metrics, requests_at_most=place.pictures)
 
