@@ -153,7 +153,7 @@ def _outline(fetched: "Fetched") -> Model:
     folder = Path(fetched.folder)
     config: dict[str, Any] = json.loads((folder / "config.json").read_bytes())
     shape = read_shape(config)
-    heads = next((group for group in shape.mixers if group.kv_heads), None)
+    heads = next((group for group in shape.mixers if group.kv_elements), None)
     kv_heads = heads.kv_heads if heads else 0
     head_size = heads.kv_elements // (2 * heads.kv_heads) if heads else 0
     names = config.get("architectures")

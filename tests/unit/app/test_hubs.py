@@ -74,6 +74,22 @@ def test_an_outline_is_made_from_the_config_and_the_counts(
     assert not model.has_chat_template
 
 
+def test_an_outline_of_a_hybrid_has_the_heads_of_its_attention(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_model(tmp_path / "1")
+    hybrid = {
+        "model_type": "bamba", "hidden_size": 64, "num_hidden_layers": 2, "vocab_size": 100,
+        "intermediate_size": 128, "num_attention_heads": 4, "num_key_value_heads": 2,
+        "attn_layer_indices": [1], "mamba_n_heads": 8, "mamba_d_head": 16, "mamba_d_state": 16,
+        "mamba_n_groups": 1, "mamba_d_conv": 4, "mamba_expand": 2,
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(hybrid))
+    hub = hub_with(Shelf(folder), tmp_path / "cache", monkeypatch)
+    model = hub.preview("shelf:chat")
+    assert (model.kv_heads, model.head_size) == (2, 16)
+
+
 def test_an_outline_of_quantized_weights_counts_parameters_by_the_config(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
