@@ -149,9 +149,11 @@ class TestEngines:
 
     def test_an_engine_that_stalls_before_its_answer_is_504(self, gateway: RunningGateway) -> None:
         with golden_server("--ttft-ms", "600000", "--model", "golden") as slow:
-            gateway.serve(endpoint(replica(slow.url), first_byte_timeout_s=0.2))
-            reply = gateway.ask()
-            assert (reply.status, reply.code) == (504, "engine_timeout")
+            one = replica(slow.url)
+            gateway.serve(endpoint(one, first_byte_timeout_s=0.2, answer_timeout_s=0.3))
+            for stream in (True, False):
+                reply = gateway.ask(stream=stream)
+                assert (reply.status, reply.code) == (504, "engine_timeout")
 
     def test_an_engine_that_stalls_within_a_stream_ends_it(self, gateway: RunningGateway) -> None:
         with golden_server(*QUICK, "--fault", "stall") as stalled:

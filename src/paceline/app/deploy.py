@@ -59,6 +59,7 @@ class DeployOrder:
     hold_s: float | None = None
     queue_length: int | None = None
     drain_timeout_s: float | None = None
+    answer_timeout_s: float | None = None
     canary: Canary | None = None
     share_device: bool | None = None
     unknown_parameters: UnknownParameters | None = None
@@ -99,6 +100,7 @@ def deploy(
         _check_name(one)
     if order.workspace is not None:
         check_workspace_name(order.workspace)
+    _check_answer_timeout(order.answer_timeout_s)
     _check_model(version, shop)
     kept = shop.store.deployments
     for _ in range(ATTEMPTS):
@@ -191,6 +193,16 @@ def _check_name(name: str) -> None:
         )
 
 
+def _check_answer_timeout(answer_timeout_s: float | None) -> None:
+    if answer_timeout_s is not None and answer_timeout_s <= 0:
+        raise SpecError(
+            Code.BAD_OPTION,
+            f"--answer-timeout {answer_timeout_s:g}s leaves no time for an answer",
+            why="it is how long one may take that does not stream: more than 0s",
+            fix="--answer-timeout 600s",
+        )
+
+
 def _check_model(version: Version, shop: Workshop) -> None:
     """What would be served is what was measured."""
     run = shop.store.run(version.run_id)
@@ -230,6 +242,7 @@ def _wanted(
         "hold_s": order.hold_s,
         "queue_length": order.queue_length,
         "drain_timeout_s": order.drain_timeout_s,
+        "answer_timeout_s": order.answer_timeout_s,
         "share_device": order.share_device,
         "unknown_parameters": order.unknown_parameters,
         "prefix_affine": order.prefix_affine,

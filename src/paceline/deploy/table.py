@@ -41,7 +41,8 @@ def endpoint_route(
 ) -> EndpointRoute:
     """One endpoint; `starting` is announced with the UTC time (s) that its eta counts from.
 
-    `first_byte_timeout_s` is for answers that come whole and late; `None` is the usual patience.
+    `first_byte_timeout_s` is how long an answer that comes whole was found to need, unless the
+    endpoint says how long it may take; without either it is the gateway's usual patience.
     """
     announced = None
     if starting is not None:
@@ -69,9 +70,8 @@ def endpoint_route(
         starting=announced,
         failed=failed,
     )
-    if first_byte_timeout_s is None:
-        return route
-    return replace(route, first_byte_timeout_s=first_byte_timeout_s)
+    patience_s = endpoint.answer_timeout_s or first_byte_timeout_s
+    return route if patience_s is None else replace(route, answer_timeout_s=patience_s)
 
 
 def make_table(revision: int, routes: Sequence[EndpointRoute], guard: Guard) -> Table:

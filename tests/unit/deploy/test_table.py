@@ -47,9 +47,9 @@ def test_keys_come_from_the_guard_and_nowhere_else() -> None:
 
 
 def test_an_image_endpoint_has_its_price_and_its_patience() -> None:
-    def route(patience_s: float | None) -> EndpointRoute:
+    def route(patience_s: float | None, *, said_s: float | None = None) -> EndpointRoute:
         return endpoint_route(
-            an_endpoint(),
+            replace(an_endpoint(), answer_timeout_s=said_s),
             version=1,
             routes=("/v1/images/generations",),
             replicas=(),
@@ -60,5 +60,7 @@ def test_an_image_endpoint_has_its_price_and_its_patience() -> None:
         )
 
     assert route(480.0).usd_per_image == 0.002
-    assert route(480.0).first_byte_timeout_s == 480.0
-    assert route(None).first_byte_timeout_s == 120.0
+    assert route(480.0).answer_timeout_s == 480.0
+    assert route(None).answer_timeout_s == 600.0, "texts"
+    assert route(480.0).first_byte_timeout_s == 120.0, "of streams"
+    assert route(480.0, said_s=30.0).answer_timeout_s == 30.0, "the user's word is the last"
