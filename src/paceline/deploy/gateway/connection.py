@@ -4,6 +4,7 @@ llhttp (in httptools) is strict: it refuses bare line feeds, folded headers, bot
 lengths, and malformed chunks. What it lets pass and we do not is refused here.
 """
 
+import os
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
@@ -53,6 +54,13 @@ class Listener(ABC):
         self.connections: set[ClientConnection] = set()
         self.buffered_bytes = 0
         self.draining = False
+        self.id_prefix = b"req_" + os.urandom(6).hex().encode()
+        self._made = 0
+
+    def made_id(self) -> bytes:
+        """For a request that brought none."""
+        self._made += 1
+        return b"%b%d" % (self.id_prefix, self._made)
 
     @abstractmethod
     def handle(self, client: "ClientConnection", request: Request) -> None:
@@ -408,7 +416,7 @@ class ClientConnection(Peer):
         Closing at once would reset the connection, and the client would not see the answer.
         """
         if self._problem is not None:
-            self.send(closing_answer(self._problem))
+            self.send(closing_answer(self._problem, self._listener.made_id()))
         self._lingers = True
         self.transport.half_close()
 

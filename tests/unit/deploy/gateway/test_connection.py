@@ -57,6 +57,7 @@ class Answers(Listener):
     def __init__(self, *, settings: GatewaySettings = SETTINGS, slow: bool = False) -> None:
         super().__init__(settings)
         self.slow = slow
+        self.id_prefix = b"req_"  # the same for all
         self.seen: list[Seen] = []
         self.heads: list[Any] = []
 
@@ -126,6 +127,7 @@ def test_a_body_that_is_too_large_is_refused_behind_a_known_head_too() -> None:
     client.data_received(GOOD)
     client.data_received(HEAD % 401 + b"x" * 401)
     assert len(answers.seen) == 1 and b" 413 " in transport.written[-1]
+    assert b"\r\nx-request-id: req_1\r\n" in transport.written[-1]
 
 
 def test_requests_that_come_while_one_is_answered_wait_in_order() -> None:
