@@ -227,6 +227,7 @@ def _wanted(
             fix=f"--name with another one, or `paceline undeploy {name}` first",
         )
     policy = _policy(order, _policy_before(before, version, shop))
+    _check_aim(policy.target_in_flight)
     if order.budget_usd_per_hour is not None:
         _check_budget(policy.bounds, order.budget_usd_per_hour, version, shop)
     wanted = before or Endpoint(
@@ -308,6 +309,17 @@ def _check_bounds(bounds: Bounds) -> None:
             why=f"--min {bounds.min_replicas}, --max {bounds.max_replicas}",
             fix=f"--max {max(bounds.min_replicas, 1)}",
         )
+
+
+def _check_aim(target_in_flight: float | None) -> None:
+    if target_in_flight is None or (target_in_flight > 0 and math.isfinite(target_in_flight)):
+        return
+    raise SpecError(
+        Code.BAD_OPTION,
+        f"--concurrency {target_in_flight:g} is nothing to aim at",
+        why="it is how many requests a replica has in flight: a finite number above 0",
+        fix="leave --concurrency out for 0.75 of what was measured",
+    )
 
 
 def _check_budget(bounds: Bounds, budget_usd: float, version: Version, shop: Workshop) -> None:

@@ -56,7 +56,9 @@ Hold = Annotated[
 QueueDelay = Annotated[str | None, typer.Option(help="p90 wait above which a replica is added.")]
 InFlight = Annotated[
     float | None,
-    typer.Option(help="Requests in flight per replica to aim at; default as measured."),
+    typer.Option(
+        help="Requests in flight per replica to aim at, and to give it; default as measured."
+    ),
 ]
 PolicyPath = Annotated[
     Path | None, typer.Option(help="A policy file; the options above win over it.")

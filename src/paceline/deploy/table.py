@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from paceline.deploy.policies.demand import room
 from paceline.records.deployment import Endpoint, Progress
 from paceline.records.gateway import (
     EndpointRoute,
@@ -41,6 +42,8 @@ def endpoint_route(
 ) -> EndpointRoute:
     """One endpoint; `starting` is announced with the UTC time (s) that its eta counts from.
 
+    `replicas` have the concurrency that was measured as capacity; where the endpoint is told to aim
+    at more, they are given more.
     `first_byte_timeout_s` is how long an answer that comes whole was found to need, unless the
     endpoint says how long it may take; without either it is the gateway's usual patience.
     """
@@ -59,7 +62,9 @@ def endpoint_route(
         aliases=endpoint.aliases,
         version=version,
         routes=routes,
-        replicas=tuple(replicas),
+        replicas=tuple(
+            replace(one, capacity=room(endpoint.policy, one.capacity)) for one in replicas
+        ),
         queue_length=endpoint.queue_length,
         hold_s=endpoint.hold_s,
         unknown_parameters=endpoint.unknown_parameters,

@@ -71,7 +71,8 @@ class WorkspaceRule:
 class ReplicaRoute:
     """A replica that answered its warm-up.
 
-    `capacity` is the concurrency measured for its variant; no more requests are given to it.
+    `capacity` is the concurrency measured for its variant, or what the user aims at if that is
+    more; no more requests are given to it.
     `model_name` is what the engine wants to be asked for. A `draining` replica gets no new request.
     `admitted_at_s` starts its growing share.
     """

@@ -151,6 +151,8 @@ def test_what_is_not_said_stays(shop: Workshop) -> None:
         (DeployOrder(pipeline="small", name="No Name"), Code.BAD_OPTION),
         (DeployOrder(pipeline="small", min_replicas=4), Code.CONTRADICTION),
         (DeployOrder(pipeline="small", answer_timeout_s=0.0), Code.BAD_OPTION),
+        (DeployOrder(pipeline="small", target_in_flight=0.0), Code.BAD_OPTION),
+        (DeployOrder(pipeline="small", target_in_flight=math.inf), Code.BAD_OPTION),
         (DeployOrder(pipeline="small", aliases=("No Name",)), Code.BAD_OPTION),
         (DeployOrder(pipeline="small", aliases=("small",)), Code.CONTRADICTION),
     ],

@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 
+import pytest
+
 from paceline.deploy.table import Guard, endpoint_route, make_table
 from paceline.records.deployment import Phase, Progress
 from paceline.records.gateway import EndpointRoute, KeyRule, Starting, UnknownParameters
 from paceline.testing.deployments import an_endpoint
+from paceline.testing.gateway import replica
 
 
 def test_a_cold_start_is_announced_with_the_time_its_eta_counts_from() -> None:
@@ -38,6 +41,22 @@ def test_the_gateway_is_told_how_an_endpoint_takes_its_requests() -> None:
         failed=None,
     )
     assert {name: getattr(route, name) for name in taken} == taken
+
+
+@pytest.mark.parametrize(("aims_at", "capacity"), [(None, 8), (2.0, 8), (8.5, 9), (32.0, 32)])
+def test_a_replica_is_given_as_many_as_the_scaler_aims_at(
+    aims_at: float | None, capacity: int
+) -> None:
+    endpoint = an_endpoint()
+    route = endpoint_route(
+        replace(endpoint, policy=replace(endpoint.policy, target_in_flight=aims_at)),
+        version=1,
+        routes=(),
+        replicas=(replica("http://127.0.0.1:9", capacity=8),),
+        starting=None,
+        failed=None,
+    )
+    assert [one.capacity for one in route.replicas] == [capacity]
 
 
 def test_keys_come_from_the_guard_and_nowhere_else() -> None:
