@@ -3,10 +3,9 @@
     python benchmarks/keys.py [ROUNDS]
 
 The gateway's own function is timed for keys that nobody has, which share their first 0, 8, 32 or 60
-of 64 hex digits with a live key, and for the live ones, each head read for the first time; all of
-them interleaved in random order. A round gives one median per group, and from the rounds follow the
-time and its standard error. The exit code is 1 when two groups of unknown keys differ by over 2 %
-and, in their rounds, beyond chance. Live keys may differ: they are not refused.
+of 64 hex digits with a live key, and for the live ones, interleaved in random order. A round gives
+one median per group, the rounds its time and standard error. The exit code is 1 when two groups of
+unknown keys differ by over 2 % and beyond chance. Live keys may differ: they are not refused.
 """
 
 import gc

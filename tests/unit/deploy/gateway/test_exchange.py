@@ -302,6 +302,21 @@ def test_pictures_are_paid_for_from_what_is_left_while_they_are_made(bench: Benc
     assert b"HTTP/1.1 200 " in made.written, "what was turned down cost nothing"
 
 
+def test_the_wait_for_a_first_replica_is_counted_apart_from_that_for_a_full_one(
+    bench: Bench,
+) -> None:
+    bench.serve(endpoint())
+    tally = next(iter(bench.fleet.endpoints.values())).tally
+    bench.asks()
+    bench.serve(endpoint(replica(URL, capacity=1)))
+    assert (sum(tally.queue.counts), sum(tally.cold_start.counts)) == (1, 1)
+    bench.asks()  # waits
+    engine = bench.engine()
+    engine.says(WHOLE)
+    assert engine.asked == 2
+    assert (sum(tally.queue.counts), sum(tally.cold_start.counts)) == (2, 1)
+
+
 def given_up(bench: Bench, *, stream: bool, after_s: float) -> bool:
     """Whether the one request that is under way has not been waited for any longer."""
     exchange = next(iter(bench.dispatcher.active))
