@@ -8,6 +8,7 @@ one median per group, the rounds its time and standard error. The exit code is 1
 unknown keys differ by over 2 % and beyond chance. Live keys may differ: they are not refused.
 """
 
+import asyncio
 import gc
 import os
 import platform
@@ -34,15 +35,13 @@ from paceline.deploy.gateway.front import Front  # noqa: E402
 from paceline.deploy.gateway.heads import Head, Request  # noqa: E402
 from paceline.deploy.gateway.problems import Problem  # noqa: E402
 from paceline.deploy.gateway.settings import GatewaySettings  # noqa: E402
+from paceline.deploy.gateway.sockets import Sockets  # noqa: E402
 from paceline.deploy.gateway.spool import Spool  # noqa: E402
 from paceline.records.gateway import Table  # noqa: E402
 from paceline.testing.gateway import key_rule  # noqa: E402
 
-DIGITS: Final = 64
-SHARED: Final = (0, 8, 32, 60)
-LIVE: Final = "live"
-KEYS: Final = 1_000
-ROUNDS: Final = 60
+DIGITS, SHARED, LIVE = 64, (0, 8, 32, 60), "live"
+KEYS, ROUNDS = 1_000, 60
 CHANCE: Final = 4.0
 """Standard errors: of the six pairs, one is beyond them by chance in about a thousand runs."""
 MOST_SHARE: Final = 0.02
@@ -54,7 +53,7 @@ def main() -> int:
     rng = random.Random(1)  # noqa: S311 - no secret
     with tempfile.TemporaryDirectory() as folder:
         live = ["pl_live_" + secrets.token_hex(DIGITS // 2) for _ in range(KEYS)]
-        front = a_front(Path(folder), live)
+        front = asyncio.run(a_front(Path(folder), live))
         groups = {f"unknown, shares {n}": [alike(key, n) for key in live] for n in SHARED}
         groups[LIVE] = live
         print(
@@ -66,12 +65,13 @@ def main() -> int:
     return judged({name: [one[name] for one in took] for name in groups})
 
 
-def a_front(folder: Path, keys: Sequence[str]) -> Front:
+async def a_front(folder: Path, keys: Sequence[str]) -> Front:
     """A gateway without sockets that knows these keys."""
     settings, fleet = GatewaySettings(control=folder / "c", state=folder), Fleet[Exchange]()
-    dispatcher = Dispatcher(settings, Spool(folder), fleet, lambda _: None, None)  # type: ignore[arg-type]  # nobody connects
-    table = Table(revision=1, endpoints=(), keys=tuple(key_rule(key) for key in keys))
-    fleet.follow(table, now_s=0.0, wall_s=0.0)
+    sockets = Sockets(stays=False)
+    dispatcher = Dispatcher(settings, Spool(folder), fleet, lambda _: None, sockets)
+    rules = tuple(key_rule(key) for key in keys)
+    fleet.follow(Table(revision=1, endpoints=(), keys=rules), now_s=0.0, wall_s=0.0)
     return Front(settings, fleet, dispatcher)
 
 
