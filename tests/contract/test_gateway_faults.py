@@ -40,9 +40,11 @@ from paceline.testing.golden_server.settings import Fault
 pytestmark = pytest.mark.enable_socket
 
 QUICK = ("--ttft-ms", "2", "--itl-ms", "1", "--model", "golden")
+FLOOD = ("--ttft-ms", "1", "--itl-ms", "0.001", "--tokens-per-chunk", "200", "--model", "golden")
 SHORT = ("--header-timeout-s", "0.3", "--body-timeout-s", "0.3", "--client-stall-s", "0.5")
 ALIVE = ("--sse-keep-alive-s", "0.1")
 OPENSSL = shutil.which("openssl")
+NEEDS_OPENSSL = pytest.mark.skipif(OPENSSL is None, reason="makes its certificate with openssl")
 REPLICA = "x-paceline-replica"
 NOBODY = "http://127.0.0.1:9"
 
@@ -71,6 +73,22 @@ def http(body: bytes, *, head: str = "") -> bytes:
 def stream_of(tokens: int) -> bytes:
     """A request for a stream."""
     return http(json.dumps(chat_body(stream=True, max_tokens=tokens)).encode())
+
+
+def certificate(folder: Path) -> Path:
+    """One for localhost, with its key in the same file."""
+    path = folder / "cert.pem"
+    argv = [str(OPENSSL), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    argv += ["-keyout", str(path), "-out", str(path), "-subj", "/CN=localhost"]
+    argv += ["-addext", "subjectAltName=DNS:localhost"]
+    subprocess.run(argv, check=True, capture_output=True)
+    return path
+
+
+def secured(sock: socket.socket, cert: Path) -> ssl.SSLSocket:
+    """TLS over it."""
+    context = ssl.create_default_context(cafile=cert)
+    return context.wrap_socket(sock, server_hostname="localhost")
 
 
 def read_until(sock: socket.socket, enough: Callable[[bytes], bool]) -> bytes:
@@ -154,9 +172,11 @@ class TestEngines:
 
     def test_an_engine_that_stalls_before_its_answer_is_504(self, gateway: RunningGateway) -> None:
         with golden_server("--ttft-ms", "600000", "--model", "golden") as slow:
-            gateway.serve(endpoint(replica(slow.url), first_byte_timeout_s=0.2))
-            reply = gateway.ask()
-            assert (reply.status, reply.code) == (504, "engine_timeout")
+            one = replica(slow.url)
+            gateway.serve(endpoint(one, first_byte_timeout_s=0.2, answer_timeout_s=0.3))
+            for stream in (True, False):
+                reply = gateway.ask(stream=stream)
+                assert (reply.status, reply.code) == (504, "engine_timeout")
 
     def test_an_engine_that_stalls_within_a_stream_ends_it(self, gateway: RunningGateway) -> None:
         with golden_server(*QUICK, "--fault", "stall") as stalled:
@@ -255,9 +275,7 @@ class TestClients:
             assert 4 <= line.output_tokens <= len(server.entries()[0]["chunks_ns"]) < 1000
 
     def test_a_slow_reader_pauses_the_engine_and_is_cut_off(self, gateway: RunningGateway) -> None:
-        with golden_server(
-            "--ttft-ms", "1", "--itl-ms", "0.001", "--tokens-per-chunk", "200", "--model", "golden"
-        ) as fast:
+        with golden_server(*FLOOD) as fast:
             gateway.serve(endpoint(replica(fast.url)))
             with socket.socket() as sock:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -268,6 +286,30 @@ class TestClients:
             line = gateway.usage()[-1]
             assert line.ended is Ended.ABORTED
             assert line.output_tokens < 10_000_000, "the engine was not read to its end"
+
+    @pytest.mark.parametrize("tls", [False, pytest.param(True, marks=NEEDS_OPENSSL)])
+    def test_a_slow_reader_that_takes_something_goes_on(self, tmp_path: Path, tls: bool) -> None:
+        cert = certificate(tmp_path) if tls else None
+        options = () if cert is None else ("--tls-cert", str(cert))
+        with (
+            running_gateway(tmp_path, "--client-stall-s", "1", *options) as slow,
+            golden_server(*FLOOD) as server,
+            socket.socket() as plain,
+        ):
+            slow.serve(endpoint(replica(server.url)))
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            plain.connect(("127.0.0.1", slow.port))
+            sock = plain if cert is None else secured(plain, cert)
+            sock.settimeout(PATIENCE_S)
+            sock.sendall(stream_of(20_000_000))
+            until_s = time.monotonic() + 3.0
+            while time.monotonic() < until_s:
+                sock.recv(1024)
+                time.sleep(0.05)
+            assert slow.usage()[-1].ended is Ended.BEGAN, "it was not cut off"
+            sock.close()
+            slow.settled()
+            assert slow.usage()[-1].output_tokens < 10_000_000, "and the engine waited for it"
 
     @pytest.mark.parametrize(
         "partial", [b"POST /v1/chat/comp", http(b"x" * 10)[:-5]], ids=["header", "body"]
@@ -409,19 +451,14 @@ class TestProcess:
             assert another.receive(PATIENCE_S) is not None
         assert gateway.ask(**chat_body()).status == 200
 
-    @pytest.mark.skipif(OPENSSL is None, reason="makes its certificate with openssl")
+    @NEEDS_OPENSSL
     def test_tls_by_option(self, tmp_path: Path, golden: Golden) -> None:
-        key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
-        argv = [str(OPENSSL), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-        argv += ["-keyout", str(key), "-out", str(cert), "-subj", "/CN=localhost"]
-        argv += ["-addext", "subjectAltName=DNS:localhost"]
-        subprocess.run(argv, check=True, capture_output=True)
-        with running_gateway(tmp_path, "--tls-cert", str(cert), "--tls-key", str(key)) as secure:
+        cert = certificate(tmp_path)
+        with running_gateway(tmp_path, "--tls-cert", str(cert), "--tls-key", str(cert)) as secure:
             secure.serve(endpoint(replica(golden.url)))
-            context = ssl.create_default_context(cafile=cert)
             with (
                 socket.create_connection(("127.0.0.1", secure.port)) as plain,
-                context.wrap_socket(plain, server_hostname="localhost") as sock,
+                secured(plain, cert) as sock,
             ):
                 sock.sendall(stream_of(5))
                 came = b""

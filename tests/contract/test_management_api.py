@@ -1,6 +1,9 @@
 """The management API over real HTTP."""
 
+import shutil
 import socket
+import ssl
+import subprocess
 from pathlib import Path
 
 import httpx
@@ -15,6 +18,8 @@ from paceline.web.api import build_api
 from paceline.web.server import serving
 
 pytestmark = pytest.mark.enable_socket
+
+OPENSSL = shutil.which("openssl")
 
 
 @pytest.fixture
@@ -35,6 +40,27 @@ def test_it_answers_admins_until_the_exit(shop: Workshop) -> None:
         assert [key["name"] for key in keys.json()["keys"]] == ["ops"]
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{url}/healthz")
+    shop.store.close()
+
+
+@pytest.mark.skipif(OPENSSL is None, reason="makes its certificate with openssl")
+def test_it_speaks_tls_and_only_that_with_a_certificate(shop: Workshop, tmp_path: Path) -> None:
+    cert = tmp_path / "cert.pem"
+    argv = [str(OPENSSL), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    argv += ["-keyout", str(cert), "-out", str(cert), "-subj", "/CN=localhost"]
+    argv += ["-addext", "subjectAltName=DNS:localhost"]
+    subprocess.run(argv, check=True, capture_output=True)
+    api = build_api(shop, metrics=str)
+    with serving(api, host="127.0.0.1", port=0, tls_cert=cert) as port:
+        trusted = ssl.create_default_context(cafile=cert)
+        answer = httpx.get(f"https://localhost:{port}/healthz", verify=trusted, timeout=60.0)
+        assert answer.status_code == 200
+        with pytest.raises(httpx.HTTPError):
+            httpx.get(f"http://localhost:{port}/healthz", timeout=60.0)
+    cert.write_text("no certificate")
+    with pytest.raises(SetupError) as caught:
+        serving(api, host="127.0.0.1", port=0, tls_cert=cert).__enter__()
+    assert "--tls-cert" in caught.value.fix
     shop.store.close()
 
 

@@ -46,6 +46,12 @@ def test_a_key_without_sense_is_one_clear_error(paceline: Paceline) -> None:
     assert paceline("keys", "revoke", "key-none").code == 2
 
 
+def test_an_address_without_a_management_api_is_one_clear_error(paceline: Paceline) -> None:
+    refused = paceline("serve", "--admin-host", "192.0.2.1")
+    assert refused.code == 2 and "[contradiction]" in refused.err
+    assert "--admin-port 8081" in refused.err
+
+
 NO_RUN_YET = "no run yet; start one: paceline optimize MODEL\n"
 
 

@@ -1,11 +1,13 @@
 """Keys and workspaces as clients of a running `paceline serve` meet them."""
 
+import re
 import time
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from tests.e2e.conftest import Paceline
 from tests.e2e.serving import WITHIN_S, Serving, chat_body, plant_version, serving
@@ -16,6 +18,7 @@ from paceline.app.workspaces import limit_workspace
 from paceline.clock import SystemClock
 from paceline.records.access import UseLimits
 
+FAKE, GATEWAY = b"fake_server", b"paceline.deploy.gateway"
 pytestmark = [pytest.mark.e2e, pytest.mark.enable_socket]
 
 
@@ -33,6 +36,49 @@ def until(one: Serving, key: str, status: int) -> httpx.Response:
         assert time.monotonic() < deadline_s, answer.text
         time.sleep(0.05)
     return answer
+
+
+def shown_words(one: Serving) -> dict[str, bytes]:
+    """What others on this machine may see of the processes of a `paceline serve`, by its file."""
+    serve = psutil.Process(one.process.pid)
+    files = [
+        Path(f"/proc/{process.pid}/{name}")
+        for process in (serve, *serve.children(recursive=True))
+        for name in ("cmdline", "environ")
+    ]
+    return {str(path): path.read_bytes() for path in files}
+
+
+def test_no_process_or_output_has_a_key_in_clear(paceline: Paceline, tmp_path: Path) -> None:
+    folder = tmp_path / "tiny"
+    assert paceline("models", "synth", "tiny", str(folder)).code == 0
+    plant_version(paceline, str(folder))
+    assert paceline("deploy", "demo", "--min", "1").code == 0
+    made = [paceline("keys", "create", "app", *admin, "--json") for admin in ((), ("--admin",))]
+    ours, admin = (one.document["key"] for one in made)
+    secrets = [key.partition("_")[2].partition("_")[2].encode() for key in (ours, admin)]
+    with serving(paceline, "--require-keys", "--admin-port", "0") as one:
+        one.heard("serves after")
+        until(one, ours, 200)
+        known = {"authorization": f"Bearer {admin}"}
+        address = re.search(r"management API on (\S+)/docs", "".join(one.said))
+        assert address is not None
+        made_known = httpx.get(f"{address[1]}/api/keys", headers=known, timeout=WITHIN_S)
+        assert made_known.status_code == 200
+        shown = shown_words(one)
+        assert ask(one, ours).status_code == 200, "the processes that were looked at serve it"
+        for refused in (admin, ours[:-1] + "x"):
+            assert ask(one, refused).status_code == 401
+        one.process.terminate()
+        one.process.wait(timeout=WITHIN_S)
+        assert one.process.stdout is not None
+        shown["stdout"] = one.process.stdout.read().encode()
+    shown["stderr"] = "".join(one.said).encode()
+    shown |= {str(path): path.read_bytes() for path in paceline.data.rglob("*") if path.is_file()}
+    for seen in (FAKE, GATEWAY, b"PACELINE_DATA=", b"management API"):
+        assert any(seen in words for words in shown.values()), "it was looked at"
+    found = [place for place, words in shown.items() if any(one in words for one in secrets)]
+    assert not found
 
 
 def test_keys_see_their_workspace_and_share_its_limits(paceline: Paceline, tmp_path: Path) -> None:

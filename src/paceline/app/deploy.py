@@ -59,6 +59,7 @@ class DeployOrder:
     hold_s: float | None = None
     queue_length: int | None = None
     drain_timeout_s: float | None = None
+    answer_timeout_s: float | None = None
     canary: Canary | None = None
     share_device: bool | None = None
     unknown_parameters: UnknownParameters | None = None
@@ -99,6 +100,7 @@ def deploy(
         _check_name(one)
     if order.workspace is not None:
         check_workspace_name(order.workspace)
+    _check_answer_timeout(order.answer_timeout_s)
     _check_model(version, shop)
     kept = shop.store.deployments
     for _ in range(ATTEMPTS):
@@ -191,6 +193,16 @@ def _check_name(name: str) -> None:
         )
 
 
+def _check_answer_timeout(answer_timeout_s: float | None) -> None:
+    if answer_timeout_s is not None and answer_timeout_s <= 0:
+        raise SpecError(
+            Code.BAD_OPTION,
+            f"--answer-timeout {answer_timeout_s:g}s leaves no time for an answer",
+            why="it is how long one may take that does not stream: more than 0s",
+            fix="--answer-timeout 600s",
+        )
+
+
 def _check_model(version: Version, shop: Workshop) -> None:
     """What would be served is what was measured."""
     run = shop.store.run(version.run_id)
@@ -215,6 +227,7 @@ def _wanted(
             fix=f"--name with another one, or `paceline undeploy {name}` first",
         )
     policy = _policy(order, _policy_before(before, version, shop))
+    _check_aim(policy.target_in_flight)
     if order.budget_usd_per_hour is not None:
         _check_budget(policy.bounds, order.budget_usd_per_hour, version, shop)
     wanted = before or Endpoint(
@@ -230,6 +243,7 @@ def _wanted(
         "hold_s": order.hold_s,
         "queue_length": order.queue_length,
         "drain_timeout_s": order.drain_timeout_s,
+        "answer_timeout_s": order.answer_timeout_s,
         "share_device": order.share_device,
         "unknown_parameters": order.unknown_parameters,
         "prefix_affine": order.prefix_affine,
@@ -295,6 +309,17 @@ def _check_bounds(bounds: Bounds) -> None:
             why=f"--min {bounds.min_replicas}, --max {bounds.max_replicas}",
             fix=f"--max {max(bounds.min_replicas, 1)}",
         )
+
+
+def _check_aim(target_in_flight: float | None) -> None:
+    if target_in_flight is None or (target_in_flight > 0 and math.isfinite(target_in_flight)):
+        return
+    raise SpecError(
+        Code.BAD_OPTION,
+        f"--concurrency {target_in_flight:g} is nothing to aim at",
+        why="it is how many requests a replica has in flight: a finite number above 0",
+        fix="leave --concurrency out for 0.75 of what was measured",
+    )
 
 
 def _check_budget(bounds: Bounds, budget_usd: float, version: Version, shop: Workshop) -> None:

@@ -114,6 +114,7 @@ def endpoint_document(shown: Shown) -> dict[str, object]:
         "hold_s": endpoint.hold_s,
         "queue_length": endpoint.queue_length,
         "drain_timeout_s": endpoint.drain_timeout_s,
+        "answer_timeout_s": endpoint.answer_timeout_s,
         "share_device": endpoint.share_device,
         "unknown_parameters": endpoint.unknown_parameters.value,
         "prefix_affine": endpoint.prefix_affine,

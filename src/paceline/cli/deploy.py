@@ -56,7 +56,9 @@ Hold = Annotated[
 QueueDelay = Annotated[str | None, typer.Option(help="p90 wait above which a replica is added.")]
 InFlight = Annotated[
     float | None,
-    typer.Option(help="Requests in flight per replica to aim at; default as measured."),
+    typer.Option(
+        help="Requests in flight per replica to aim at, and to give it; default as measured."
+    ),
 ]
 PolicyPath = Annotated[
     Path | None, typer.Option(help="A policy file; the options above win over it.")
@@ -65,6 +67,9 @@ StartBudget = Annotated[
     str | None, typer.Option(help="A start that takes longer fails the version.")
 ]
 DrainTimeout = Annotated[str | None, typer.Option(help="How long a replica that goes may finish.")]
+AnswerTimeout = Annotated[
+    str | None, typer.Option(help="How long an answer that does not stream may take, then 504.")
+]
 CanaryShare = Annotated[
     str | None, typer.Option(help="Give this share of requests to the new version first: 5%.")
 ]
@@ -109,6 +114,7 @@ def deploy_command(
     policy: PolicyPath = None,
     cold_start_budget: StartBudget = None,
     drain_timeout: DrainTimeout = None,
+    answer_timeout: AnswerTimeout = None,
     canary: CanaryShare = None,
     canary_for: CanaryFor = None,
     canary_requests: CanaryRequests = None,
@@ -142,6 +148,7 @@ def deploy_command(
         cold_start_budget_s=_duration_s("--cold-start-budget", cold_start_budget),
         hold_s=_duration_s("--hold", hold),
         drain_timeout_s=_duration_s("--drain-timeout", drain_timeout),
+        answer_timeout_s=_duration_s("--answer-timeout", answer_timeout),
         canary=_canary(canary, canary_for, canary_requests),
         share_device=share_device,
         unknown_parameters=unknown_parameters,

@@ -1,7 +1,7 @@
 """`paceline serve`: keep what is deployed."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -15,6 +15,14 @@ from paceline.errors import Code, SpecError
 from paceline.web.api import build_api
 from paceline.web.server import serving
 
+LOOPBACK: Final = "127.0.0.1"
+AdminPort = Annotated[
+    int | None,
+    typer.Option(min=0, max=65535, help="Open the management API and metrics on this port."),
+]
+AdminHost = Annotated[
+    str, typer.Option(help="Their address; other than loopback speaks TLS with --tls-cert.")
+]
 TlsCert = Annotated[
     Path | None,
     typer.Option(
@@ -38,12 +46,10 @@ BusyPoll = Annotated[
 def serve_command(
     host: Annotated[
         str, typer.Option(help="Address to listen on; other than loopback needs keys.")
-    ] = "127.0.0.1",
+    ] = LOOPBACK,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = 8080,
-    admin_port: Annotated[
-        int | None,
-        typer.Option(min=0, max=65535, help="Management API and metrics, loopback only."),
-    ] = None,
+    admin_port: AdminPort = None,
+    admin_host: AdminHost = LOOPBACK,
     traces: Annotated[
         str | None,
         typer.Option(
@@ -65,6 +71,7 @@ def serve_command(
     The OpenAI-compatible URL is http://HOST:PORT/v1; `model` is the name of an endpoint.
     """
     _check_tls(tls_cert, tls_key, busy_poll=busy_poll)
+    _check_admin(admin_host, admin_port)
     required = not is_loopback(host) if require_keys is None else require_keys
     options = ServeOptions(
         host=host,
@@ -81,9 +88,27 @@ def serve_command(
         return
     page = MetricsPage(shop, board)
     api = build_api(shop, metrics=page.text, known_keys=lambda: board.latest.keys)
-    with serving(api, host="127.0.0.1", port=admin_port) as listening:
-        typer.echo(f"management API on http://127.0.0.1:{listening}/docs", err=True)
+    if is_loopback(admin_host):
+        tls_cert = tls_key = None
+    elif tls_cert is None:
+        typer.echo("admin keys are sent in clear: --admin-host without --tls-cert", err=True)
+    with serving(
+        api, host=admin_host, port=admin_port, tls_cert=tls_cert, tls_key=tls_key
+    ) as listening:
+        scheme = "http" if tls_cert is None else "https"
+        shown = f"[{admin_host}]" if ":" in admin_host else admin_host
+        typer.echo(f"management API on {scheme}://{shown}:{listening}/docs", err=True)
         serve(options, shop, board)
+
+
+def _check_admin(admin_host: str, admin_port: int | None) -> None:
+    if admin_port is None and admin_host != LOOPBACK:
+        raise SpecError(
+            Code.CONTRADICTION,
+            "an address for the management API, which is not opened",
+            why=f"--admin-host {admin_host} is given, --admin-port is not",
+            fix="add --admin-port 8081, or leave --admin-host out",
+        )
 
 
 def _check_tls(tls_cert: Path | None, tls_key: Path | None, *, busy_poll: bool) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from paceline.deploy.policies.demand import room
 from paceline.records.deployment import Endpoint, Progress
 from paceline.records.gateway import (
     EndpointRoute,
@@ -41,7 +42,10 @@ def endpoint_route(
 ) -> EndpointRoute:
     """One endpoint; `starting` is announced with the UTC time (s) that its eta counts from.
 
-    `first_byte_timeout_s` is for answers that come whole and late; `None` is the usual patience.
+    `replicas` have the concurrency that was measured as capacity; where the endpoint is told to aim
+    at more, they are given more.
+    `first_byte_timeout_s` is how long an answer that comes whole was found to need, unless the
+    endpoint says how long it may take; without either it is the gateway's usual patience.
     """
     announced = None
     if starting is not None:
@@ -58,7 +62,9 @@ def endpoint_route(
         aliases=endpoint.aliases,
         version=version,
         routes=routes,
-        replicas=tuple(replicas),
+        replicas=tuple(
+            replace(one, capacity=room(endpoint.policy, one.capacity)) for one in replicas
+        ),
         queue_length=endpoint.queue_length,
         hold_s=endpoint.hold_s,
         unknown_parameters=endpoint.unknown_parameters,
@@ -69,9 +75,8 @@ def endpoint_route(
         starting=announced,
         failed=failed,
     )
-    if first_byte_timeout_s is None:
-        return route
-    return replace(route, first_byte_timeout_s=first_byte_timeout_s)
+    patience_s = endpoint.answer_timeout_s or first_byte_timeout_s
+    return route if patience_s is None else replace(route, answer_timeout_s=patience_s)
 
 
 def make_table(revision: int, routes: Sequence[EndpointRoute], guard: Guard) -> Table:

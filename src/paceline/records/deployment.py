@@ -55,7 +55,9 @@ class Endpoint:
 
     `revision` is given by the store and rises with every change. A request waits at most `hold_s`
     for a replica, at most `queue_length` of them; a replica that goes may finish for
-    `drain_timeout_s`. With `prefix_affine`, requests that begin alike go to the same replica.
+    `drain_timeout_s`. An answer that does not stream may take `answer_timeout_s`; `None` is 600 s,
+    for pictures by how long they were measured to take. With `prefix_affine`, requests that
+    begin alike go to the same replica.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Endpoint:
     hold_s: float = 120.0
     queue_length: int = 256
     drain_timeout_s: float = 300.0
+    answer_timeout_s: float | None = None
     aliases: tuple[str, ...] = ()
     """Further names that clients may send as `model`; see `check_names`."""
     share_device: bool = False

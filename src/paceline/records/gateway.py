@@ -71,7 +71,8 @@ class WorkspaceRule:
 class ReplicaRoute:
     """A replica that answered its warm-up.
 
-    `capacity` is the concurrency measured for its variant; no more requests are given to it.
+    `capacity` is the concurrency measured for its variant, or what the user aims at if that is
+    more; no more requests are given to it.
     `model_name` is what the engine wants to be asked for. A `draining` replica gets no new request.
     `admitted_at_s` starts its growing share.
     """
@@ -104,7 +105,9 @@ class EndpointRoute:
     """One endpoint: its names, its replicas, and how requests wait for them.
 
     At most `queue_length` requests wait, each at most `hold_s`. `routes` are paths such as
-    `/v1/chat/completions`. `failed` says why there can be no replica.
+    `/v1/chat/completions`. `failed` says why there can be no replica. A stream's first byte
+    may take `first_byte_timeout_s`, an answer that comes whole `answer_timeout_s`: an engine sends
+    nothing of it before it is done.
     """
 
     name: str
@@ -119,6 +122,7 @@ class EndpointRoute:
     hold_s: float = 120.0
     connect_timeout_s: float = 2.0
     first_byte_timeout_s: float = 120.0
+    answer_timeout_s: float = 600.0
     idle_timeout_s: float = 60.0
     usd_per_million_input_tokens: float = 0.0
     usd_per_million_output_tokens: float = 0.0

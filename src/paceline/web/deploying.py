@@ -59,6 +59,7 @@ class DeployBody(BaseModel):
     hold_s: float | None = Field(default=None, ge=0)
     queue_length: int | None = Field(default=None, ge=0)
     drain_timeout_s: float | None = Field(default=None, ge=0)
+    answer_timeout_s: float | None = Field(default=None, gt=0)
     share_device: bool | None = None
     unknown_parameters: UnknownParameters | None = None
     prefix_affine: bool | None = None

@@ -1,9 +1,11 @@
 """Runs the management API in a thread of its own beside whatever else the process does."""
 
+import ssl
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 import uvicorn
@@ -16,14 +18,14 @@ STEP_S: Final = 0.02
 
 
 @contextmanager
-def serving(api: FastAPI, *, host: str, port: int) -> Iterator[int]:
+def serving(
+    api: FastAPI, *, host: str, port: int, tls_cert: Path | None = None, tls_key: Path | None = None
+) -> Iterator[int]:
     """Serve until the exit; yields the port, which is chosen when 0 is given.
 
-    Raises SetupError when the port cannot be had.
+    Raises SetupError when the port cannot be had, or the certificate is of no use.
     """
-    server = uvicorn.Server(
-        uvicorn.Config(api, host=host, port=port, log_level="error", access_log=False)
-    )
+    server = uvicorn.Server(_config(api, host, port, tls_cert, tls_key))
     thread = threading.Thread(target=_run, args=(server,), name="management-api")
     thread.start()
     deadline_s = time.monotonic() + STARTS_WITHIN_S
@@ -41,6 +43,30 @@ def serving(api: FastAPI, *, host: str, port: int) -> Iterator[int]:
     finally:
         server.should_exit = True
         thread.join()
+
+
+def _config(
+    api: FastAPI, host: str, port: int, tls_cert: Path | None, tls_key: Path | None
+) -> uvicorn.Config:
+    config = uvicorn.Config(
+        api,
+        host=host,
+        port=port,
+        log_level="error",
+        access_log=False,
+        ssl_certfile=tls_cert,
+        ssl_keyfile=tls_key,
+    )
+    try:
+        config.load()
+    except (OSError, ssl.SSLError) as error:
+        raise SetupError(
+            Code.BAD_OPTION,
+            f"the certificate {tls_cert} cannot be used",
+            why=str(error),
+            fix="give `--tls-cert` a PEM chain and `--tls-key` its key",
+        ) from error
+    return config
 
 
 def _run(server: uvicorn.Server) -> None:

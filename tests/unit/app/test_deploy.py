@@ -128,6 +128,7 @@ def test_what_is_not_said_stays(shop: Workshop) -> None:
         mode=Mode.ACTIVE,
         max_replicas=7,
         hold_s=5.0,
+        answer_timeout_s=900.0,
         canary=Canary(share=0.1),
         unknown_parameters=UnknownParameters.STRICT,
         prefix_affine=True,
@@ -135,6 +136,7 @@ def test_what_is_not_said_stays(shop: Workshop) -> None:
     deploy(order, shop)
     placed = deploy(DeployOrder(pipeline="small", version=1, idle_timeout_s=9.0), shop)
     assert (placed.version, placed.hold_s, placed.canary) == (1, 5.0, None)
+    assert placed.answer_timeout_s == 900.0
     assert shop.store.events()[0].detail == "version 2 is wanted, canary with 10 % of requests"
     assert (placed.unknown_parameters, placed.prefix_affine) == (UnknownParameters.STRICT, True)
     assert placed.policy.mode is Mode.ACTIVE
@@ -148,6 +150,9 @@ def test_what_is_not_said_stays(shop: Workshop) -> None:
         (DeployOrder(pipeline="small", version=3), Code.UNKNOWN_NAME),
         (DeployOrder(pipeline="small", name="No Name"), Code.BAD_OPTION),
         (DeployOrder(pipeline="small", min_replicas=4), Code.CONTRADICTION),
+        (DeployOrder(pipeline="small", answer_timeout_s=0.0), Code.BAD_OPTION),
+        (DeployOrder(pipeline="small", target_in_flight=0.0), Code.BAD_OPTION),
+        (DeployOrder(pipeline="small", target_in_flight=math.inf), Code.BAD_OPTION),
         (DeployOrder(pipeline="small", aliases=("No Name",)), Code.BAD_OPTION),
         (DeployOrder(pipeline="small", aliases=("small",)), Code.CONTRADICTION),
     ],

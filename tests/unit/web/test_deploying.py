@@ -97,6 +97,7 @@ def test_an_endpoint_is_deployed_changed_and_removed_by_a_key(
         ({"pipeline": "small", "aliases": ["small"]}, 400),
         ({"pipeline": "small", "min_replicas": 9}, 400),
         ({"pipeline": "small", "max_replicas": 0}, 422),
+        ({"pipeline": "small", "answer_timeout_s": 0}, 422),
         ({"pipeline": "small", "canary": {"share": 1.0}}, 422),
         ({"pipeline": "small", "colour": "red"}, 422),
     ],

@@ -138,7 +138,7 @@ def usd_per_hour(run: RunRecord, version: Version) -> float | None:
 
 def patience_s(workload: Workload, metrics: Mapping[str, Metric]) -> float | None:
     """Several times the slowest picture that was measured, for a request may want several, large
-    ones; `None` for texts, whose first token comes soon."""
+    ones; `None` for texts, which have the gateway's usual patience."""
     if workload.image is None:
         return None
     slowest_s = _value(metrics, latency_name("e2e", "max"), 0.0) / MS_PER_S

@@ -4,6 +4,7 @@ llhttp (in httptools) is strict: it refuses bare line feeds, folded headers, bot
 lengths, and malformed chunks. What it lets pass and we do not is refused here.
 """
 
+import os
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from typing import Any, Final
 import httptools
 
 from paceline.deploy.gateway.heads import Head, KnownHead, Request, known_head
-from paceline.deploy.gateway.problems import REASONS, Problem, malformed
+from paceline.deploy.gateway.problems import Problem, closing_answer, malformed
 from paceline.deploy.gateway.settings import GatewaySettings
 from paceline.deploy.gateway.transport import Peer, Transport
 
@@ -53,6 +54,13 @@ class Listener(ABC):
         self.connections: set[ClientConnection] = set()
         self.buffered_bytes = 0
         self.draining = False
+        self.id_prefix = b"req_" + os.urandom(6).hex().encode()
+        self._made = 0
+
+    def made_id(self) -> bytes:
+        """For a request that brought none."""
+        self._made += 1
+        return b"%b%d" % (self.id_prefix, self._made)
 
     @abstractmethod
     def handle(self, client: "ClientConnection", request: Request) -> None:
@@ -91,6 +99,7 @@ class ClientConnection(Peer):
         "_seen",
         "_seen_s",
         "_stalled",
+        "_taken",
         "_target",
         "gone",
         "transport",
@@ -118,6 +127,7 @@ class ClientConnection(Peer):
         self._busy = self._lingers = self._paused = self._stalled = self.gone = False
         self._seen: tuple[Phase, int] = (Phase.IDLE, 0)
         self._seen_s = monotonic()
+        self._taken: int | None = None
         self.transport: Transport
         self.when_gone: Callable[[], None] | None = None
         self.when_writable: Callable[[bool], None] | None = None
@@ -349,13 +359,15 @@ class ClientConnection(Peer):
         Phases are timed from the first look that finds them, so that reading costs no clock.
         """
         seen = (self._phase(), self._answered)
-        if seen != self._seen:
+        if seen != self._seen or (seen[0] is Phase.STALLED and self._takes()):
             self._seen, self._seen_s = seen, now_s
             return
         settings, waited_s = self._listener.settings, now_s - self._seen_s
         match seen[0]:
             case Phase.IDLE if waited_s > settings.keep_alive_s:
-                if self.transport.is_closing():  # the client does not even take the rest
+                if self._takes():  # its last answer is still on the way
+                    self._seen_s = now_s
+                elif self.transport.is_closing():  # the client does not even take the rest
                     self.transport.abort()
                 else:
                     self.transport.close()
@@ -374,6 +386,11 @@ class ClientConnection(Peer):
         """The gateway ends: nothing more is expected on this connection."""
         if self._phase() is Phase.IDLE:
             self.transport.close()
+
+    def _takes(self) -> bool:
+        """Whether the client has taken more of what waits for it since this was asked."""
+        before, self._taken = self._taken, self.transport.taken_bytes()
+        return self._taken is not None and self._taken != before
 
     def _phase(self) -> "Phase":
         if self._stalled:
@@ -399,7 +416,7 @@ class ClientConnection(Peer):
         Closing at once would reset the connection, and the client would not see the answer.
         """
         if self._problem is not None:
-            self.send(closing_answer(self._problem))
+            self.send(closing_answer(self._problem, self._listener.made_id()))
         self._lingers = True
         self.transport.half_close()
 
@@ -448,22 +465,6 @@ class ClientConnection(Peer):
         if expect is not None and not self._busy and not http_1_0:
             self.send(CONTINUE)
         return None
-
-
-def closing_answer(problem: Problem) -> bytes:
-    """A refusal that is the last answer on its connection."""
-    body = problem.body()
-    retry = problem.retry_after()
-    return (
-        b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
-        b"%bconnection: close\r\n\r\n%b"
-    ) % (
-        problem.status,
-        REASONS[problem.status],
-        len(body),
-        b"" if retry is None else b"retry-after: %d\r\n" % retry,
-        body,
-    )
 
 
 def _headers_too_large(settings: GatewaySettings) -> Problem:

@@ -160,7 +160,7 @@ class Dispatcher(Dispatch):
         waited_s = now_s - exchange.queued_at_s
         exchange.cold_s = min(exchange.endpoint.cold_s(exchange.queued_at_s, now_s), waited_s)
         exchange.queue_s = waited_s - exchange.cold_s
-        exchange.endpoint.tally.waited(waited_s)
+        exchange.endpoint.tally.waited(waited_s, exchange.cold_s)
 
     def _choose(self, exchange: Exchange, replicas: list[Replica]) -> Replica | None:
         if len(replicas) == 1:  # nothing to choose

@@ -146,7 +146,9 @@ class Exchange(Served):
         replica.take()
         self._attempts += 1
         self.started_s = now_s
-        self._deadline_s = now_s + self.endpoint.first_byte_timeout_s
+        endpoint = self.endpoint
+        patience_s = endpoint.first_byte_timeout_s if self.ask.stream else endpoint.answer_timeout_s
+        self._deadline_s = now_s + patience_s
         self._dispatch.spool.began(self)
         upstream = replica.pool.idle(oldest_idle_s)
         if upstream is None:
@@ -412,10 +414,13 @@ class Exchange(Served):
         replica = self.replica
         if replica is None:
             return
-        route = self.endpoint.route
-        waited_s = now_s - self.started_s
-        # Bytes of other answers say that it is busy; a dead one sends none.
-        busy = now_s - replica.last_byte_s < route.idle_timeout_s and replica.in_flight > 1
+        waited_s, silent_s = now_s - self.started_s, now_s - replica.last_byte_s
+        # Bytes of other answers say that it is busy; a dead one sends none. Of an answer that comes
+        # whole none were due, so one that is alone may be slow, and others speak for all its time.
+        if self.ask.stream or (self._upstream is not None and self._upstream.size):
+            busy = silent_s < self.endpoint.idle_timeout_s and replica.in_flight > 1
+        else:
+            busy = silent_s < waited_s or replica.in_flight == 1
         reason = f"nothing came from it in {waited_s:.0f} s"
         self.goes_on()
         self._failed(Failure(status=504, reason=reason, replica_to_blame=not busy, may_retry=False))

@@ -96,12 +96,13 @@ def _gauges(endpoints: Labelled) -> Iterator[str]:
 
 
 def _histograms(endpoints: Labelled) -> Iterator[str]:
-    for name in ("queue", "ttft", "execution", "overhead"):
+    for name in ("queue", "cold_start", "ttft", "execution", "overhead"):
         yield f"# TYPE {PREFIX}{name}_seconds histogram"
         for labels, endpoint in endpoints:
             tally = endpoint.tally
             histogram = {
                 "queue": tally.queue,
+                "cold_start": tally.cold_start,
                 "ttft": tally.ttft,
                 "execution": tally.execution,
                 "overhead": tally.overhead,

@@ -131,6 +131,7 @@ class Endpoint(Generic[W]):
     """An endpoint with its replicas, its queue and its counts."""
 
     __slots__ = (
+        "answer_timeout_s",
         "first_byte_timeout_s",
         "idle_timeout_s",
         "prices",
@@ -159,6 +160,7 @@ class Endpoint(Generic[W]):
     def follow(self, route: EndpointRoute) -> None:
         """What a table says of it now; what every request needs of it is kept at hand."""
         self.route = route
+        self.answer_timeout_s = route.answer_timeout_s
         self.first_byte_timeout_s = route.first_byte_timeout_s
         self.idle_timeout_s = route.idle_timeout_s
         self.prices = Prices(route)

@@ -1,7 +1,6 @@
 """What becomes of a request: whose it is, what it asks, whether it may, and to which endpoint."""
 
 import hashlib
-import os
 import re
 import time
 from time import monotonic
@@ -45,8 +44,6 @@ class Front(Listener):
         self._dispatcher = dispatcher
         self._files = Files(fleet, dispatcher.sockets)
         self._idempotency = Idempotency(AnswerFile(settings.state))
-        self._made = 0
-        self._id_prefix = b"req_" + os.urandom(6).hex().encode()
         self.problems: dict[int, int] = {}
         """Refusals before an endpoint was known, by status."""
 
@@ -54,8 +51,7 @@ class Front(Listener):
         """Answer a request, now or later."""
         request_id = request.head.headers.get(b"x-request-id")
         if request_id is None or GOOD_ID.fullmatch(request_id) is None:
-            self._made += 1
-            request_id = b"%b%d" % (self._id_prefix, self._made)
+            request_id = self.made_id()
         route = ROUTES.get(request.head.target)
         if route is None:
             self._other(client, request, request_id)

@@ -103,6 +103,23 @@ def no_such_model(name: str) -> Problem:
     )
 
 
+def closing_answer(problem: Problem, request_id: bytes) -> bytes:
+    """A refusal that is the last answer on its connection."""
+    body = problem.body()
+    retry = problem.retry_after()
+    return (
+        b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
+        b"x-request-id: %b\r\n%bconnection: close\r\n\r\n%b"
+    ) % (
+        problem.status,
+        REASONS[problem.status],
+        len(body),
+        request_id,
+        b"" if retry is None else b"retry-after: %d\r\n" % retry,
+        body,
+    )
+
+
 def _fields(progress: Progress) -> dict[str, object]:
     return {
         "state": progress.state,

@@ -27,6 +27,8 @@ from paceline.errors import Code, SetupError
 from paceline.records.gateway import Table
 
 BACKLOG = 4_096
+TLS_SHUTDOWN_S = 86_400.0
+"""None of uvloop's own, which counts from the last write: connections look after their clients."""
 
 
 class Gateway:
@@ -77,7 +79,12 @@ class Gateway:
                 return self._sockets.listen(host, port, BACKLOG, self._connection)
             # Not asyncio's but uvloop's, whose `sockets` are a list.
             server: Any = await asyncio.get_running_loop().create_server(
-                lambda: TlsProtocol(self._connection()), host, port, backlog=BACKLOG, ssl=tls
+                lambda: TlsProtocol(self._connection()),
+                host,
+                port,
+                backlog=BACKLOG,
+                ssl=tls,
+                ssl_shutdown_timeout=TLS_SHUTDOWN_S,
             )
         except OSError as error:
             raise SetupError(

@@ -14,7 +14,7 @@ from select import EPOLLIN, EPOLLOUT, epoll
 from time import monotonic
 from typing import Final
 
-from paceline.deploy.gateway.transport import Peer, Transport
+from paceline.deploy.gateway.transport import Peer, Transport, taken_from
 
 READ_BYTES: Final = 65_536
 MOST_AT_ONCE: Final = 512
@@ -273,6 +273,9 @@ class SocketTransport(Transport):
     def resume_reading(self) -> None:
         if not self._closing:
             self._wait_for(self._waits_for | EPOLLIN)
+
+    def taken_bytes(self) -> int | None:
+        return taken_from(self._sock) if self._unsent else None
 
     def is_closing(self) -> bool:
         return self._closing

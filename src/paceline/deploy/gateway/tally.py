@@ -46,6 +46,7 @@ class EndpointTally:
     __slots__ = (
         "arrivals",
         "arrivals_before",
+        "cold_start",
         "ended",
         "ended_before",
         "errors",
@@ -70,6 +71,7 @@ class EndpointTally:
         self.statuses: defaultdict[int, int] = defaultdict(int)
         self.input_tokens = self.output_tokens = self.retries = self.errors = 0
         self.queue = Histogram(SECONDS)
+        self.cold_start = Histogram(SECONDS)
         self.ttft = Histogram(SECONDS)
         self.execution = Histogram(SECONDS)
         self.overhead = Histogram(OVERHEAD_SECONDS)
@@ -80,9 +82,11 @@ class EndpointTally:
         if len(self.waits_s) < SAMPLES_PER_PULSE:
             self.waits_s.append(0.0)
 
-    def waited(self, wait_s: float) -> None:
-        """A request left the queue."""
+    def waited(self, wait_s: float, cold_s: float) -> None:
+        """A request left the queue; for `cold_s` of its wait no replica was ready."""
         self.queue.add(wait_s)
+        if cold_s:
+            self.cold_start.add(cold_s)
         if len(self.waits_s) < SAMPLES_PER_PULSE:
             self.waits_s.append(wait_s)
 

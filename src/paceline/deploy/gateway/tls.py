@@ -3,7 +3,7 @@
 import asyncio
 from typing import cast
 
-from paceline.deploy.gateway.transport import Peer, Transport
+from paceline.deploy.gateway.transport import Peer, Transport, taken_from
 
 
 class TlsTransport(Transport):
@@ -25,6 +25,10 @@ class TlsTransport(Transport):
 
     def resume_reading(self) -> None:
         self._loops.resume_reading()
+
+    def taken_bytes(self) -> int | None:
+        sock = self._loops.get_extra_info("socket")  # none once the other end has left
+        return None if sock is None else taken_from(sock)
 
     def is_closing(self) -> bool:
         return self._loops.is_closing()

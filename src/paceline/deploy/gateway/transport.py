@@ -3,7 +3,16 @@
 They are asyncio's two, without its base classes, which compiled code cannot build upon.
 """
 
+import socket
+import sys
 from abc import ABC, abstractmethod
+from typing import Final
+
+TCP_INFO_BYTES: Final = 148
+UNACKED_AT: Final = 24
+ACKED_AT: Final = 120
+NOT_SENT_AT: Final = 144
+"""Where they are in `struct tcp_info` of linux/tcp.h (Linux 4.6)."""
 
 
 class Transport(ABC):
@@ -26,6 +35,10 @@ class Transport(ABC):
     @abstractmethod
     def resume_reading(self) -> None:
         """Take what comes again."""
+
+    @abstractmethod
+    def taken_bytes(self) -> int | None:
+        """How much the other end has taken in all; `None` when it has all that was written."""
 
     @abstractmethod
     def is_closing(self) -> bool:
@@ -68,3 +81,14 @@ class Peer(ABC):
     @abstractmethod
     def connection_lost(self, error: Exception | None) -> None:
         """Once, after everything else; without an error it was closed."""
+
+
+def taken_from(sock: socket.socket) -> int | None:
+    """What the other end has acknowledged (bytes), while there is anything that it has not."""
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_BYTES)
+    except OSError:
+        return None  # it has ended
+    if not any(info[UNACKED_AT : UNACKED_AT + 4]) and not any(info[NOT_SENT_AT:]):
+        return None
+    return int.from_bytes(info[ACKED_AT : ACKED_AT + 8], sys.byteorder)

@@ -32,9 +32,15 @@ class Demand:
 
 def target_in_flight(policy: PacelinePolicy, replica: Replica) -> float:
     """Requests in flight per replica that the policy aims at."""
-    if policy.target_in_flight is not None:
-        return policy.target_in_flight
-    return policy.target_share * replica.concurrency
+    return _aimed_at(policy, replica.concurrency)
+
+
+def room(policy: PacelinePolicy, concurrency: int) -> int:
+    """The most requests that a replica is given at once, here and by the gateway.
+
+    The concurrency that was measured, and more only where the policy aims at more.
+    """
+    return max(concurrency, math.ceil(_aimed_at(policy, concurrency)))
 
 
 def demand(window: Window, fleet: Fleet, policy: PacelinePolicy, memory: Memory) -> Demand:
@@ -64,7 +70,8 @@ def demand(window: Window, fleet: Fleet, policy: PacelinePolicy, memory: Memory)
         replicas = at_once
         because = f"burst: {burst:.1f} requests over {policy.burst_s:g} s at {target:g} each"
     wait_s = quantile(window.waits_s, WAIT_QUANTILE) if window.waits_s else 0.0
-    in_time = weight * window.queued > supply * fleet.replica.concurrency
+    full = supply * room(policy, fleet.replica.concurrency)
+    in_time = weight * window.queued > full
     if wait_s > policy.queue_delay_s and in_time and fleet.ready + 1 > replicas:
         replicas = fleet.ready + 1
         because = f"p90 wait {wait_s:.1f} s is above {policy.queue_delay_s:g} s"
@@ -80,6 +87,12 @@ def demand(window: Window, fleet: Fleet, policy: PacelinePolicy, memory: Memory)
     )
 
 
+def _aimed_at(policy: PacelinePolicy, concurrency: int) -> float:
+    if policy.target_in_flight is not None:
+        return policy.target_in_flight
+    return policy.target_share * concurrency
+
+
 def _needed(
     load: float, window: Window, replica: Replica, policy: PacelinePolicy, service_s: float | None
 ) -> int:
@@ -88,10 +101,10 @@ def _needed(
     A few requests in flight are a noisy measure of a rate. Between target and concurrency there is
     room for that noise, so one standard error above the target is no reason for a replica.
     """
-    target = target_in_flight(policy, replica)
+    target, most = target_in_flight(policy, replica), room(policy, replica.concurrency)
     over_s = min(policy.stable_s, float(len(window.serving)))
     surely = load - ERRORS_BORNE * standard_error(load, service_s, over_s)
-    return max(replicas_for(surely, target), replicas_for(load, max(target, replica.concurrency)))
+    return max(replicas_for(surely, target), replicas_for(load, most))
 
 
 def standard_error(load: float, service_s: float | None, over_s: float) -> float:

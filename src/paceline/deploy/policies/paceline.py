@@ -14,6 +14,7 @@ from paceline.deploy.policies.demand import (
     demand,
     expected_service_s,
     hold_share,
+    room,
     standard_error,
     target_in_flight,
 )
@@ -132,9 +133,10 @@ def _too_full(fleet: Fleet, policy: PacelinePolicy, asked: Demand, memory: Memor
     """Whether one fewer would soon be too few: now, or at the last minutes' peak."""
     fewer = fleet.wanted - 1
     carried = fewer * target_in_flight(policy, fleet.replica)
+    roomy = replace(fleet.replica, concurrency=room(policy, fleet.replica.concurrency))
 
     def share(load: float) -> float:
-        return load_on(fleet.replica, load, now=fleet.wanted, then=fewer) / carried
+        return load_on(roomy, load, now=fleet.wanted, then=fewer) / carried
 
     now, peak = share(max(asked.stable, asked.burst)), share(most(memory.peaks))
     known = memory.clock_s >= policy.peak_s

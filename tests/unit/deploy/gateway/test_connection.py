@@ -24,6 +24,7 @@ class Wire(Transport):
     written: list[bytes] = field(default_factory=list)
     reads: bool = True
     ends: list[str] = field(default_factory=list)
+    taken: int | None = None
 
     def write(self, data: bytes) -> None:
         self.written.append(data)
@@ -36,6 +37,9 @@ class Wire(Transport):
 
     def abort(self) -> None:
         self.ends.append("abort")
+
+    def taken_bytes(self) -> int | None:
+        return self.taken
 
     def is_closing(self) -> bool:
         return bool(self.ends)
@@ -53,6 +57,7 @@ class Answers(Listener):
     def __init__(self, *, settings: GatewaySettings = SETTINGS, slow: bool = False) -> None:
         super().__init__(settings)
         self.slow = slow
+        self.id_prefix = b"req_"  # the same for all
         self.seen: list[Seen] = []
         self.heads: list[Any] = []
 
@@ -122,6 +127,7 @@ def test_a_body_that_is_too_large_is_refused_behind_a_known_head_too() -> None:
     client.data_received(GOOD)
     client.data_received(HEAD % 401 + b"x" * 401)
     assert len(answers.seen) == 1 and b" 413 " in transport.written[-1]
+    assert b"\r\nx-request-id: req_1\r\n" in transport.written[-1]
 
 
 def test_requests_that_come_while_one_is_answered_wait_in_order() -> None:
@@ -137,6 +143,38 @@ def test_the_last_request_of_a_connection_is_no_example() -> None:
     client.data_received(last)
     client.data_received(last)
     assert len(answers.seen) == 1 and b" 400 " in transport.written[-1]
+
+
+def test_a_reader_is_cut_off_when_it_takes_nothing_not_when_it_is_slow() -> None:
+    client, _, transport = connection(slow=True)
+    client.data_received(GOOD)
+    limit_s = SETTINGS.client_stall_s
+    transport.taken, now_s = 1_000, 0.0
+    client.pause_writing()
+    client.look(now_s)
+    for _ in range(20):  # ten times the limit
+        now_s += limit_s / 2
+        transport.taken += 1
+        client.look(now_s)
+    client.look(now_s + limit_s - 1)
+    assert not transport.ends
+    client.look(now_s + limit_s + 1)
+    assert transport.ends == ["abort"]
+
+
+def test_a_connection_is_not_idle_while_its_last_answer_is_on_the_way() -> None:
+    """As one is with TLS, where the loop holds what is written and says nothing of it."""
+    client, _, transport = connection()
+    client.data_received(GOOD)
+    transport.taken, now_s = 1_000, 0.0
+    client.look(now_s)
+    for _ in range(3):
+        now_s += SETTINGS.keep_alive_s + 1
+        transport.taken += 1
+        client.look(now_s)
+    assert not transport.ends
+    client.look(now_s + SETTINGS.keep_alive_s + 1)
+    assert transport.ends == ["close"]
 
 
 def test_an_idle_connection_is_closed_and_one_that_will_not_end_is_cut_off() -> None:

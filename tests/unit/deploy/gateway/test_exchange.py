@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from paceline.deploy.gateway.breaker import FAILURES_IN_A_ROW
 from paceline.deploy.gateway.connection import ClientConnection
 from paceline.deploy.gateway.dispatch import Dispatcher
 from paceline.deploy.gateway.exchange import Exchange
@@ -46,6 +47,7 @@ class Wire(Transport):
     def pause_reading(self) -> None: ...
     def resume_reading(self) -> None: ...
     def half_close(self) -> None: ...
+    def taken_bytes(self) -> None: ...
     def is_closing(self) -> bool:
         return self.ended
 
@@ -320,6 +322,70 @@ def test_pictures_are_paid_for_from_what_is_left_while_they_are_made(bench: Benc
     _, made = bench.asks(path=IMAGES.path, prompt="a tree", n=2)
     engine.says(WHOLE)
     assert b"HTTP/1.1 200 " in made.written, "what was turned down cost nothing"
+
+
+def test_the_wait_for_a_first_replica_is_counted_apart_from_that_for_a_full_one(
+    bench: Bench,
+) -> None:
+    bench.serve(endpoint())
+    tally = next(iter(bench.fleet.endpoints.values())).tally
+    bench.asks()
+    bench.serve(endpoint(replica(URL, capacity=1)))
+    assert (sum(tally.queue.counts), sum(tally.cold_start.counts)) == (1, 1)
+    bench.asks()  # waits
+    engine = bench.engine()
+    engine.says(WHOLE)
+    assert engine.asked == 2
+    assert (sum(tally.queue.counts), sum(tally.cold_start.counts)) == (2, 1)
+
+
+def given_up(bench: Bench, *, stream: bool, after_s: float) -> bool:
+    """Whether the one request that is under way has not been waited for any longer."""
+    exchange = next(iter(bench.dispatcher.active))
+    assert exchange.ask.stream is stream
+    exchange.look(exchange.started_s + after_s)
+    return exchange.finished
+
+
+@pytest.mark.parametrize(("stream", "limit_s"), [(True, 120.0), (False, 600.0)])
+def test_a_whole_answer_is_waited_for_longer_than_the_first_byte_of_a_stream(
+    bench: Bench, stream: bool, limit_s: float
+) -> None:
+    _, transport = bench.asks(stream=stream)
+    bench.engine()
+    assert not given_up(bench, stream=stream, after_s=limit_s - 1)
+    assert given_up(bench, stream=stream, after_s=limit_s + 1)
+    assert transport.written.startswith(b"HTTP/1.1 504 ") and bench.ends == [Ended.FAILED]
+
+
+@pytest.mark.parametrize(
+    ("stream", "others", "stalls"),
+    [(True, 0, True), (False, 0, False), (False, 1, True)],
+)
+def test_a_whole_answer_that_is_late_and_alone_says_nothing_against_its_replica(
+    bench: Bench, stream: bool, others: int, stalls: bool
+) -> None:
+    breaker = bench.fleet.replicas["r1"].breaker
+    for _ in range(FAILURES_IN_A_ROW - 1):
+        bench.asks(stream=stream)
+        late = bench.dispatcher.wanted[-1][0]
+        neighbours = [bench.asks()[0] for _ in range(others)]
+        while bench.dispatcher.wanted:
+            bench.engine()
+        late.look(late.started_s + 601)
+        for one in neighbours:
+            one.connection_lost(None)
+            bench.open.remove(one)
+    assert breaker.failed(0.0, may_eject=True) is stalls, "those before it were counted"
+
+
+def test_a_whole_answer_that_began_and_stopped_is_a_stall(bench: Bench) -> None:
+    breaker = bench.fleet.replicas["r1"].breaker
+    for _ in range(FAILURES_IN_A_ROW - 1):
+        bench.asks()
+        bench.engine().says(WHOLE[:-1])
+        assert given_up(bench, stream=False, after_s=61)
+    assert breaker.failed(0.0, may_eject=True)
 
 
 def test_what_came_behind_a_request_is_no_matter_once_its_client_left(bench: Bench) -> None:

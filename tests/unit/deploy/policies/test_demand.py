@@ -72,5 +72,16 @@ def test_a_queue_wakes_a_place_for_each_where_starts_are_quick_and_nothing_is_re
     assert demand(queue, state, PacelinePolicy(), Memory(service_s=1.0)).replicas == replicas
 
 
+def test_a_wait_adds_a_replica_where_those_there_are_have_no_room_for_the_queue() -> None:
+    waiting = replace(window(0.0, service_s=60.0), queued=20, waits_s=(9.0,))
+
+    def replicas(aims_at: float | None) -> int:
+        policy = PacelinePolicy(target_in_flight=aims_at)
+        return demand(waiting, fleet(1, replica=SMALL), policy, Memory(service_s=60.0)).replicas
+
+    assert replicas(None) == 2
+    assert replicas(32.0) == 1, "the one takes all of them"
+
+
 def test_a_hold_is_worth_its_cold_start_and_all_of_it_while_none_was_measured() -> None:
     assert [hold_share(s) for s in (0.0, 9.0, 45.0, 120.0)] == [1.0, 0.2, 1.0, 1.0]

@@ -161,6 +161,11 @@ def test_a_clock_that_jumps_neither_empties_nor_freezes_the_fleet() -> None:
         assert 160 <= idle <= 175, "seconds until it went to zero"
 
 
+def test_a_replica_goes_where_the_others_have_room_by_the_users_own_target() -> None:
+    policy = PacelinePolicy(target_in_flight=4.0 * REPLICA.concurrency)
+    assert decide(window(1.2 * REPLICA.concurrency), fleet(2), policy, NOW_S).replicas == 1
+
+
 def test_an_own_target_wins_over_the_measured_concurrency() -> None:
     assert decide(window(50.0), fleet(1), PacelinePolicy(target_in_flight=10), NOW_S).replicas == 5
 
