@@ -110,7 +110,7 @@ def test_a_version_that_answers_garbage_is_not_admitted(paceline: Paceline, mode
     with serving(paceline, PACELINE_FAKE=known) as one:
         one.heard("version 1 carries all traffic")
         failed = paceline("deploy", "demo@2", "--wait")
-        assert failed.code == 1, failed.err
+        assert failed.code == 3, failed.err
         assert "failed in warm-up; 1 serves on" in failed.err
         assert "garbage would come again: 0 of 8 answers are right" in failed.err
         assert one.ask().headers["x-paceline-version"] == "1"
