@@ -113,18 +113,19 @@ def test_the_winner_serves_the_openai_client_sleeps_and_wakes_and_versions_go_ba
     paceline = run.paceline
     policy = tmp_path / "quick.yaml"
     policy.write_text(QUICK)
-    assert paceline("deploy", "demo", "--policy", str(policy)).code == 0
+    assert paceline("deploy", "demo@1", "--policy", str(policy)).code == 0
     with serving(paceline) as one:
         assert streamed(one) == "1", "held while the engine starts"
         one.heard("scale 1 -> 0")
         one.until(lambda it: states(it) == {"ended"}, "at zero")
         assert streamed(one) == "1", "held, and answered"
-        assert plant_version(paceline, "reference", a_variant("openvino", "fp16")) == 2
-        assert paceline("deploy", "demo").code == 0
-        one.heard("version 2 carries all traffic")
-        assert streamed(one) == "2"
+        newer = plant_version(paceline, "reference", a_variant("openvino", "fp16"))
+        awake = ("--min", "1")  # or it sleeps again before the old version has gone
+        assert paceline("deploy", "demo", *awake).code == 0
+        one.heard(f"version {newer} carries all traffic")
+        assert streamed(one) == str(newer)
         assert paceline("rollback", "demo", "1").code == 0
-        assert paceline("deploy", "demo").code == 0
+        assert paceline("deploy", "demo", *awake).code == 0
         one.heard("version 1 carries all traffic", times=2)
         assert streamed(one) == "1"
 
