@@ -13,6 +13,7 @@ from paceline.app.exams import (
     Exams,
     find_exams,
     in_flight,
+    is_unasked,
     items_needed,
     loaded_in_flight,
     loaded_items,
@@ -222,7 +223,7 @@ class Campaign:
         accelerator = next(
             a for a in self._planned.accelerators if a.name == step.variant.accelerator
         )
-        first = step.repeat == 0  # answers are asked for once
+        first = is_unasked(step.variant, self._trials)
         asked = first and self._can_be_marked(step.variant)
         exams = self._exams if asked else Exams(suite=None, own=None)
         engine = self._tools_for(step.variant.engine).engine

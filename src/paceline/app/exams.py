@@ -1,7 +1,7 @@
 """What the variants of one run are asked, and when the asking stops."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -10,9 +10,12 @@ from typing import Final
 from paceline.app.registry import adapter
 from paceline.errors import Code, SpecError
 from paceline.ports.quality import ProgramScorer, StopRule, Suites
+from paceline.records.launch import Cause
 from paceline.records.model import Model
 from paceline.records.quality import Item, QualityResult, Scorer, Split, Suite
 from paceline.records.request import Beside, Priority, Request
+from paceline.records.trial import TrialRecord
+from paceline.records.variant import Variant
 from paceline.trial.asking import LOADED_ITEMS
 from paceline.trial.garbage import garbage_rule
 from paceline.trial.images.garbage import picture_garbage_rule
@@ -158,6 +161,15 @@ def loaded_in_flight(request: Request, places: int | None) -> int | None:
 def loaded_items(request: Request) -> int:
     """Items that are asked again in full batches, at most."""
     return max(LOADED_ITEMS, _verdict_items(request, OF_LOAD))
+
+
+def is_unasked(variant: Variant, trials: Iterable[TrialRecord]) -> bool:
+    """Whether its answers are still to be asked for: once, in the first launch that goes its whole
+    way. One that ended early was asked nothing, and may be launched again when the bar falls."""
+    return not any(
+        trial.variant == variant and trial.cause is Cause.FINISHED and trial.cut is None
+        for trial in trials
+    )
 
 
 def items_needed(request: Request) -> int:

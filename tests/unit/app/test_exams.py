@@ -10,6 +10,7 @@ from paceline.app.exams import (
     Exams,
     find_exams,
     in_flight,
+    is_unasked,
     items_needed,
     loaded_in_flight,
     loaded_items,
@@ -19,10 +20,19 @@ from paceline.app.exams import (
     prompts_of,
 )
 from paceline.errors import SpecError
+from paceline.records.launch import Cause
 from paceline.records.quality import Item, ItemScore, Message, QualityResult, Scorer, Split, Suite
 from paceline.records.request import Beside, Comparison, Constraint, Priority, Request
+from paceline.records.trial import Cut
 from paceline.spec.grammar import parse_constraint
-from paceline.testing.builders import a_model, a_request, a_workload, an_item
+from paceline.testing.builders import (
+    a_model,
+    a_request,
+    a_trial,
+    a_variant,
+    a_workload,
+    an_item,
+)
 
 
 def item(number: int, split: Split = Split.MAIN) -> Item:
@@ -230,3 +240,13 @@ def test_an_image_model_is_not_asked_for_texts(change: dict[str, object]) -> Non
 def test_a_language_model_is_not_asked_for_pictures() -> None:
     with pytest.raises(SpecError, match="asks for pictures"):
         find_exams(a_request(), a_model(), PictureShelf())
+
+
+def test_answers_are_asked_for_in_the_first_launch_that_goes_its_whole_way() -> None:
+    variant = a_variant("fake", "int8")
+    whole = a_trial(variant)
+    short = replace(whole, cut=Cut(share=0.3, because="it cannot win"))
+    assert is_unasked(variant, [a_trial(a_variant())])
+    assert is_unasked(variant, [short]), "the bar has fallen, and it is launched again"
+    assert is_unasked(variant, [a_trial(variant, cause=Cause.CRASHED)])
+    assert not is_unasked(variant, [short, whole])
