@@ -223,12 +223,12 @@ class Campaign:
         accelerator = next(
             a for a in self._planned.accelerators if a.name == step.variant.accelerator
         )
-        first = is_unasked(step.variant, self._trials)
-        asked = first and self._can_be_marked(step.variant)
+        unasked = is_unasked(step.variant, self._trials)
+        asked = unasked and self._can_be_marked(step.variant)
         exams = self._exams if asked else Exams(suite=None, own=None)
         engine = self._tools_for(step.variant.engine).engine
         places = engine.places(step.variant) if isinstance(engine, TakesBatches) else None
-        texts = first and request.workload.image is None
+        texts = unasked and request.workload.image is None
         found = self._references.order_for(step.variant, engine) if texts else None
         return TrialOrder(
             trial_id=trial_id,
@@ -248,9 +248,9 @@ class Campaign:
             own_suite=exams.own,
             long_suite=exams.long,
             garbage_rule=self._exams.garbage(self._baseline_quality()),
-            paired_rule=self._exams.paired(request, self._baseline_quality()) if first else None,
+            paired_rule=self._exams.paired(request, self._baseline_quality()) if unasked else None,
             quality_concurrency=in_flight(request, places),
-            loaded_concurrency=loaded_in_flight(request, places) if first else None,
+            loaded_concurrency=loaded_in_flight(request, places) if unasked else None,
             loaded_items=loaded_items(request),
             quality_share=request.quality_share,
             quality_stretch=BASELINE_STRETCH,
